@@ -28,9 +28,9 @@ pub use crate::blob::{
     KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump,
-    Millis, Quarantined, RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals,
-    TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now, settle_log,
+    Actor, AffectedImage, BackupMark, BlobId, ClockState, Damaged, DatabaseCopy, DatabaseSize,
+    Idle, Jump, Millis, Quarantined, RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState,
+    TakeOver, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now, settle_log,
 };
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::settings::BackupSettings;

@@ -36,9 +36,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let description = registry.manifests().describe(&name, &reference).await;
     let description = removed::explained(&registry, description.map_err(Error::from)).await?;
     let referrers = referrers(&registry, &name, &description).await?;
+    let digest = &description.summary.digest;
+    let damage = registry.reports().damage_within(&name, digest).await?;
     match format {
-        Format::Json => json::print(&object::of(&name, &description, &referrers)),
-        Format::Text => text::print(&name, &description, &referrers),
+        Format::Json => json::print(&object::of(&name, &description, &referrers, &damage)),
+        Format::Text => text::print(&name, &description, &referrers, &damage),
     }
 }
 
