@@ -90,6 +90,14 @@ impl Store {
             Some(rules) => registry.with_manifest_rules(rules),
             None => registry,
         };
+        let reserve = match is_named || config.storage.reserve.is_some() {
+            true => None,
+            false => registry.gc().recorded_reserve().await?,
+        };
+        let registry = match reserve {
+            Some(bytes) => registry.with_reserve(bytes),
+            None => registry,
+        };
         let recorded = if is_named || from_config::registry::names_retention(&config) {
             None
         } else {

@@ -100,11 +100,32 @@ async fn whole(
         registry.reports().store_usage().await?,
         registry.reports().forecast(retention).await?,
     );
-    list.field("store", &store_json(&store, &forecast))?;
+    let refusal = refusal(registry);
+    let mut object = store_json(&store, &forecast);
+    object["disk"]["reserveSize"] = registry.settings().reserve.into();
+    object["disk"]["reason"] = json!(refusal);
+    list.field("store", &object)?;
     list.finish()?;
-    match format {
-        Format::Json => Ok(()),
-        Format::Text => print_store(&store, &forecast),
+    match (format, refusal) {
+        (Format::Json, _) => Ok(()),
+        (Format::Text, None) => print_store(&store, &forecast),
+        (Format::Text, Some(reason)) => {
+            print_store(&store, &forecast)?;
+            output::fact("Pushes", &format!("are refused: {reason}"))
+        }
+    }
+}
+
+/// Says why pushes are refused, if they are.
+fn refusal(registry: &Registry) -> Option<String> {
+    match registry.status().check_pushes() {
+        Ok(()) => None,
+        Err(registry::Error::Reserve) => Some(format!(
+            "less than {} (storage.reserve) of the disk is free; registry gc says what can be freed",
+            size(registry.settings().reserve)
+        )),
+        Err(registry::Error::StorageFull(shortage)) => Some(format!("the {shortage}")),
+        Err(other) => Some(other.to_string()),
     }
 }
 
