@@ -154,6 +154,10 @@ fn verify(printed: &mut Printed, server: &Server) {
     }
     printed.run(server, "registry backup", &back_up[..2]);
     printed.run(server, "registry verify", &["verify"]);
+    let lost = sha256(&Image::small(4).layers[0]);
+    printed.run(server, "registry ls REPOSITORY", &["ls", "ruled/app"]);
+    printed.run(server, "registry inspect", &["inspect", "ruled/app:pr-2"]);
+    printed.run(server, "registry why", &["why", &lost]);
 }
 
 /// Commands that show, on content of every kind.
@@ -210,6 +214,15 @@ fn show(printed: &mut Printed) {
         (
             "registry tag",
             &["tag", "ruled/app:gone", "ruled/app:promoted"],
+        ),
+        // a rule has removed it, and would do so again
+        (
+            "registry tag restore",
+            &["tag", "restore", "ruled/app:pr-1", "--dry-run"],
+        ),
+        (
+            "registry restore REPOSITORY",
+            &["restore", "ruled/app:pr-1"],
         ),
     ] {
         let by_digest = format!("other@{}", Image::small(6).digest());
@@ -281,6 +294,10 @@ const OTHERS: &[(&str, &str)] = &[
     (
         "registry access show",
         "access show joe --from 10.0.0.1 --config config.yml",
+    ),
+    (
+        "registry access show",
+        "access show @team --config config.yml",
     ),
     ("registry htpasswd", "htpasswd -nbC 4 joe secret"),
     ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),

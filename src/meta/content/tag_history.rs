@@ -4,7 +4,6 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::meta::actor::{Actor, actor};
 use crate::meta::clock::Millis;
-use crate::meta::content::tags::TagUses;
 use crate::meta::error::Error;
 use crate::meta::ids::{HistoryCursor, RepositoryId};
 use crate::meta::sqlite::reader::Reader;
@@ -39,6 +38,14 @@ pub struct TagEnd {
     /// True if the tag was removed rather than moved.
     pub is_deletion: bool,
     pub by: Actor,
+}
+
+/// Uses of a tag, whatever it pointed at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TagUses {
+    pub pulled_at: Option<Millis>,
+    pub checked_at: Option<Millis>,
+    pub pulls: u64,
 }
 
 /// A state of a tag, as far as going back to it needs to know it.

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
-use crate::meta::content::tag_history::{Ending, RecordedState};
+use crate::meta::content::tag_history::{Ending, RecordedState, TagUses};
 use crate::meta::error::Error;
 use crate::meta::ids::{HistoryCursor, ManifestId, RepositoryId};
 use crate::meta::process_clock::lived;
@@ -26,14 +26,6 @@ pub struct TagActivity {
     pub checked_at: Option<Millis>,
     /// Time of the restore that gave it its target, if one did.
     pub restored_at: Option<Millis>,
-}
-
-/// Uses of a tag, whatever it pointed at.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TagUses {
-    pub pulled_at: Option<Millis>,
-    pub checked_at: Option<Millis>,
-    pub pulls: u64,
 }
 
 /// Origin of a tag's new target.

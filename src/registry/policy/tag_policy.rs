@@ -159,36 +159,8 @@ impl Policy {
                 None,
             );
         }
-        let ends = [
-            rule.younger.map(|time| {
-                (
-                    tag.pushed_at.saturating_add(millis(time)),
-                    "younger than",
-                    time,
-                )
-            }),
-            // a push counts as a pull, because what was just pushed could not be pulled yet; so does a
-            // check, because a client that has the image asks for no more
-            rule.pulled.map(|time| {
-                (
-                    tag.pushed_at
-                        .max(tag.pulled_at.unwrap_or_default())
-                        .max(tag.checked_at.unwrap_or_default())
-                        .saturating_add(millis(time)),
-                    "pulled within",
-                    time,
-                )
-            }),
-            // undo would be worth little if the next sweep removed the tag again
-            tag.restored_at.map(|restored_at| {
-                (
-                    restored_at.saturating_add(millis(grace)),
-                    "restored within",
-                    grace,
-                )
-            }),
-        ];
-        let last = ends
+        let last = rule
+            .ends(&tag, grace)
             .into_iter()
             .flatten()
             .filter(|(end, ..)| *end > now)
@@ -209,6 +181,43 @@ impl Policy {
 }
 
 impl TagRule {
+    /// Returns the times until which conditions keep a tag, each with its name and period.
+    fn ends(
+        &self,
+        tag: &TagActivity,
+        grace: Duration,
+    ) -> [Option<(Millis, &'static str, Duration)>; 3] {
+        [
+            self.younger.map(|time| {
+                (
+                    tag.pushed_at.saturating_add(millis(time)),
+                    "younger than",
+                    time,
+                )
+            }),
+            // a push counts as a pull, because what was just pushed could not be pulled yet; so does a
+            // check, because a client that has the image asks for no more
+            self.pulled.map(|time| {
+                (
+                    tag.pushed_at
+                        .max(tag.pulled_at.unwrap_or_default())
+                        .max(tag.checked_at.unwrap_or_default())
+                        .saturating_add(millis(time)),
+                    "pulled within",
+                    time,
+                )
+            }),
+            // undo would be worth little if the next sweep removed the tag again
+            tag.restored_at.map(|restored_at| {
+                (
+                    restored_at.saturating_add(millis(grace)),
+                    "restored within",
+                    grace,
+                )
+            }),
+        ]
+    }
+
     /// Returns the globs of the rule, which name it.
     pub(in crate::registry) fn name(&self) -> String {
         let globs: Vec<_> = self.tags.iter().map(Glob::as_str).collect();

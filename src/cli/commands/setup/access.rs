@@ -8,9 +8,9 @@ use tarkeep::auth::{AccessRule, AccessRules, Client, Rights};
 use tarkeep::config::{Config, Loaded};
 use tarkeep::oci::RepositoryName;
 
-use crate::cli::configuration::Sources;
 use crate::cli::error::Error;
 use crate::cli::from_config::{access, known_users};
+use crate::cli::sources::Sources;
 use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};

@@ -4,9 +4,10 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use tarkeep::config::{self, Config, Loaded, Origin, Problem};
 
-use crate::cli::configuration::{Configuration, Sources};
+use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::{self, Flags};
+use crate::cli::sources::Sources;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format, Output};
 
