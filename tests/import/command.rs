@@ -226,6 +226,26 @@ fn tags_follow_the_source_unless_they_were_changed_here() {
         .map(|number: usize| images[number].digest())
         .into();
     assert_eq!(digests, expected, "{history}");
+    let moved: Vec<_> = report["moved"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|tag| tag["tag"].clone())
+        .collect();
+    assert_eq!(moved, ["moves"], "{report}");
+
+    // asked for, everything is as in the source again
+    let (code, report) = imported(server.directory(), source.path(), &["--move-tags"]);
+    assert_eq!(code, 0, "{report}");
+    for (tag, image) in [
+        ("changed", 0),
+        ("both", 4),
+        ("deleted", 0),
+        ("gone-on-both", 4),
+        ("mine", 0),
+    ] {
+        images[image].assert_pulls(&mut client, "app", tag);
+    }
 }
 
 #[test]
@@ -340,6 +360,12 @@ fn wrong_sources_are_refused() {
         "{message}"
     );
     assert!(!directory.exists());
+    let output = import(&directory, &target.path().join("no.tar"), &[]).output();
+    let message = String::from_utf8_lossy(&output.expect("it runs").stderr).into_owned();
+    assert!(
+        message.contains("No such file") && !message.contains("run "),
+        "{message}"
+    );
     let output = import(&directory, source.path(), &["--map", "a/**=b"]).output();
     assert_eq!(output.expect("it runs").status.code(), Some(2));
 }
