@@ -286,6 +286,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("registry config check", "config check config.yml"),
     ("registry config check", "config check --config wrong.yml"),
     ("registry config show", "config show --config config.yml"),
+    ("registry config show --example", "config show --example"),
     (
         "registry access check",
         "access check joe push app config.yml",

@@ -1,15 +1,14 @@
 //! `registry policy preview`: the decision of the retention rules about each tag.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tarkeep::oci::{RepositoryName, TagName};
-use tarkeep::registry::{
-    KeepUntagged, Millis, PolicyPreview, Registry, Retention, RuleEffect, TagDecision, now,
-};
+use tarkeep::registry::{Millis, PolicyPreview, Registry, Retention, RuleEffect, TagDecision, now};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::listing::{check_listed, nothing_matches, repositories};
 use crate::cli::terminal::output::{self, Format, Output, Screen, written};
@@ -19,6 +18,7 @@ use crate::cli::terminal::values::{count, size};
 use crate::cli::terminal::{json, time_arg};
 
 #[derive(clap::Args)]
+#[command(after_help = keys::POLICY)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -31,6 +31,7 @@ enum Command {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = keys::POLICY)]
 struct PreviewArguments {
     /// Repository, tag, or a quoted glob: 'team/**', 'team/*:pr-*' [default: all]
     #[arg(value_name = "REPOSITORY[:TAG]")]
@@ -67,7 +68,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         .rule_effects(repositories.clone(), &retention, at)
         .await?;
     if format == Format::Text {
-        show_summary(&effects)?;
+        show_summary(&effects, &retention)?;
     }
     let preview = Preview {
         registry: &registry,
@@ -101,7 +102,14 @@ async fn meant(
 }
 
 /// Prints what each rule removes.
-fn show_summary(effects: &[RuleEffect]) -> Result<(), Error> {
+fn show_summary(effects: &[RuleEffect], retention: &Retention) -> Result<(), Error> {
+    let has_rules = retention
+        .policies
+        .iter()
+        .any(|policy| !policy.tags.is_empty());
+    if !has_rules {
+        return output::say("no rules about tags are configured (policies): every tag stays\n");
+    }
     let columns = [
         Column::name("POLICY"),
         Column::text("RULE"),
@@ -162,7 +170,7 @@ impl Preview<'_> {
         let summary: Vec<_> = effects.iter().map(effect_json).collect();
         list.field("summary", &Value::from(summary))?;
         list.next("tags")?;
-        let mut rules = Vec::new();
+        let (mut rules, mut untagged) = (Vec::new(), BTreeSet::new());
         for name in repositories {
             let preview = self
                 .registry
@@ -170,18 +178,20 @@ impl Preview<'_> {
                 .preview_policy(name, self.retention, self.at)
                 .await?;
             self.tags_of(name, &preview, &mut list).await?;
-            if format == Format::Text {
-                if !self.removed_only && self.tags.is_none() {
-                    list.push(|| untagged_cells(name, &preview), || Value::Null)?;
-                }
-            } else {
-                rules.push(json!({
-                    "repository": name.as_str(), "policy": preview.policy, "keepUntagged": preview.untagged.to_string(),
-                }));
-            }
+            rules.push(json!({
+                "repository": name.as_str(), "policy": preview.policy, "keepUntagged": preview.untagged.to_string(),
+            }));
+            untagged.insert((preview.policy, preview.untagged.to_string()));
         }
         list.field("repositories", &Value::from(rules))?;
-        list.finish()
+        list.finish()?;
+        if format == Format::Json || self.removed_only || self.tags.is_some() {
+            return Ok(());
+        }
+        output::print("\n")?;
+        untagged
+            .iter()
+            .try_for_each(|(policy, time)| output::say(&untagged_sentence(policy.as_deref(), time)))
     }
 
     async fn tags_of(
@@ -241,24 +251,18 @@ fn cells(name: &RepositoryName, preview: &PolicyPreview, decision: &TagDecision)
     ]
 }
 
-/// Returns the row about untagged manifests.
-fn untagged_cells(name: &RepositoryName, preview: &PolicyPreview) -> Vec<Cell> {
-    let (verdict, why) = match preview.untagged {
-        KeepUntagged::Forever => ("kept", "untagged manifests are kept forever".to_owned()),
-        KeepUntagged::For(Duration::ZERO) => (
-            "removed",
-            "untagged manifests are kept only for the lease and grace period".to_owned(),
-        ),
-        time => ("removed", format!("untagged manifests are kept for {time}")),
+/// Says how long manifests without a tag stay, by a policy or by `gc.keepuntagged`.
+fn untagged_sentence(policy: Option<&str>, time: &str) -> String {
+    let place = match policy {
+        Some(policy) => format!(" in the repositories of policy '{policy}'"),
+        None => " where no policy applies".to_owned(),
     };
-    vec![
-        name.as_str().into(),
-        "(untagged)".into(),
-        verdict.into(),
-        Cell::Empty,
-        why.into(),
-        preview.policy.as_deref().into(),
-    ]
+    let stay = match time {
+        "forever" => "stay forever".to_owned(),
+        "0s" => "stay for the lease and the grace period only".to_owned(),
+        time => format!("stay for {time}"),
+    };
+    format!("images without a tag{place} {stay} (keepuntagged)")
 }
 
 fn as_json(name: &RepositoryName, preview: &PolicyPreview, decision: &TagDecision) -> Value {

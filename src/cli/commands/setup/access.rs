@@ -12,6 +12,7 @@ use crate::cli::error::Error;
 use crate::cli::from_config::{access, known_users};
 use crate::cli::sources::Sources;
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::table::{Cell, Column};
@@ -20,6 +21,7 @@ use crate::cli::terminal::table::{Cell, Column};
 const ANONYMOUS: &str = "anonymous";
 
 #[derive(clap::Args)]
+#[command(after_help = keys::ACCESS)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -36,17 +38,20 @@ enum Command {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = keys::ACCESS)]
 struct CheckArguments {
     #[command(flatten)]
     who: Person,
     /// Action or role: pull, create, update, delete, push, maintain or admin
     action: String,
+    /// Repository, whether it exists or not
     repository: String,
     #[command(flatten)]
     source: Source,
 }
 
 #[derive(clap::Args)]
+#[command(after_help = keys::ACCESS)]
 struct ShowArguments {
     #[command(flatten)]
     who: Person,

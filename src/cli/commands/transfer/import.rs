@@ -13,6 +13,7 @@ use crate::cli::error::Error;
 use crate::cli::from_config::log;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::progress::Line;
 use crate::cli::terminal::values::{count, plain, size};
@@ -24,17 +25,20 @@ const NAMED: usize = 20;
 
 /// Import images from the store of a registry:2, an archive or an image layout; a server may be running
 ///
-/// registry import /srv/registry-2          the whole store of a registry:2, without copying it where that is possible
+/// registry import /srv/registry-2          the whole store of a registry:2
 /// registry import DIR --only 'team/**'     some of its repositories
 /// registry import DIR --map 'a/**=b/**'    under other names
-/// docker save app:v1 | registry import -   images of docker, podman, skopeo or registry export
+/// docker save app:v1 | registry import -   images of docker, podman or skopeo
 /// registry import app.tar team/app:v1      an image under that name
 ///
-/// An import of a store may be repeated, and then costs what has changed: import while the old registry works, stop it,
-/// import again. Tags that were changed here stay. Exit code 3: something was left out, and named
-/// (docs/move-from-registry-2.md).
+/// Files of a store are linked instead of copied where that is possible. Imports
+/// may be repeated, and then cost what has changed: import while the old registry
+/// works, stop it, import again. Tags that an import has set move with the next
+/// one; tags that were pushed or changed here stay, and are named.
+/// Exit code 3: something was left out, and named (docs/import.md).
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
+#[command(after_help = keys::IMPORT)]
 pub(crate) struct Arguments {
     /// Directory of a registry:2 or of an image layout; archive of an image layout or of docker save (.tar, .tar.gz), or - for one
     /// on standard input
