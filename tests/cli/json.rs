@@ -215,15 +215,6 @@ fn show(printed: &mut Printed) {
             "registry tag",
             &["tag", "ruled/app:gone", "ruled/app:promoted"],
         ),
-        // a rule has removed it, and would do so again
-        (
-            "registry tag restore",
-            &["tag", "restore", "ruled/app:pr-1", "--dry-run"],
-        ),
-        (
-            "registry restore REPOSITORY",
-            &["restore", "ruled/app:pr-1"],
-        ),
     ] {
         let by_digest = format!("other@{}", Image::small(6).digest());
         let replaced = arguments.iter().map(|word| match *word {
@@ -233,6 +224,10 @@ fn show(printed: &mut Printed) {
         let arguments: Vec<_> = replaced.collect();
         printed.run(&server, heading, &arguments);
     }
+    // a rule has removed it, and would do so again
+    let ruled = ["tag", "restore", "ruled/app:pr-1", "--dry-run"];
+    printed.run(&server, "registry tag restore", &ruled);
+    printed.run(&server, "registry restore REPOSITORY", &ruled[1..3]);
     verify(printed, &server);
 }
 
