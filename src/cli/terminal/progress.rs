@@ -1,9 +1,9 @@
 //! Progress bars of a collection, a verification and an export, on a terminal.
 
-use std::cell::Cell;
 use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 use tarkeep::registry::{Progress, VerifyProgress};
 
 use crate::cli::terminal::values::size;
@@ -16,7 +16,7 @@ const EXPORT: &str =
 const LINE: &str = "{spinner} {msg}, {elapsed}";
 
 /// A bar on standard error, removed when it is dropped.
-pub(crate) struct Bar(ProgressBar, Cell<f64>);
+pub(crate) struct Bar(ProgressBar, Mutex<f64>);
 
 impl Bar {
     /// A bar of a collection.
@@ -45,14 +45,15 @@ impl Bar {
                 .with_style(style.progress_chars("= "))
         };
         let bar = stderr().is_terminal().then(bar)?;
-        Some(Self(bar, Cell::new(0.0)))
+        Some(Self(bar, Mutex::new(0.0)))
     }
 
     /// Shows how far a collection is; the bar never goes back, although its estimate may grow.
     pub(crate) fn update(&self, progress: &Progress) {
         if progress.due > 0 {
-            let (length, reached) = forward(progress.done, progress.due, self.1.get());
-            self.1.set(reached);
+            let mut reached = self.1.lock();
+            let (length, now) = forward(progress.done, progress.due, *reached);
+            *reached = now;
             self.0.set_length(length);
             self.0.set_message(size(progress.swept.bytes));
             self.0.set_position(progress.done);
