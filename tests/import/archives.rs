@@ -116,7 +116,7 @@ fn an_archive_on_standard_input_is_imported_under_its_names() {
     }
     // what is asked for is done, whatever was pushed here since
     images[2].push(&mut client, "team/app", "v1");
-    piped(server.directory(), &archive, &[]);
+    piped(server.directory(), &archive, &["--move-tags"]);
     images[0].assert_pulls(&mut client, "team/app", "v1");
     assert_eq!(server.upload_files(), Vec::<std::path::PathBuf>::new());
     assert_verified(server.directory());

@@ -152,7 +152,8 @@ impl Reference {
                 host = None;
             }
         }
-        if let Some(host) = host.filter(|host| !is_this_machine(host)) {
+        let host = host.filter(|host| host.contains(['.', ':']) && !is_this_machine(host));
+        if let Some(host) = host {
             output::complain(&format!(
                 "note: {host} is not asked: registry {command} works on the data directory of this machine"
             ));

@@ -69,6 +69,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         .await?;
     if format == Format::Text {
         show_summary(&effects, &retention)?;
+        if !removed_only && tags.is_none() {
+            say_untagged(&repositories, &retention)?;
+        }
+        output::print("\n")?;
     }
     let preview = Preview {
         registry: &registry,
@@ -108,7 +112,7 @@ fn show_summary(effects: &[RuleEffect], retention: &Retention) -> Result<(), Err
         .iter()
         .any(|policy| !policy.tags.is_empty());
     if !has_rules {
-        return output::say("no rules about tags are configured (policies): every tag stays\n");
+        return output::say("no rules about tags are configured (policies): every tag stays");
     }
     let columns = [
         Column::name("POLICY"),
@@ -129,12 +133,12 @@ fn show_summary(effects: &[RuleEffect], retention: &Retention) -> Result<(), Err
     }
     let removed: u64 = effects.iter().map(|effect| effect.removed_tags).sum();
     if removed == 0 {
-        return output::say("the rules remove no tags\n");
+        return output::say("the rules remove no tags");
     }
     written(table.print(&mut std::io::stdout().lock()))?;
     let bytes = effects.iter().map(|effect| effect.bytes).sum();
     output::say(&format!(
-        "{} removed, which frees {} once nothing else keeps the images\n",
+        "{} removed, which frees {} once nothing else keeps the images",
         count(removed, "tag"),
         size(bytes)
     ))
@@ -170,7 +174,7 @@ impl Preview<'_> {
         let summary: Vec<_> = effects.iter().map(effect_json).collect();
         list.field("summary", &Value::from(summary))?;
         list.next("tags")?;
-        let (mut rules, mut untagged) = (Vec::new(), BTreeSet::new());
+        let mut rules = Vec::new();
         for name in repositories {
             let preview = self
                 .registry
@@ -181,17 +185,9 @@ impl Preview<'_> {
             rules.push(json!({
                 "repository": name.as_str(), "policy": preview.policy, "keepUntagged": preview.untagged.to_string(),
             }));
-            untagged.insert((preview.policy, preview.untagged.to_string()));
         }
         list.field("repositories", &Value::from(rules))?;
-        list.finish()?;
-        if format == Format::Json || self.removed_only || self.tags.is_some() {
-            return Ok(());
-        }
-        output::print("\n")?;
-        untagged
-            .iter()
-            .try_for_each(|(policy, time)| output::say(&untagged_sentence(policy.as_deref(), time)))
+        list.finish()
     }
 
     async fn tags_of(
@@ -249,6 +245,22 @@ fn cells(name: &RepositoryName, preview: &PolicyPreview, decision: &TagDecision)
         (&*decision.reason).into(),
         preview.policy.as_deref().into(),
     ]
+}
+
+/// Says how long manifests without a tag stay in the repositories.
+fn say_untagged(repositories: &[RepositoryName], retention: &Retention) -> Result<(), Error> {
+    let rules: BTreeSet<_> = repositories
+        .iter()
+        .map(|name| {
+            let policy = retention.policy(name.as_str());
+            let policy = policy.map(|policy| policy.repositories.to_string());
+            let time = retention.untagged_rule(name.as_str()).to_string();
+            (policy, time)
+        })
+        .collect();
+    rules
+        .iter()
+        .try_for_each(|(policy, time)| output::say(&untagged_sentence(policy.as_deref(), time)))
 }
 
 /// Says how long manifests without a tag stay, by a policy or by `gc.keepuntagged`.
