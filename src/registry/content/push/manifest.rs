@@ -13,6 +13,7 @@ use crate::registry::blocking::blocking;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::content::push::image_config::config_of;
+use crate::registry::content::push::parsing_space::SMALL;
 use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::content::reference::ManifestReference;
@@ -81,8 +82,13 @@ impl Manifests<'_> {
         let rules = Arc::clone(&settings);
         // until the references are recorded
         let _room = self.registry.parsing_space.take(&bytes).await?;
+        let is_small = bytes.len() <= SMALL;
         let read = move || read_pushed(expected, content_type.as_deref(), bytes, &rules);
-        let (references, new, config) = blocking(read).await??;
+        let (references, new, config) = if is_small {
+            read()?
+        } else {
+            blocking(read).await??
+        };
         let unread = self.check_config(repository, config).await?;
         let pushed = PushedManifest {
             digest: new.digest.clone(),
