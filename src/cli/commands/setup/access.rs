@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tarkeep::auth::{AccessRule, AccessRules, Client, Rights};
+use tarkeep::auth::{AccessRule, AccessRules, Client, Rights, Subject};
 use tarkeep::config::Config;
 use tarkeep::oci::RepositoryName;
 
@@ -50,7 +50,7 @@ struct ShowArguments {
 
 #[derive(clap::Args)]
 struct Person {
-    /// Name of a user, or anonymous for clients without a login
+    /// Name of a user, token:NAME for the rules that name a token, or anonymous for clients without a login
     who: String,
 }
 
@@ -75,8 +75,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 
 impl Person {
     fn client(&self, address: Option<IpAddr>) -> Client<'_> {
-        let name = Some(&*self.who).filter(|who| *who != "anonymous");
-        Client { name, address }
+        Client {
+            subject: Subject::parse(&self.who),
+            address,
+        }
     }
 }
 

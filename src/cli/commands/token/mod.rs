@@ -1,0 +1,7 @@
+//! `registry token`: tokens of machines.
+
+mod arguments;
+mod changes;
+mod list;
+
+pub(crate) use arguments::{Arguments, run};
