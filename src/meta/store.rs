@@ -18,13 +18,16 @@ use super::sqlite::writer::{BeforeCommit, Durability, WriteTx, Writer};
 use super::stats::Stats;
 use crate::oci::{Digest, RepositoryName, TagName};
 
+/// A secret with its token.
+type FoundSecret = Arc<(TokenRow, SecretRow)>;
+
 /// The metadata store of one data directory; clones share it.
 #[derive(Clone)]
 pub struct Meta {
     path: Arc<Path>,
     pools: Pools,
     manifest_cache: Arc<ManifestCache>,
-    token_cache: Arc<ReadCache<Option<Arc<(TokenRow, SecretRow)>>>>,
+    token_cache: Arc<ReadCache<Option<FoundSecret>>>,
     has_tokens: Arc<ReadCache<bool>>,
     /// SQLite's write-ahead log.
     log: Arc<Path>,
@@ -156,10 +159,7 @@ impl Meta {
     }
 
     /// Returns the secret of that id with its token, from memory if nothing was committed since it was last read.
-    pub async fn token_of_secret(
-        &self,
-        id: &str,
-    ) -> Result<Option<Arc<(TokenRow, SecretRow)>>, Error> {
+    pub async fn token_of_secret(&self, id: &str) -> Result<Option<FoundSecret>, Error> {
         self.remembered(&self.token_cache, id, |reader| {
             Ok(reader.token_of_secret(id)?.map(Arc::new))
         })
