@@ -30,9 +30,9 @@ pub use crate::blob::{
 };
 pub use crate::meta::{
     Actor, AffectedImage, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump,
-    ListedToken, Millis, Quarantined, RemovedTagRow, RepositoryRow, SecretRow, TagEnd, TagRow,
-    TagState, TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark,
-    now, settle_log,
+    ListedToken, Millis, Quarantined, RemovedTagRow, RepositoryRow, SecretRow, SecretUse, TagEnd,
+    TagRow, TagState, TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun,
+    backup_mark, now, settle_log,
 };
 pub use access::tokens::{NewSecret, NewToken, Rotation};
 pub use backup::counters::{BackupCounters, BackupState};

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Guarded, as_user, line};
 use crate::support::client::Response;
-use crate::support::wait::eventually;
-use crate::support::{Image, OCI_MANIFEST};
+use crate::support::{Image, OCI_MANIFEST, eventually};
 
 /// Runs a command about tokens, and returns its object.
 pub(super) fn run(guarded: &Guarded, arguments: &[&str]) -> Value {
