@@ -8,6 +8,7 @@ mod interrupted;
 mod killed;
 mod taking_over;
 mod tar;
+mod without_links;
 
 use serde_json::Value;
 

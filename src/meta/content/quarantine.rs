@@ -120,6 +120,17 @@ impl Reader<'_> {
         })
     }
 
+    /// Reports whether a blob was found damaged, and has not come back since.
+    pub fn is_blob_damaged(&self, digest: &Digest) -> Result<bool, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT 1 FROM absent_references WHERE digest = ?1 AND damage IS NOT NULL",
+                )?
+                .exists([digest.as_str()])
+        })
+    }
+
     /// Reports whether a manifest is not served because it is damaged.
     pub fn is_damaged(&self, manifest: ManifestId) -> Result<bool, Error> {
         Ok(self
