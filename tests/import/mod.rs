@@ -8,7 +8,6 @@ mod interrupted;
 mod killed;
 mod taking_over;
 mod tar;
-mod without_links;
 
 use serde_json::Value;
 
