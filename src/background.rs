@@ -311,16 +311,11 @@ async fn pass(registry: &Registry, retention: Retention) -> Result<SweepCounts, 
     if let Err(error) = registry.manifests().record_uses().await {
         tracing::warn!(%error, "cannot record some pulls");
     }
-    registry
-        .gc()
-        .sweep(
-            SweepOptions {
-                retention,
-                uses_server_rules: true,
-            },
-            None,
-        )
-        .await
+    let options = SweepOptions {
+        retention,
+        uses_server_rules: true,
+    };
+    Ok(registry.gc().sweep(options, None).await?.counts)
 }
 
 async fn write_promises(registry: &Registry) {

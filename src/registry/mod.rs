@@ -28,9 +28,9 @@ pub use crate::blob::{
     KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump,
-    Millis, Quarantined, RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals,
-    TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now, settle_log,
+    Actor, AffectedImage, BackupMark, BlobId, ClockState, Damaged, DatabaseCopy, DatabaseSize,
+    Idle, Jump, Millis, Quarantined, RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState,
+    TakeOver, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now, settle_log,
 };
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::settings::BackupSettings;
@@ -45,6 +45,7 @@ pub use content::push::promotion::Promotion;
 pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
+pub use content::undo::removal::{Removal, Undo};
 pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
 pub use content::visibility::{IsVisible, Visibility};
@@ -59,7 +60,7 @@ pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::SweepOptions;
-pub use gc::sweep_counts::SweepCounts;
+pub use gc::sweep_counts::{RemovedByRule, Sweep, SweepCounts};
 pub use import::bring::{Brought, Unbrought, Way};
 pub use import::check::{BlobCheck, UnsoundBlob};
 pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
@@ -68,6 +69,7 @@ pub use import::record::Present;
 pub use import::tag_fate::TagFate;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
+pub use policy::rule_removal::RuleRemoval;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule, is_signature};
 pub use report::deleted::DeletedForecast;
 pub use report::dependents::Dependent;

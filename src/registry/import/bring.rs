@@ -107,7 +107,7 @@ impl Import<'_> {
         let note = move |tx: &WriteTx<'_>| {
             let (mut noted, mut damaged) = (Vec::new(), Vec::new());
             for mut blob in blobs {
-                if tx.is_blob_damaged(&blob.digest)? {
+                if tx.damaged_blob(&blob.digest)?.is_some() {
                     damaged.push(blob);
                 } else {
                     blob.note = Some(tx.note_removal(&blob.digest, blob.source.size)?);
