@@ -1,0 +1,4 @@
+//! Who may do what: the tokens of machines.
+
+pub(super) mod token_changes;
+pub(super) mod tokens;
