@@ -1,4 +1,4 @@
-//! Who may do what: the tokens of machines.
+//! Tokens of machines.
 
 pub(super) mod token_changes;
 pub(super) mod tokens;

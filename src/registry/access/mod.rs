@@ -1,4 +1,4 @@
-//! Who may do what: the tokens of machines, and their last use.
+//! Tokens of machines, and their last use.
 
 pub(super) mod token_uses;
 pub(super) mod tokens;
