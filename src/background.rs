@@ -10,7 +10,8 @@ use jiff::fmt::friendly::SpanPrinter;
 
 use crate::backup;
 use crate::registry::{
-    BlobCheck, Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions, UnsoundBlob,
+    BlobCheck, Error, Jump, Millis, Pace, Registry, Retention, SweepCounts, SweepOptions,
+    UnsoundBlob,
 };
 
 /// Interval at which uploads are checked for what crashes left.
@@ -121,7 +122,7 @@ async fn check_imported(registry: &Registry) -> bool {
             unsound.log();
         }
     };
-    match registry.import().check_blobs(log).await {
+    match registry.import().check_blobs(Pace::Yielding, log).await {
         Ok(checked) => {
             if checked != BlobCheck::default() {
                 tracing::info!(
@@ -331,6 +332,9 @@ async fn record_uses(registry: &Registry) {
         tokio::time::sleep(PULLS_INTERVAL).await;
         if let Err(error) = registry.manifests().record_uses().await {
             tracing::warn!(%error, "cannot record some pulls");
+        }
+        if let Err(error) = registry.tokens().record_uses().await {
+            tracing::warn!(%error, "cannot record the last uses of some tokens");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tarkeep::auth::{AccessRule, AccessRules, Client, Rights};
+use tarkeep::auth::{AccessRule, AccessRules, Client, Rights, Subject};
 use tarkeep::config::{Config, Loaded};
 use tarkeep::oci::RepositoryName;
 
@@ -16,9 +16,6 @@ use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::table::{Cell, Column};
-
-/// Stands for clients without a login.
-const ANONYMOUS: &str = "anonymous";
 
 #[derive(clap::Args)]
 #[command(after_help = keys::ACCESS)]
@@ -61,7 +58,8 @@ struct ShowArguments {
 
 #[derive(clap::Args)]
 struct Person {
-    /// Name of a user, @GROUP for the members of a group, or anonymous for clients without a login
+    /// Name of a user, @GROUP for the members of a group, token:NAME for the rules that name a token, or anonymous for
+    /// clients without a login
     who: String,
 }
 
@@ -86,8 +84,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 
 impl Person {
     fn client(&self, address: Option<IpAddr>) -> Client<'_> {
-        let name = Some(&*self.who).filter(|who| *who != ANONYMOUS);
-        Client { name, address }
+        Client {
+            subject: Subject::parse(&self.who),
+            address,
+        }
     }
 
     /// Returns the name of the group, if it is one.
@@ -119,8 +119,8 @@ impl Source {
                 .with_member(group, &who.who)
                 .ok_or_else(|| no_group(group, &rules));
         }
-        if who.who != ANONYMOUS
-            && let Some(note) = known_users::note_about(&config, &who.who)
+        if let Subject::User(user) = Subject::parse(&who.who)
+            && let Some(note) = known_users::note_about(&config, user)
         {
             output::complain(&note);
         }
