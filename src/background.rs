@@ -333,5 +333,8 @@ async fn record_uses(registry: &Registry) {
         if let Err(error) = registry.manifests().record_uses().await {
             tracing::warn!(%error, "cannot record some pulls");
         }
+        if let Err(error) = registry.tokens().record_uses().await {
+            tracing::warn!(%error, "cannot record the last uses of some tokens");
+        }
     }
 }

@@ -5,8 +5,9 @@
 //! publishes the bytes inside the metadata's transaction.
 //!
 //! [`Registry`] has one facade for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
-//! implemented in the modules `content`, `upload`, `import`, `export`, `backup`, `gc`, `policy`, `report` and `verify`.
+//! implemented in the modules `content`, `access`, `upload`, `import`, `export`, `backup`, `gc`, `policy`, `report` and `verify`.
 
+mod access;
 mod backup;
 mod blocking;
 mod content;
@@ -29,9 +30,11 @@ pub use crate::blob::{
 };
 pub use crate::meta::{
     Actor, AffectedImage, BackupMark, BlobId, ClockState, Damaged, DatabaseCopy, DatabaseSize,
-    Idle, Jump, Millis, Quarantined, RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState,
-    TakeOver, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now, settle_log,
+    Idle, Jump, ListedToken, Millis, Quarantined, RemovedTagRow, RepositoryRow, SecretRow,
+    SecretUse, TagEnd, TagRow, TagState, TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage,
+    VerificationRun, backup_mark, now, settle_log,
 };
+pub use access::tokens::{NewSecret, NewToken, Rotation};
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::settings::BackupSettings;
 pub use backup::source::SecondLook;
@@ -53,8 +56,8 @@ pub use error::Error;
 pub use export::blob::{BlobReader, CopyError};
 pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
-    Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash,
-    Uploads, Verify,
+    Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Tokens,
+    Trash, Uploads, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;

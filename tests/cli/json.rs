@@ -307,6 +307,7 @@ fn run_others(printed: &mut Printed) {
     let mut server = Server::at(&directory.path().join("data"), &FAST);
     printed.run_alone("registry health", &["health", "--addr", server.address()]);
     printed.run(&server, "registry gc", &["gc"]);
+    machines(printed, &server);
     assert!(server.stop().success());
     // nobody listens there
     printed.run_alone("registry health", &["health", "--addr", server.address()]);
@@ -353,6 +354,25 @@ fn run_others(printed: &mut Printed) {
         printed.add(heading, &output);
     }
     printed.add("registry serve", &first_line(&path("data")));
+}
+
+/// Tokens: one that works, one that was rotated, one that was revoked.
+fn machines(printed: &mut Printed, server: &Server) {
+    for (heading, words) in [
+        (
+            "registry token create",
+            "token create ci --repositories team/** --may push --for joe",
+        ),
+        (
+            "registry token create",
+            "token create old --repositories ** --may pull --expires never",
+        ),
+        ("registry token rotate", "token rotate ci"),
+        ("registry token revoke", "token revoke old"),
+        ("registry token ls", "token ls --all"),
+    ] {
+        printed.run(server, heading, &words.split(' ').collect::<Vec<_>>());
+    }
 }
 
 /// Starts a server and returns what it says first.

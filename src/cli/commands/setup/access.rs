@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tarkeep::auth::{AccessRule, AccessRules, Client, Rights};
+use tarkeep::auth::{AccessRule, AccessRules, Client, Rights, Subject};
 use tarkeep::config::{Config, Loaded};
 use tarkeep::oci::RepositoryName;
 
@@ -15,9 +15,6 @@ use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::table::{Cell, Column};
-
-/// Stands for clients without a login.
-const ANONYMOUS: &str = "anonymous";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -56,7 +53,8 @@ struct ShowArguments {
 
 #[derive(clap::Args)]
 struct Person {
-    /// Name of a user, @GROUP for the members of a group, or anonymous for clients without a login
+    /// Name of a user, @GROUP for the members of a group, token:NAME for the rules that name a token, or anonymous for
+    /// clients without a login
     who: String,
 }
 
@@ -81,8 +79,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 
 impl Person {
     fn client(&self, address: Option<IpAddr>) -> Client<'_> {
-        let name = Some(&*self.who).filter(|who| *who != ANONYMOUS);
-        Client { name, address }
+        Client {
+            subject: Subject::parse(&self.who),
+            address,
+        }
     }
 
     /// Returns the name of the group, if it is one.
@@ -114,8 +114,8 @@ impl Source {
                 .with_member(group, &who.who)
                 .ok_or_else(|| no_group(group, &rules));
         }
-        if who.who != ANONYMOUS
-            && let Some(note) = known_users::note_about(&config, &who.who)
+        if let Subject::User(user) = Subject::parse(&who.who)
+            && let Some(note) = known_users::note_about(&config, user)
         {
             output::complain(&note);
         }
