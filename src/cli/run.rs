@@ -9,6 +9,7 @@ use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
 use crate::cli::commands::reports::{du, inspect, ls, verify, why};
 use crate::cli::commands::setup::{access, completions, config, health, htpasswd};
+use crate::cli::commands::token;
 use crate::cli::commands::transfer::{backup, export, import};
 use crate::cli::configuration;
 use crate::cli::docker_entrypoint;
@@ -81,6 +82,8 @@ enum Command {
     GarbageCollect(garbage_collect::Arguments),
     /// Explain what the access rules let somebody do
     Access(access::Arguments),
+    /// Make, list, rotate or revoke tokens: passwords for machines, with rights of their own
+    Token(token::Arguments),
     Htpasswd(htpasswd::Arguments),
     Health(health::Arguments),
     /// Check a configuration, or show the effective one
@@ -129,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(garbage_collect::run(arguments)),
         Command::Access(arguments) => access::run(arguments),
+        Command::Token(arguments) => wait_for(token::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),
         Command::Config(arguments) => config::run(arguments),

@@ -154,6 +154,10 @@ fn verify(printed: &mut Printed, server: &Server) {
     }
     printed.run(server, "registry backup", &back_up[..2]);
     printed.run(server, "registry verify", &["verify"]);
+    let lost = sha256(&Image::small(4).layers[0]);
+    printed.run(server, "registry ls REPOSITORY", &["ls", "ruled/app"]);
+    printed.run(server, "registry inspect", &["inspect", "ruled/app:pr-2"]);
+    printed.run(server, "registry why", &["why", &lost]);
 }
 
 /// Commands that show, on content of every kind.
@@ -220,6 +224,10 @@ fn show(printed: &mut Printed) {
         let arguments: Vec<_> = replaced.collect();
         printed.run(&server, heading, &arguments);
     }
+    // a rule has removed it, and would do so again
+    let ruled = ["tag", "restore", "ruled/app:pr-1", "--dry-run"];
+    printed.run(&server, "registry tag restore", &ruled);
+    printed.run(&server, "registry restore REPOSITORY", &ruled[1..3]);
     verify(printed, &server);
 }
 
@@ -282,6 +290,10 @@ const OTHERS: &[(&str, &str)] = &[
         "registry access show",
         "access show joe --from 10.0.0.1 --config config.yml",
     ),
+    (
+        "registry access show",
+        "access show @team --config config.yml",
+    ),
     ("registry htpasswd", "htpasswd -nbC 4 joe secret"),
     ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),
     ("registry htpasswd", "htpasswd -D users ann"),
@@ -295,6 +307,7 @@ fn run_others(printed: &mut Printed) {
     let mut server = Server::at(&directory.path().join("data"), &FAST);
     printed.run_alone("registry health", &["health", "--addr", server.address()]);
     printed.run(&server, "registry gc", &["gc"]);
+    machines(printed, &server);
     assert!(server.stop().success());
     // nobody listens there
     printed.run_alone("registry health", &["health", "--addr", server.address()]);
@@ -341,6 +354,25 @@ fn run_others(printed: &mut Printed) {
         printed.add(heading, &output);
     }
     printed.add("registry serve", &first_line(&path("data")));
+}
+
+/// Tokens: one that works, one that was rotated, one that was revoked.
+fn machines(printed: &mut Printed, server: &Server) {
+    for (heading, words) in [
+        (
+            "registry token create",
+            "token create ci --repositories team/** --may push --for joe",
+        ),
+        (
+            "registry token create",
+            "token create old --repositories ** --may pull --expires never",
+        ),
+        ("registry token rotate", "token rotate ci"),
+        ("registry token revoke", "token revoke old"),
+        ("registry token ls", "token ls --all"),
+    ] {
+        printed.run(server, heading, &words.split(' ').collect::<Vec<_>>());
+    }
 }
 
 /// Starts a server and returns what it says first.

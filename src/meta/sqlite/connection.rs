@@ -44,7 +44,7 @@ pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_SCANS: usize = 4;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -55,6 +55,8 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("../../../migrations/08-deleted-content.sql"),
     include_str!("../../../migrations/09-imported-tags.sql"),
     include_str!("../../../migrations/10-verification.sql"),
+    include_str!("../../../migrations/11-restored-tags.sql"),
+    include_str!("../../../migrations/12-tokens.sql"),
 ];
 
 /// Read-only connections that keep their page and statement caches for life.
