@@ -289,6 +289,31 @@ fn damage_in_an_archive_is_named_and_stops_nothing() {
 }
 
 #[test]
+fn manifests_that_no_push_would_bring_are_left_out_and_named() {
+    let image = Image::small(1);
+    let text = String::from_utf8(image.manifest.clone()).expect("text");
+    let deep = format!(r#"{{"x":{}{},"#, "[".repeat(200), "]".repeat(200));
+    for manifest in [
+        text.replacen('{', r#"{"Layers":[],"#, 1),
+        text.replacen('{', r#"{"layers":[],"#, 1),
+        text.replacen(OCI_MANIFEST, "text/html", 1),
+        text.replacen('{', &deep, 1),
+    ] {
+        let image = Image {
+            manifest: manifest.into_bytes(),
+            ..image.clone()
+        };
+        let server = Server::start();
+        let archive = archive(&layout(&[(&image, named("team/app:v1"))]));
+        let (code, report) = piped(server.directory(), &archive, &[]);
+        let problems = report["problems"].as_array().map(Vec::len);
+        assert_eq!((code, problems), (3, Some(1)), "{report}");
+        let list = server.client().get("/v2/team/app/tags/list");
+        list.refused(404, "NAME_UNKNOWN");
+    }
+}
+
+#[test]
 fn archives_made_to_hurt_are_refused() {
     let image = Image::small(1);
     let whole = archive(&layout(&[(&image, named("app:v1"))]));

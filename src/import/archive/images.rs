@@ -215,8 +215,8 @@ impl ImageTransfer<'_> {
     /// Transfers an image, its parts first.
     ///
     /// Indexes nest as deep as their makers like, so no function calls itself for them.
-    fn image(&self, target: &mut Target<'_>, digest: &Digest) -> Result<(), Error> {
-        let mut steps = vec![Step::Visit(digest.clone())];
+    fn image(&self, target: &mut Target<'_>, root: &Digest) -> Result<(), Error> {
+        let mut steps = vec![Step::Visit(root.clone())];
         while let Some(step) = steps.pop() {
             match step {
                 Step::Visit(digest) => {
@@ -233,7 +233,7 @@ impl ImageTransfer<'_> {
                             steps.extend(children);
                         }
                         // BuildKit's caches list blobs in an index
-                        Err(_) if self.has_blob(target, &digest)? => {}
+                        Err(_) if digest != *root && self.has_blob(target, &digest)? => {}
                         Err(damage) => self.report(&digest, damage),
                     }
                 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::blob::SourceFile;
 use crate::meta::{Millis, NewManifest, RemovalId, TagSource};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, TagName};
-use crate::registry::content::push::manifest::parse_manifest;
+use crate::registry::content::push::manifest::{check_unambiguous, parse_manifest};
 use crate::registry::content::push::parsing_space::check_outline;
 use crate::registry::error::Error;
 
@@ -104,6 +104,7 @@ impl ImportedManifest {
     pub fn parse(digest: Digest, bytes: Bytes, pushed_at: Millis) -> Result<Self, Error> {
         check_outline(&bytes)?;
         let (manifest, new) = parse_manifest(Some(digest), None, bytes)?;
+        check_unambiguous(&manifest, &new.bytes)?;
         Ok(Self {
             manifest,
             new,
