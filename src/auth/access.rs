@@ -10,8 +10,9 @@ use super::authorization::scope::{Permission, RequiredScopes, Resource, Scope};
 use super::authorization::{Requester, is_allowed, is_authorized};
 use super::challenge;
 use super::error::Error;
+use super::issued::{Issued, TokenSource};
 use super::login::{Login, Refusal, Rejection};
-use super::password::{Htpasswd, htpasswd_file};
+use super::password::{Credentials, Htpasswd, htpasswd_file};
 use super::settings::{Method, Settings};
 use super::silly::Silly;
 use super::stats::Stats;
@@ -28,6 +29,8 @@ const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
 pub struct Access {
     current: Arc<ArcSwap<Current>>,
     stats: Arc<Stats>,
+    /// Tokens, which count with every method.
+    issued: Arc<Issued>,
 }
 
 /// The settings in force, and the authenticator that was made from them.
@@ -51,13 +54,14 @@ impl Access {
     ///
     /// # Errors
     /// A file that cannot be read, or whose content is not supported.
-    pub fn open(settings: Settings) -> Result<Self, Error> {
+    pub fn open(settings: Settings, tokens: Arc<dyn TokenSource>) -> Result<Self, Error> {
         if let Method::Htpasswd(settings) = &settings.method {
             htpasswd_file::create_if_missing(&settings.path)?;
         }
         Ok(Self {
             current: Arc::new(ArcSwap::from_pointee(Current::open(settings)?)),
             stats: Arc::default(),
+            issued: Arc::new(Issued::new(tokens)),
         })
     }
 
@@ -98,8 +102,7 @@ impl Access {
 
     /// Reports whether every request is allowed without a login.
     pub fn is_open(&self) -> bool {
-        let settings = &self.current.load().settings;
-        settings.method == Method::None && settings.rules.is_none()
+        self.current.load().is_open()
     }
 
     /// Authenticates a request and authorizes it for every scope that it requires.
@@ -115,7 +118,7 @@ impl Access {
         site: &str,
     ) -> Result<Requester, Refusal> {
         let current = self.current.load_full();
-        let outcome = current.admit(login, scopes, site, &self.stats).await;
+        let outcome = current.admit(login, scopes, site, self).await;
         if current.settings.method != Method::None {
             self.count(&outcome, login);
         }
@@ -127,8 +130,10 @@ impl Access {
             // admitted without a login
             Ok(_) if login.is_absent() => return,
             Ok(_) | Err(Refusal::Denied(_) | Refusal::Hidden(_)) => &self.stats.accepted,
-            Err(Refusal::Challenge(_)) if login.authorization.is_none() => &self.stats.challenged,
-            Err(Refusal::Challenge(_)) => &self.stats.refused,
+            Err(Refusal::Challenge { .. }) if login.authorization.is_none() => {
+                &self.stats.challenged
+            }
+            Err(Refusal::Challenge { .. } | Refusal::Unavailable) => &self.stats.refused,
             Err(Refusal::TooMany { .. }) => &self.stats.throttled,
         };
         counter.add(1);
@@ -177,19 +182,22 @@ impl Current {
         login: Login<'_>,
         scopes: &RequiredScopes,
         site: &str,
-        stats: &Stats,
+        access: &Access,
     ) -> Result<Requester, Refusal> {
-        let challenge =
-            |error| Refusal::Challenge(self.authenticator.challenge(scopes, site, error));
+        let challenge = |error, message| Refusal::Challenge {
+            challenge: self.authenticator.challenge(scopes, site, error),
+            message,
+        };
         let rules = self.settings.rules.as_ref();
         let identity = if rules.is_some() && login.is_absent() {
             Ok(Identity::anonymous())
         } else {
-            self.authenticator.authenticate(login, stats).await
+            self.authenticate(login, access).await
         };
         let identity = identity.map_err(|rejection| match rejection {
-            Rejection::Unauthenticated { error } => challenge(error),
+            Rejection::Unauthenticated { error, message } => challenge(error, message),
             Rejection::Throttled { wait } => Refusal::TooMany { wait },
+            Rejection::Unavailable => Refusal::Unavailable,
         })?;
         let requester = Requester {
             identity,
@@ -199,19 +207,43 @@ impl Current {
         let can_log_in = self.settings.method != Method::None && login.is_absent();
         // clients learn from this request how to log in
         if scopes.required.is_empty() && can_log_in {
-            return Err(challenge(None));
+            return Err(challenge(None, None));
         }
         let mut required = scopes.required.iter();
         let Some(denied) = required.find(|scope| !is_authorized(&requester, scope)) else {
             return Ok(requester);
         };
         Err(if can_log_in {
-            challenge(None)
+            challenge(None, None)
         } else if is_allowed(&requester, denied) {
-            challenge(Some(INSUFFICIENT_SCOPE))
+            challenge(Some(INSUFFICIENT_SCOPE), None)
         } else {
             refusal(&requester, denied)
         })
+    }
+
+    /// Finds out who makes a request: a token, or whom the method proves.
+    async fn authenticate(&self, login: Login<'_>, access: &Access) -> Result<Identity, Rejection> {
+        if self.is_open() {
+            return Ok(Identity::anonymous());
+        }
+        let credentials = Credentials::of(login);
+        if let Some(Credentials { password, .. }) = &credentials {
+            let users = self.authenticator.users();
+            let token = access.issued.authenticate(password, login.address, users);
+            if let Some(outcome) = Box::pin(token).await {
+                return outcome;
+            }
+        }
+        let authenticator = &self.authenticator;
+        authenticator
+            .authenticate(login, credentials, &access.stats)
+            .await
+    }
+
+    /// Reports whether every request is allowed without a login.
+    fn is_open(&self) -> bool {
+        self.settings.method == Method::None && self.settings.rules.is_none()
     }
 }
 
@@ -237,14 +269,29 @@ impl Authenticator {
         })
     }
 
-    /// Finds out who makes a request.
-    async fn authenticate(&self, login: Login<'_>, stats: &Stats) -> Result<Identity, Rejection> {
+    /// Finds out who makes a request; `credentials` are the user and password in it, if there are some.
+    async fn authenticate(
+        &self,
+        login: Login<'_>,
+        credentials: Option<Credentials>,
+        stats: &Stats,
+    ) -> Result<Identity, Rejection> {
         match self {
             Self::None => Ok(Identity::anonymous()),
             Self::Silly(silly) => silly.authenticate(login),
             // boxed: every open connection reserves room for the largest future of a request
-            Self::Htpasswd(htpasswd) => Box::pin(htpasswd.authenticate(login, stats)).await,
+            Self::Htpasswd(htpasswd) => {
+                Box::pin(htpasswd.authenticate(login, credentials, stats)).await
+            }
             Self::Token(validator) => Box::pin(validator.authenticate(login)).await,
+        }
+    }
+
+    /// Returns the users of the file, if the method has one.
+    fn users(&self) -> Option<&Htpasswd> {
+        match self {
+            Self::Htpasswd(htpasswd) => Some(htpasswd),
+            Self::None | Self::Silly(_) | Self::Token(_) => None,
         }
     }
 

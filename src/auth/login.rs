@@ -19,7 +19,13 @@ pub struct Login<'r> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Rejection {
     /// Credentials are missing, or not accepted for the reason that a challenge names as `error`.
-    Unauthenticated { error: Option<&'static str> },
+    Unauthenticated {
+        error: Option<&'static str>,
+        /// Why, for whoever is known to have had valid ones.
+        message: Option<String>,
+    },
+    /// Failure to read the proof of a login.
+    Unavailable,
     /// The address is locked out, or too many passwords wait to be checked.
     Throttled { wait: Duration },
 }
@@ -36,14 +42,24 @@ impl Login<'_> {
 
 impl Rejection {
     /// Rejects a login without giving a reason.
-    pub(super) const UNAUTHENTICATED: Self = Self::Unauthenticated { error: None };
+    pub(super) const UNAUTHENTICATED: Self = Self::Unauthenticated {
+        error: None,
+        message: None,
+    };
 }
 
 /// Reason why a request is refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// Credentials are required, or better ones: the value of `WWW-Authenticate`.
-    Challenge(String),
+    /// Credentials are required, or better ones.
+    Challenge {
+        /// Value of `WWW-Authenticate`.
+        challenge: String,
+        /// Why those sent do not count, for whoever is known to have had valid ones.
+        message: Option<String>,
+    },
+    /// Failure to read the proof of a login.
+    Unavailable,
     /// The address is locked out, or too many passwords wait to be checked.
     TooMany { wait: Duration },
     /// The client may not do this in a repository that it may see, or in the list of all.

@@ -8,6 +8,7 @@ mod access;
 mod authorization;
 mod challenge;
 mod error;
+mod issued;
 mod login;
 mod password;
 mod settings;
@@ -19,10 +20,11 @@ mod token;
 pub use access::{Access, Prepared};
 pub use authorization::{
     AccessRule, AccessRules, Client, Identity, Permission, RepositoryPattern, Requester,
-    RequiredScopes, Resource, Rights, Scope, Visible, Who, is_authorized, is_visible,
+    RequiredScopes, Resource, Rights, Scope, Subject, Visible, Who, is_authorized, is_visible,
     may_pull_everything, visible,
 };
 pub use error::Error;
+pub use issued::{Answer, TokenRecord, TokenSecret, TokenSource};
 pub use login::{Login, Refusal};
 pub use password::{
     BcryptHash, DEFAULT_COST, Entry, HtpasswdSettings, MAX_COST, MIN_COST, UserError, entries,

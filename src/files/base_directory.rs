@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::regular_file;
+use super::regular_file::{self, Links};
 
 /// A directory below which no symbolic link is followed.
 pub struct BaseDirectory {
@@ -38,15 +38,19 @@ pub struct Place<'b> {
 }
 
 impl BaseDirectory {
-    /// Opens a directory, over links too.
+    /// Opens a directory. Links on the way to it are followed.
     ///
     /// # Errors
     /// File system errors, with its path.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    pub fn open(path: &Path, links: Links) -> io::Result<Self> {
+        let here = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = match links {
+            Links::Follow => here,
+            Links::Reject => here | OFlags::NOFOLLOW,
+        };
         let directory = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|error| named(path, error.into()))?;
-        let lookup = match open_by_kernel(&directory, Path::new("."), flags, Mode::empty()) {
+        let lookup = match open_by_kernel(&directory, Path::new("."), here, Mode::empty()) {
             Ok(_) => Lookup::Kernel,
             Err(_) => Lookup::Steps,
         };
@@ -124,6 +128,7 @@ impl<'b> Place<'b> {
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = match self.base.open_beneath(&self.path, flags, mode) {
             Ok(file) => File::from(file),
+            Err(error @ Errno::NOENT) => return Err(error.into()),
             // links and sockets cannot be opened at all
             Err(error) => {
                 let irregularity = match self.metadata() {
@@ -142,6 +147,14 @@ impl<'b> Place<'b> {
     /// Looks at what is there, which may be a link.
     pub fn metadata(&self) -> io::Result<Metadata> {
         File::from(self.handle(OFlags::PATH)?).metadata()
+    }
+
+    /// Returns the numbers of what is here, which may be a link, by which the kernel knows it: of its file system, and in that.
+    pub fn identity(&self) -> io::Result<(u64, u64)> {
+        let found = self.in_parent(|parent, name| {
+            rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+        })?;
+        Ok((found.st_dev, found.st_ino))
     }
 
     /// Lists the names in this directory.
@@ -321,7 +334,8 @@ mod tests {
         symlink(root.join("real"), root.join("base")).unwrap();
         symlink(root.join("elsewhere"), root.join("real/linked")).unwrap();
         symlink(root.join("elsewhere/file"), root.join("real/plain/link")).unwrap();
-        let base = BaseDirectory::open(&root.join("base")).unwrap();
+        assert!(BaseDirectory::open(&root.join("base"), Links::Reject).is_err());
+        let base = BaseDirectory::open(&root.join("base"), Links::Follow).unwrap();
         BaseDirectory { lookup, ..base }
     }
 

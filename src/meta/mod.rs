@@ -4,9 +4,10 @@
 //! wait for a write. Changes are closures over a [`WriteTx`], handed to [`Meta::write`], which runs many of them in one
 //! durable commit. Locks in memory are parking_lot's: they have no poisoning to recover from, and protect caches only.
 //!
-//! `sqlite` has the connections, the readers and the writer, `content` the facts that clients change, `gc` what
-//! collection finds and removes, and `reports` the lists and sums.
+//! `sqlite` has the connections, the readers and the writer, `content` the facts that clients change, `access` who may
+//! change them, `gc` what collection finds and removes, and `reports` the lists and sums.
 
+mod access;
 mod actor;
 mod clock;
 mod content;
@@ -15,12 +16,14 @@ mod gc;
 mod ids;
 mod manifest_cache;
 mod process_clock;
+mod read_cache;
 mod reports;
 mod sqlite;
 mod stats;
 mod store;
 mod timeline;
 
+pub use access::tokens::{ListedToken, SecretRow, SecretUse, TokenRow};
 pub use actor::Actor;
 pub use clock::{Millis, millis};
 pub use content::blobs::{BlobRow, LinkRow};
@@ -29,7 +32,7 @@ pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};
 pub use content::pulls::ManifestUses;
 pub use content::quarantine::{Damaged, Quarantined, WithdrawnFile};
 pub use content::tag_history::{RecordedState, TagEnd, TagState};
-pub use content::tags::{TagActivity, TagOrigin};
+pub use content::tags::{TagActivity, TagOrigin, TagSource};
 pub use content::uploads::{ExpiredUpload, OpenUpload, UploadRow};
 pub use error::{Error, Fault};
 pub use gc::candidates::{DueCounts, IdleBlob, IdleLink, IdleManifest};

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::access::tokens::{SecretRow, TokenRow};
 use super::content::manifests::StoredManifest;
 use super::error::Error;
 use super::gc::clock_record::ClockState;
 use super::manifest_cache::ManifestCache;
+use super::read_cache::ReadCache;
 use super::sqlite::beside::beside;
 use super::sqlite::connection::{self, Pools};
 use super::sqlite::copy::{self, BackupMark, DatabaseCopy};
@@ -16,12 +18,17 @@ use super::sqlite::writer::{BeforeCommit, Durability, WriteTx, Writer};
 use super::stats::Stats;
 use crate::oci::{Digest, RepositoryName, TagName};
 
+/// A secret with its token.
+type FoundSecret = Arc<(TokenRow, SecretRow)>;
+
 /// The metadata store of one data directory; clones share it.
 #[derive(Clone)]
 pub struct Meta {
     path: Arc<Path>,
     pools: Pools,
     manifest_cache: Arc<ManifestCache>,
+    token_cache: Arc<ReadCache<Option<FoundSecret>>>,
+    has_tokens: Arc<ReadCache<bool>>,
     /// SQLite's write-ahead log.
     log: Arc<Path>,
     writer: Arc<Writer>,
@@ -47,6 +54,8 @@ impl Meta {
             path: path.into(),
             pools,
             manifest_cache: Arc::new(ManifestCache::beside(path)),
+            token_cache: Arc::default(),
+            has_tokens: Arc::default(),
             log: beside(path, "-wal").into(),
             writer: Arc::new(Writer::start(
                 writing,
@@ -145,6 +154,38 @@ impl Meta {
         if let (Some(state), Some(manifest)) = (state, &found) {
             self.manifest_cache
                 .insert(state, repository.as_str(), reference, manifest);
+        }
+        Ok(found)
+    }
+
+    /// Returns the secret of that id with its token, from memory if nothing was committed since it was last read.
+    pub async fn token_of_secret(&self, id: &str) -> Result<Option<FoundSecret>, Error> {
+        self.remembered(&self.token_cache, id, |reader| {
+            Ok(reader.token_of_secret(id)?.map(Arc::new))
+        })
+        .await
+    }
+
+    /// Reports whether there is a token that was not revoked, from memory as [`Self::token_of_secret`].
+    pub async fn has_tokens(&self) -> Result<bool, Error> {
+        self.remembered(&self.has_tokens, "", |reader| reader.has_tokens())
+            .await
+    }
+
+    async fn remembered<T: Clone + Send>(
+        &self,
+        cache: &ReadCache<T>,
+        key: &str,
+        query: impl FnOnce(&PointReader<'_>) -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
+        let before = self.manifest_cache.state();
+        if let Some(known) = before.as_ref().and_then(|state| cache.get(state, key)) {
+            return Ok(known);
+        }
+        let found = self.read(point(query)).await?;
+        // unless something was committed meanwhile
+        if let Some(state) = before.filter(|_| self.manifest_cache.state() == before) {
+            cache.insert(state, key, found.clone());
         }
         Ok(found)
     }

@@ -85,6 +85,16 @@ pub enum Error {
         tag: TagName,
         denied: TagChanges,
     },
+    #[error(
+        "'{0}' cannot be the name of a token: write letters, digits, '.', '_' and '-', at most 64 and first a letter or digit"
+    )]
+    TokenName(String),
+    #[error(
+        "there is a token {0} already: give it another secret with registry token rotate {0}, or revoke it first"
+    )]
+    TokenExists(String),
+    #[error("there is no token {0}: registry token ls lists them")]
+    TokenUnknown(String),
     #[error("{0}")]
     NothingToRestore(String),
     #[error("deleting is switched off in this registry's configuration (storage.delete.enabled)")]

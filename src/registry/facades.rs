@@ -77,6 +77,12 @@ pub struct Backups<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// Tokens of machines.
+#[derive(Clone, Copy)]
+pub struct Tokens<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// Counters and checks for monitoring.
 #[derive(Clone, Copy)]
 pub struct Status<'r> {
@@ -142,6 +148,11 @@ impl Registry {
     /// The registry as the source of a backup.
     pub fn backups(&self) -> Backups<'_> {
         Backups { registry: self }
+    }
+
+    /// Tokens of machines.
+    pub fn tokens(&self) -> Tokens<'_> {
+        Tokens { registry: self }
     }
 
     /// Counters and checks for monitoring.

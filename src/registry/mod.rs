@@ -5,8 +5,9 @@
 //! publishes the bytes inside the metadata's transaction.
 //!
 //! [`Registry`] has one facade for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
-//! implemented in the modules `content`, `upload`, `import`, `export`, `backup`, `gc`, `policy`, `report` and `verify`.
+//! implemented in the modules `content`, `access`, `upload`, `import`, `export`, `backup`, `gc`, `policy`, `report` and `verify`.
 
+mod access;
 mod backup;
 mod blocking;
 mod content;
@@ -28,10 +29,12 @@ pub use crate::blob::{
     KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump,
-    Millis, Quarantined, RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals,
-    TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now, settle_log,
+    Actor, AffectedImage, BackupMark, BlobId, ClockState, Damaged, DatabaseCopy, DatabaseSize,
+    Idle, Jump, ListedToken, Millis, Quarantined, RemovedTagRow, RepositoryRow, SecretRow,
+    SecretUse, TagEnd, TagRow, TagState, TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage,
+    VerificationRun, backup_mark, now, settle_log,
 };
+pub use access::tokens::{NewSecret, NewToken, Rotation};
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::settings::BackupSettings;
 pub use backup::source::SecondLook;
@@ -45,6 +48,7 @@ pub use content::push::promotion::Promotion;
 pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
+pub use content::undo::removal::{Removal, Undo};
 pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
 pub use content::visibility::{IsVisible, Visibility};
@@ -52,14 +56,14 @@ pub use error::Error;
 pub use export::blob::{BlobReader, CopyError};
 pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
-    Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash,
-    Uploads, Verify,
+    Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Tokens,
+    Trash, Uploads, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::SweepOptions;
-pub use gc::sweep_counts::SweepCounts;
+pub use gc::sweep_counts::{RemovedByRule, Sweep, SweepCounts};
 pub use import::bring::{Brought, Unbrought, Way};
 pub use import::check::{BlobCheck, UnsoundBlob};
 pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
@@ -68,6 +72,7 @@ pub use import::record::Present;
 pub use import::tag_fate::TagFate;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
+pub use policy::rule_removal::RuleRemoval;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule, is_signature};
 pub use report::deleted::DeletedForecast;
 pub use report::dependents::Dependent;

@@ -14,6 +14,7 @@ use crate::blob::{
     UploadId,
 };
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
+use crate::registry::access::token_uses::TokenUses;
 use crate::registry::backup::counters::BackupCounters;
 use crate::registry::content::damage_log::DamageLog;
 use crate::registry::content::lost_blobs::{BlobFiles, LostBlobs};
@@ -48,6 +49,8 @@ pub struct Registry {
     pub(super) unsaved_hashes: Arc<Mutex<HashMap<UploadId, Hasher>>>,
     /// Pulls and checks that are not yet recorded.
     pub(super) uses: Arc<UseCounts>,
+    /// Last uses of tokens that are not yet recorded.
+    pub(super) token_uses: Arc<TokenUses>,
     /// Blobs that pushes count on without a record of it.
     pub(super) promises: Arc<Promises>,
     /// Files that could not be removed.
@@ -110,6 +113,7 @@ impl Registry {
             changed: Arc::default(),
             unsaved_hashes: Arc::default(),
             uses: Arc::default(),
+            token_uses: Arc::default(),
             promises: Arc::default(),
             failed_removals: Arc::default(),
             lost_blobs: Arc::default(),
@@ -239,6 +243,19 @@ impl Registry {
     pub fn with_manifest_rules(self, manifest_rules: ManifestRules) -> Self {
         let settings = RegistrySettings {
             manifest_rules,
+            ..(*self.settings()).clone()
+        };
+        Self {
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            ..self
+        }
+    }
+
+    /// Replaces the free disk that pushes must leave, in bytes.
+    #[must_use]
+    pub fn with_reserve(self, reserve: u64) -> Self {
+        let settings = RegistrySettings {
+            reserve,
             ..(*self.settings()).clone()
         };
         Self {

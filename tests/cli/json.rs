@@ -154,6 +154,10 @@ fn verify(printed: &mut Printed, server: &Server) {
     }
     printed.run(server, "registry backup", &back_up[..2]);
     printed.run(server, "registry verify", &["verify"]);
+    let lost = sha256(&Image::small(4).layers[0]);
+    printed.run(server, "registry ls REPOSITORY", &["ls", "ruled/app"]);
+    printed.run(server, "registry inspect", &["inspect", "ruled/app:pr-2"]);
+    printed.run(server, "registry why", &["why", &lost]);
 }
 
 /// Commands that show, on content of every kind.
@@ -220,6 +224,10 @@ fn show(printed: &mut Printed) {
         let arguments: Vec<_> = replaced.collect();
         printed.run(&server, heading, &arguments);
     }
+    // a rule has removed it, and would do so again
+    let ruled = ["tag", "restore", "ruled/app:pr-1", "--dry-run"];
+    printed.run(&server, "registry tag restore", &ruled);
+    printed.run(&server, "registry restore REPOSITORY", &ruled[1..3]);
     verify(printed, &server);
 }
 
@@ -256,8 +264,11 @@ fn import(printed: &mut Printed) {
     altered[7] ^= 1;
     store.write(&store.blob_path(&sha256(&image.layers[0])), &altered);
     store.write(&store.tag_path("app", "empty"), b"");
-    let source = source.path().to_str().expect("text");
-    printed.run(&Server::start(), "registry import", &["import", source]);
+    let path = source.path().to_str().expect("text");
+    let server = Server::start();
+    printed.run(&server, "registry import", &["import", path]);
+    store.image("app", "v1", &Image::small(2));
+    printed.run(&server, "registry import", &["import", path]);
 }
 
 /// Commands that need no server, by heading.
@@ -270,6 +281,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("registry config check", "config check config.yml"),
     ("registry config check", "config check --config wrong.yml"),
     ("registry config show", "config show --config config.yml"),
+    ("registry config show --example", "config show --example"),
     (
         "registry access check",
         "access check joe push app config.yml",
@@ -281,6 +293,10 @@ const OTHERS: &[(&str, &str)] = &[
     (
         "registry access show",
         "access show joe --from 10.0.0.1 --config config.yml",
+    ),
+    (
+        "registry access show",
+        "access show @team --config config.yml",
     ),
     ("registry htpasswd", "htpasswd -nbC 4 joe secret"),
     ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),
@@ -295,6 +311,7 @@ fn run_others(printed: &mut Printed) {
     let mut server = Server::at(&directory.path().join("data"), &FAST);
     printed.run_alone("registry health", &["health", "--addr", server.address()]);
     printed.run(&server, "registry gc", &["gc"]);
+    machines(printed, &server);
     assert!(server.stop().success());
     // nobody listens there
     printed.run_alone("registry health", &["health", "--addr", server.address()]);
@@ -341,6 +358,25 @@ fn run_others(printed: &mut Printed) {
         printed.add(heading, &output);
     }
     printed.add("registry serve", &first_line(&path("data")));
+}
+
+/// Tokens: one that works, one that was rotated, one that was revoked.
+fn machines(printed: &mut Printed, server: &Server) {
+    for (heading, words) in [
+        (
+            "registry token create",
+            "token create ci --repositories team/** --may push --for joe",
+        ),
+        (
+            "registry token create",
+            "token create old --repositories ** --may pull --expires never",
+        ),
+        ("registry token rotate", "token rotate ci"),
+        ("registry token revoke", "token revoke old"),
+        ("registry token ls", "token ls --all"),
+    ] {
+        printed.run(server, heading, &words.split(' ').collect::<Vec<_>>());
+    }
 }
 
 /// Starts a server and returns what it says first.

@@ -1,18 +1,23 @@
 //! The command line, with and without a running server.
 
 mod completion;
+mod configuration;
 mod data_directory;
 mod disk;
 mod gc;
 mod gc_now;
+mod help;
 mod hostile_text;
 mod inspecting;
 mod json;
 mod listing;
 mod output;
 mod policies;
+mod program;
 mod promotion;
+mod removed;
 mod removing;
+mod restored_tags;
 mod restoring;
 mod tags;
 mod uploads;

@@ -5,6 +5,7 @@ mod challenges;
 mod command;
 mod guessing;
 mod htpasswd;
+mod machine_tokens;
 mod odd_files;
 mod reloading;
 mod swapping;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::identity::Identity;
 use super::rights::Rights;
-use super::rules::{AccessRules, Client};
+use super::rules::{AccessRules, Client, Subject, shortest};
 use super::scope::{Permission, Resource, Scope};
 
 /// Client of a request, with the access rules in force when the request was admitted.
@@ -27,16 +27,33 @@ impl Requester {
     }
 
     fn client(&self) -> Client<'_> {
+        self.client_as(self.identity.subject())
+    }
+
+    fn client_as<'c>(&self, subject: Subject<'c>) -> Client<'c> {
         Client {
-            name: self.identity.name(),
+            subject,
             address: self.address,
         }
     }
 
-    /// Returns the rights that the access rules give in a repository, whether or not it exists.
+    /// Returns the rights in a repository, whether or not it exists.
+    ///
+    /// A token has those of its grant and of the access rules that name it, but none that its user does not have.
     pub fn rights(&self, repository: &str) -> Rights {
-        let rules = self.rules.as_ref();
-        rules.map_or(Rights::ALL, |rules| rules.rights(self.client(), repository))
+        let by_rules = |subject| {
+            let rules = self.rules.as_ref();
+            rules.map(|rules| rules.rights(self.client_as(subject), repository))
+        };
+        let own = by_rules(self.identity.subject());
+        let Some(token) = self.identity.token_grant() else {
+            return own.unwrap_or(Rights::ALL);
+        };
+        let rights = token.rights(repository) | own.unwrap_or(Rights::NONE);
+        match token.owner() {
+            Some(owner) => rights & by_rules(Subject::User(owner)).unwrap_or(Rights::ALL),
+            None => rights,
+        }
     }
 }
 
@@ -47,18 +64,17 @@ pub fn is_authorized(requester: &Requester, scope: &Scope) -> bool {
     requester.identity.is_granted(scope) && is_allowed(requester, scope)
 }
 
-/// Reports whether the access rules allow what `scope` names, whatever a token grants.
+/// Reports whether the client's rights allow what `scope` names, whatever another server's token lists.
 pub(in crate::auth) fn is_allowed(requester: &Requester, scope: &Scope) -> bool {
-    let Some(rules) = &requester.rules else {
-        return true;
-    };
     match &scope.resource {
         // the list shows what the client may see
         Resource::Catalog => {
-            requester.identity.name().is_some() || !rules.visible(requester.client()).is_empty()
+            let rules = requester.rules.as_ref();
+            requester.identity.name().is_some()
+                || rules.is_none_or(|rules| !rules.visible(requester.client()).is_empty())
         }
         Resource::Repository(name) => {
-            let rights = rules.rights(requester.client(), name.as_str());
+            let rights = requester.rights(name.as_str());
             match scope.permission {
                 Permission::Pull => rights.contains(Rights::PULL),
                 Permission::Push => rights.intersects(Rights::CREATE | Rights::UPDATE),
@@ -69,11 +85,9 @@ pub(in crate::auth) fn is_allowed(requester: &Requester, scope: &Scope) -> bool 
     }
 }
 
-/// Reports whether a client may pull from every repository.
+/// Reports whether a client may read every repository, and so may mount a blob whose repository it does not name.
 pub fn may_pull_everything(requester: &Requester) -> bool {
-    let rules = requester.rules.as_ref();
-    requester.identity.is_unlimited()
-        && rules.is_none_or(|rules| rules.is_everything_visible(requester.client()))
+    requester.identity.is_unlimited() && matches!(visible(requester), Visible::All)
 }
 
 /// Names of repositories that a client may see.
@@ -86,12 +100,28 @@ pub enum Visible {
 
 /// Returns what a client sees in a list of repositories.
 pub fn visible(requester: &Requester) -> Visible {
-    match &requester.rules {
-        Some(rules) if !rules.is_everything_visible(requester.client()) => {
-            Visible::Prefixes(rules.visible(requester.client()))
-        }
-        _ => Visible::All,
+    let (rules, token) = (requester.rules.as_ref(), requester.identity.token_grant());
+    let sees_everything = |subject| {
+        rules.is_none_or(|rules| rules.is_everything_visible(requester.client_as(subject)))
+    };
+    let own = requester.identity.subject();
+    let Some(token) = token else {
+        return match rules {
+            Some(rules) if !sees_everything(own) => {
+                Visible::Prefixes(rules.visible(requester.client()))
+            }
+            _ => Visible::All,
+        };
+    };
+    let is_everything = token.is_everything_visible() || (rules.is_some() && sees_everything(own));
+    let owner = token.owner().map(Subject::User);
+    if is_everything && owner.is_none_or(sees_everything) {
+        return Visible::All;
     }
+    let by_rules = rules.map(|rules| rules.visible(requester.client()));
+    let mut prefixes = token.visible();
+    prefixes.extend(by_rules.unwrap_or_default());
+    Visible::Prefixes(shortest(prefixes))
 }
 
 /// Reports whether a repository is in the lists that a client sees.

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::rules::Subject;
 use super::scope::Scope;
+use super::token_grant::TokenGrant;
 
-/// Authenticated client: a user, a token's bearer, or anonymous if no login is required.
+/// Authenticated client: a user, a token, or anonymous if no login is required.
 #[derive(Clone, Debug)]
 pub struct Identity {
     name: Option<String>,
     /// Access that a token lists; `None` without a token.
     grants: Option<Arc<[Grant]>>,
+    /// Token of this registry by which the client logged in.
+    token: Option<Arc<TokenGrant>>,
 }
 
 /// Access to one resource that a token lists (`docs/content/spec/auth/jwt.md`).
@@ -45,6 +49,7 @@ impl Identity {
         Self {
             name: None,
             grants: None,
+            token: None,
         }
     }
 
@@ -53,6 +58,16 @@ impl Identity {
         Self {
             name: Some(name),
             grants: None,
+            token: None,
+        }
+    }
+
+    /// Creates the identity of a token that this registry has issued.
+    pub(in crate::auth) fn token(token: Arc<TokenGrant>) -> Self {
+        Self {
+            name: None,
+            grants: None,
+            token: Some(token),
         }
     }
 
@@ -61,12 +76,30 @@ impl Identity {
         Self {
             name: name.filter(|name| !name.is_empty()),
             grants: Some(grants.into()),
+            token: None,
         }
     }
 
-    /// Returns the user's name, if the login has one.
+    /// Returns the user's name, or `token:NAME`, if the login has one.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        match &self.token {
+            Some(token) => Some(token.label()),
+            None => self.name.as_deref(),
+        }
+    }
+
+    /// Returns what access rules know of the client.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        match (&self.token, &self.name) {
+            (Some(token), _) => Subject::Token(token.name()),
+            (None, Some(name)) => Subject::User(name),
+            (None, None) => Subject::Anonymous,
+        }
+    }
+
+    /// Returns the grant of the token by which the client logged in, if it did by one.
+    pub(super) fn token_grant(&self) -> Option<&TokenGrant> {
+        self.token.as_deref()
     }
 
     /// Reports whether the identity came without a token that limits it.

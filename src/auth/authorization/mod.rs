@@ -7,6 +7,7 @@ mod rights;
 mod rule;
 mod rules;
 pub(super) mod scope;
+mod token_grant;
 
 pub(super) use authorize::is_allowed;
 pub use authorize::{Requester, Visible, is_authorized, is_visible, may_pull_everything, visible};
@@ -14,5 +15,6 @@ pub use identity::Identity;
 pub use pattern::RepositoryPattern;
 pub use rights::Rights;
 pub use rule::{AccessRule, Who};
-pub use rules::{AccessRules, Client};
+pub use rules::{AccessRules, Client, Subject};
 pub use scope::{Permission, RequiredScopes, Resource, Scope};
+pub(super) use token_grant::TokenGrant;

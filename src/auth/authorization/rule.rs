@@ -18,6 +18,8 @@ pub enum Who {
     /// The members of a group.
     Group(String),
     User(String),
+    /// A token of this registry.
+    Token(String),
 }
 
 /// Grant of rights in repositories to clients. Rules only add rights.
@@ -31,7 +33,7 @@ pub struct AccessRule {
 }
 
 impl Who {
-    /// Parses `anonymous`, `users`, `@GROUP`, `user:NAME` or a user's name.
+    /// Parses `anonymous`, `users`, `@GROUP`, `token:NAME`, `user:NAME` or a user's name.
     ///
     /// # Errors
     /// A sentence.
@@ -46,8 +48,9 @@ impl Who {
             _ => match (text.strip_prefix('@'), text.split_once(':')) {
                 (Some(group), _) => named(group).map(Self::Group),
                 (None, Some(("user", name))) => named(name).map(Self::User),
+                (None, Some(("token", name))) => named(name).map(Self::Token),
                 (None, Some((kind, _))) => Err(format!(
-                    "'{kind}:' in '{text}' is unknown: write anonymous, users, @GROUP, or the name of a user"
+                    "'{kind}:' in '{text}' is unknown: write anonymous, users, @GROUP, token:NAME, or the name of a user"
                 )),
                 (None, None) => named(text).map(Self::User),
             },
@@ -62,6 +65,7 @@ impl fmt::Display for Who {
             Self::Users => formatter.write_str("users"),
             Self::Group(name) => write!(formatter, "@{name}"),
             Self::User(name) => formatter.write_str(name),
+            Self::Token(name) => write!(formatter, "token:{name}"),
         }
     }
 }

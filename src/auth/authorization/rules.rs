@@ -26,13 +26,42 @@ struct ByComponent {
     others: Vec<usize>,
 }
 
+/// Login of a client, as far as access rules tell logins apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'c> {
+    /// No login.
+    Anonymous,
+    User(&'c str),
+    /// A token of this registry, which is no user.
+    Token(&'c str),
+}
+
 /// Client, as far as access rules tell clients apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Client<'c> {
-    /// `None` without a login.
-    pub name: Option<&'c str>,
+    pub subject: Subject<'c>,
     /// `None` on a Unix socket.
     pub address: Option<IpAddr>,
+}
+
+impl<'c> Subject<'c> {
+    /// Parses `anonymous`, `token:NAME`, `user:NAME` or a user's name, as rules name them.
+    pub fn parse(text: &'c str) -> Self {
+        match (text, text.split_once(':')) {
+            ("anonymous", _) => Self::Anonymous,
+            (_, Some(("token", name))) => Self::Token(name),
+            (_, Some(("user", name))) => Self::User(name),
+            _ => Self::User(text),
+        }
+    }
+
+    /// Returns the name that `{user}` stands for.
+    fn user(self) -> Option<&'c str> {
+        match self {
+            Self::User(name) => Some(name),
+            Self::Anonymous | Self::Token(_) => None,
+        }
+    }
 }
 
 /// Names that a client may see: prefixes of theirs, sorted, none within another.
@@ -91,26 +120,36 @@ impl AccessRules {
     }
 
     /// Returns the rules for a client, whatever its address is, by those that they name.
-    fn applicable(&self, name: Option<&str>) -> impl Iterator<Item = &ByComponent> {
-        let groups = name.and_then(|name| self.groups_of.get(name));
-        let user = name.and_then(|name| self.by_who.get(&Who::User(name.to_owned())));
-        let users = name.and_then(|_| self.by_who.get(&Who::Users));
+    fn applicable(&self, subject: Subject<'_>) -> impl Iterator<Item = &ByComponent> {
+        let named = match subject {
+            Subject::Anonymous => None,
+            Subject::User(name) => self.by_who.get(&Who::User(name.to_owned())),
+            Subject::Token(name) => self.by_who.get(&Who::Token(name.to_owned())),
+        };
+        let user = subject.user();
+        let groups = user.and_then(|name| self.groups_of.get(name));
+        let users = user.and_then(|_| self.by_who.get(&Who::Users));
         let groups = groups
             .into_iter()
             .flatten()
             .filter_map(|group| self.by_who.get(group));
         let anonymous = self.by_who.get(&Who::Anonymous);
-        anonymous.into_iter().chain(users).chain(user).chain(groups)
+        anonymous
+            .into_iter()
+            .chain(users)
+            .chain(named)
+            .chain(groups)
     }
 
     /// Returns the numbers of the rules that grant a client rights in a repository.
     fn granting(&self, client: Client<'_>, repository: &str) -> impl Iterator<Item = usize> {
         let candidates = self
-            .applicable(client.name)
+            .applicable(client.subject)
             .flat_map(move |rules| rules.candidates(repository));
         candidates.filter(move |number| {
             let rule = &self.rules[*number];
-            rule.is_from(client.address) && rule.matching(repository, client.name).is_some()
+            rule.is_from(client.address)
+                && rule.matching(repository, client.subject.user()).is_some()
         })
     }
 
@@ -132,7 +171,7 @@ impl AccessRules {
 
     /// Returns the numbers, in order, of the rules that grant a client anything at all.
     pub fn rules_of(&self, client: Client<'_>) -> BTreeSet<usize> {
-        let numbers = self.applicable(client.name).flat_map(ByComponent::all);
+        let numbers = self.applicable(client.subject).flat_map(ByComponent::all);
         numbers
             .filter(|number| self.rules[*number].is_from(client.address))
             .collect()
@@ -145,13 +184,8 @@ impl AccessRules {
             .into_iter()
             .filter(|number| self.rules[*number].may.contains(Rights::PULL));
         let patterns = pulling.flat_map(|number| &self.rules[number].repositories);
-        let mut prefixes: Vec<_> = patterns
-            .filter_map(|pattern| pattern.prefix(client.name))
-            .collect();
-        prefixes.sort_unstable();
-        // after sorting, whatever begins with a prefix follows it
-        prefixes.dedup_by(|later, earlier| later.starts_with(earlier.as_str()));
-        prefixes
+        let prefixes = patterns.filter_map(|pattern| pattern.prefix(client.subject.user()));
+        shortest(prefixes.collect())
     }
 
     /// Reports whether one rule lets a client pull from every repository.
@@ -171,11 +205,31 @@ impl AccessRules {
         &self.rules
     }
 
+    /// Returns the users of each group.
+    pub fn groups(&self) -> &BTreeMap<String, BTreeSet<String>> {
+        &self.groups
+    }
+
+    /// Returns these rules with a further member of a group; `None` if there is no such group.
+    pub fn with_member(&self, group: &str, name: &str) -> Option<Self> {
+        let mut groups = self.groups.clone();
+        groups.get_mut(group)?.insert(name.to_owned());
+        Some(Self::new(groups, self.rules.clone()))
+    }
+
     /// Returns the groups of a user, sorted.
     pub fn groups_of(&self, user: &str) -> Vec<&str> {
         let groups = self.groups.iter().filter(|(_, users)| users.contains(user));
         groups.map(|(group, _)| group.as_str()).collect()
     }
+}
+
+/// Sorts prefixes, and leaves out those within another.
+pub(super) fn shortest(mut prefixes: Prefixes) -> Prefixes {
+    prefixes.sort_unstable();
+    // after sorting, whatever begins with a prefix follows it
+    prefixes.dedup_by(|later, earlier| later.starts_with(earlier.as_str()));
+    prefixes
 }
 
 /// Equal if configured equally.
@@ -196,7 +250,14 @@ mod tests {
 
     const NAMES: [&str; 5] = ["a", "a/b", "a/b/c", "ann/x", "b/ann"];
     const PATTERNS: [&str; 7] = ["**", "a", "a/**", "*/b", "{user}/**", "b/{user}", "a*/*"];
-    const PEOPLE: [Option<&str>; 4] = [None, Some("ann"), Some("bob"), Some("a")];
+    const SUBJECTS: [Subject<'_>; 6] = [
+        Subject::Anonymous,
+        Subject::User("ann"),
+        Subject::User("bob"),
+        Subject::User("a"),
+        Subject::Token("ann"),
+        Subject::Token("ci"),
+    ];
 
     fn rule() -> impl Strategy<Value = AccessRule> {
         let who = prop_oneof![
@@ -205,6 +266,7 @@ mod tests {
             Just(Who::Group("g".to_owned())),
             Just(Who::User("ann".to_owned())),
             Just(Who::User("bob".to_owned())),
+            Just(Who::Token("ci".to_owned())),
         ];
         let patterns = prop::collection::vec(prop::sample::select(&PATTERNS[..]), 1..3);
         let may = prop::sample::select(vec!["pull", "create", "update", "delete", "push", "admin"]);
@@ -230,14 +292,15 @@ mod tests {
     fn defined(rules: &[AccessRule], client: Client<'_>, repository: &str) -> Rights {
         let is_for = |who: &Who| match who {
             Who::Anonymous => true,
-            Who::Users => client.name.is_some(),
-            Who::Group(_) => client.name == Some("bob"),
-            Who::User(name) => client.name == Some(name),
+            Who::Users => matches!(client.subject, Subject::User(_)),
+            Who::Group(_) => client.subject == Subject::User("bob"),
+            Who::User(name) => client.subject == Subject::User(name),
+            Who::Token(name) => client.subject == Subject::Token(name),
         };
         let applies = |rule: &&AccessRule| {
             rule.who.iter().any(is_for)
                 && rule.is_from(client.address)
-                && rule.matching(repository, client.name).is_some()
+                && rule.matching(repository, client.subject.user()).is_some()
         };
         let applying = rules.iter().filter(applies);
         applying.fold(Rights::NONE, |rights, rule| rights | rule.may)
@@ -257,11 +320,11 @@ mod tests {
                 }
             };
             let fewer = AccessRules::new(groups(), fewer);
-            for (name, repository) in PEOPLE.iter().flat_map(|name| NAMES.map(|repository| (*name, repository))) {
-                let client = Client { name, address };
+            for (subject, repository) in SUBJECTS.iter().flat_map(|subject| NAMES.map(|repository| (*subject, repository))) {
+                let client = Client { subject, address };
                 let rights = all.rights(client, repository);
                 prop_assert_eq!(rights, defined(&rules, client, repository));
-                let anonymous = Client { name: None, address };
+                let anonymous = Client { subject: Subject::Anonymous, address };
                 prop_assert!(rights.contains(all.rights(anonymous, repository)), "a login takes nothing away");
                 prop_assert!(rights.contains(fewer.rights(client, repository)), "a rule takes nothing away");
                 prop_assert_eq!(all.deciding(client, repository, Rights::PULL).is_some(), rights.contains(Rights::PULL));

@@ -3,14 +3,21 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::auth::login::Login;
+
 /// User and password that a client sends.
-pub(super) struct Credentials {
-    pub(super) user: String,
+pub(in crate::auth) struct Credentials {
+    pub(in crate::auth) user: String,
     /// Bytes in the client's character set; they are hashed as they are.
-    pub(super) password: Vec<u8>,
+    pub(in crate::auth) password: Vec<u8>,
 }
 
 impl Credentials {
+    /// Parses the credentials of a login; `None` if it has no user and password.
+    pub(in crate::auth) fn of(login: Login<'_>) -> Option<Self> {
+        Self::parse(login.authorization?)
+    }
+
     /// Parses a header's value; `None` if it holds no user and password.
     ///
     /// The password begins after the first colon and may contain more. Neither part may contain control characters, as the

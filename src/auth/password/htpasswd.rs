@@ -70,19 +70,30 @@ impl Htpasswd {
         self.pool.queued()
     }
 
+    /// Reports whether the file lists a user now.
+    pub(in crate::auth) async fn is_user(&self, name: &str) -> bool {
+        self.users.recent().await.hash_of(name).is_some()
+            // one missing a moment ago may have been added since
+            || self.users.current().await.hash_of(name).is_some()
+    }
+
     pub(in crate::auth) fn challenge(&self) -> String {
         challenge::basic(&self.realm)
     }
 
+    /// Authenticates a request; `credentials` are those in its header, if that holds some.
     pub(in crate::auth) async fn authenticate(
         &self,
         login: Login<'_>,
+        credentials: Option<Credentials>,
         stats: &Stats,
     ) -> Result<Identity, Rejection> {
         // every client's first request has none
-        let authorization = login.authorization.ok_or(Rejection::UNAUTHENTICATED)?;
+        if login.authorization.is_none() {
+            return Err(Rejection::UNAUTHENTICATED);
+        }
         let now = Instant::now();
-        let Some(credentials) = Credentials::parse(authorization) else {
+        let Some(credentials) = credentials else {
             let failed = FailedLogin {
                 fingerprint: None,
                 user: "",
@@ -209,7 +220,10 @@ mod tests {
                 authorization: Some(authorization.as_bytes()),
                 address: None,
             };
-            htpasswd.authenticate(login, &stats).await.is_ok()
+            htpasswd
+                .authenticate(login, Credentials::of(login), &stats)
+                .await
+                .is_ok()
         };
         for number in 0..30 {
             let user = format!("user{number}");
@@ -245,7 +259,10 @@ mod tests {
                 authorization: Some(authorization.as_bytes()),
                 address,
             };
-            htpasswd.authenticate(login, &stats).await.is_ok()
+            htpasswd
+                .authenticate(login, Credentials::of(login), &stats)
+                .await
+                .is_ok()
         };
         assert!(enter("secret", 1).await && enter("secret", 2).await);
         assert_eq!(stats.remembered.get(), 1);

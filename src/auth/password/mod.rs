@@ -9,6 +9,7 @@ mod htpasswd;
 pub(super) mod htpasswd_file;
 mod users;
 
+pub(super) use basic::Credentials;
 pub use basic::text as user_name;
 pub use bcrypt_hash::{BcryptHash, DEFAULT_COST, MAX_COST, MIN_COST};
 pub(super) use htpasswd::Htpasswd;

@@ -110,6 +110,7 @@ impl Validator {
                 Some(wait) => Rejection::Throttled { wait },
                 None => Rejection::Unauthenticated {
                     error: Some(INVALID_TOKEN),
+                    message: None,
                 },
             })
     }

@@ -4,4 +4,5 @@ pub(crate) mod changes;
 pub(crate) mod collection;
 pub(crate) mod reports;
 pub(crate) mod setup;
+pub(crate) mod token;
 pub(crate) mod transfer;

@@ -8,3 +8,4 @@ mod reload;
 pub(crate) mod serve;
 mod signals;
 mod sockets;
+mod token_source;

@@ -24,6 +24,7 @@ use crate::cli::server::connection_limit::connection_limit;
 use crate::cli::server::reload::Reloader;
 use crate::cli::server::signals::{self, Signals};
 use crate::cli::server::sockets::Inherited;
+use crate::cli::server::token_source::RegistryTokens;
 use crate::cli::server::{monitoring, parts};
 use crate::cli::terminal::output::{Format, Output};
 
@@ -111,7 +112,9 @@ async fn serve(
     let _ = registry.status().check_disk();
     let _serving = registry.lock_serving()?;
     let takeover = TakeOver::find(&registry, directory, defaults::import_rule(config)).await?;
-    let access = Access::open(auth::settings(config)?).map_err(|error| auth::violations(&error))?;
+    let tokens = Arc::new(RegistryTokens(registry.clone()));
+    let access =
+        Access::open(auth::settings(config)?, tokens).map_err(|error| auth::violations(&error))?;
     let monitoring = monitoring::start(config, reloader.reloads())?;
     let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
     let http = http::settings(&config.http, connection_limit(), None)?;
@@ -207,6 +210,9 @@ async fn shutdown(mut signals: Signals) {
 async fn finish(registry: &Registry, access_log: AccessLog) {
     if let Err(error) = registry.manifests().record_uses().await {
         tracing::warn!(%error, "cannot record the last pulls");
+    }
+    if let Err(error) = registry.tokens().record_uses().await {
+        tracing::warn!(%error, "cannot record the last uses of tokens");
     }
     let _ = tokio::task::spawn_blocking(move || access_log.flush(LAST_LINES)).await;
 }

@@ -58,10 +58,12 @@ pub(crate) enum ApiError {
     #[error("the requested range lies outside the content, which has {size} bytes")]
     Unsatisfiable { size: u64 },
     /// Missing or insufficient credentials.
-    #[error("authentication required")]
+    #[error("{}", .message.as_deref().unwrap_or("authentication required"))]
     Unauthorized {
         challenge: String,
         required: RequiredScopes,
+        /// Why the credentials do not count, for whoever had valid ones.
+        message: Option<String>,
     },
     /// Action that access rules do not allow in a repository that the client may see.
     #[error("access denied: your rights do not include this ({})", .0.permission.as_str())]
@@ -205,6 +207,7 @@ impl ApiError {
             Self::Unauthorized {
                 challenge,
                 required,
+                ..
             } => rendered
                 .detail(required_detail(&required))
                 .header(WWW_AUTHENTICATE, challenge),
@@ -345,6 +348,10 @@ fn registry_error(error: &Error) -> Rendered {
         | Error::BackedUpTo(_)
         | Error::DatabaseLost(_)
         | Error::Link(_)
+        // no request names a token to change
+        | Error::TokenName(_)
+        | Error::TokenExists(_)
+        | Error::TokenUnknown(_)
         | Error::Meta(_)
         | Error::Files { .. }
         | Error::Internal(_) => {

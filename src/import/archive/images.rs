@@ -215,8 +215,8 @@ impl ImageTransfer<'_> {
     /// Transfers an image, its parts first.
     ///
     /// Indexes nest as deep as their makers like, so no function calls itself for them.
-    fn image(&self, target: &mut Target<'_>, digest: &Digest) -> Result<(), Error> {
-        let mut steps = vec![Step::Visit(digest.clone())];
+    fn image(&self, target: &mut Target<'_>, root: &Digest) -> Result<(), Error> {
+        let mut steps = vec![Step::Visit(root.clone())];
         while let Some(step) = steps.pop() {
             match step {
                 Step::Visit(digest) => {
@@ -233,7 +233,7 @@ impl ImageTransfer<'_> {
                             steps.extend(children);
                         }
                         // BuildKit's caches list blobs in an index
-                        Err(_) if self.has_blob(target, &digest)? => {}
+                        Err(_) if digest != *root && self.has_blob(target, &digest)? => {}
                         Err(damage) => self.report(&digest, damage),
                     }
                 }
@@ -252,7 +252,10 @@ impl ImageTransfer<'_> {
             Some(made) => made.clone(),
             None => match self.contents.manifest(digest)? {
                 Ok(bytes) => bytes,
-                Err(damage) => return Ok(Err(damage)),
+                Err(damage) => match self.receiver.stored_manifest(digest)? {
+                    Some(bytes) => bytes,
+                    None => return Ok(Err(damage)),
+                },
             },
         };
         let parsed = ImportedManifest::parse(digest.clone(), bytes.into(), self.now);
@@ -272,7 +275,7 @@ impl ImageTransfer<'_> {
                 continue;
             }
             target.seen.insert(digest.clone());
-            match self.contents.blob(digest)? {
+            match self.find(digest)? {
                 Some(Found::File(source)) => {
                     let blob = ImportedBlob::new(digest.clone(), source);
                     target.files.insert(digest.clone(), blob);
@@ -297,6 +300,18 @@ impl ImageTransfer<'_> {
             self.receiver.take(std::mem::take(&mut target.pieces))?;
         }
         Ok(())
+    }
+
+    /// Finds a blob in the layout, or here: an earlier export may have brought it for another repository.
+    fn find(&self, digest: &Digest) -> Result<Option<Found>, Error> {
+        if let Some(found) = self.contents.blob(digest)? {
+            return Ok(Some(found));
+        }
+        let size = self.receiver.stored_blob(digest)?;
+        Ok(size.map(|size| Found::Stored {
+            size,
+            is_new: false,
+        }))
     }
 
     /// Brings the files that a manifest needs.
@@ -365,19 +380,21 @@ impl ImageTransfer<'_> {
             let is_here =
                 target.sound.contains(digest) || target.present.manifests.contains(digest);
             let tag = tag.clone().filter(|_| is_here)?;
-            Some(ImportedTag::asked_for(tag, digest.clone(), self.now))
+            Some(ImportedTag::named(tag, digest.clone(), self.now))
         });
         let mut to_set = Vec::new();
         for (tag, fate) in self.receiver.judge(target.name, tags.collect())? {
-            match fate {
-                TagFate::Immutable(reason) => {
-                    let path = format!("{}:{}", target.name, tag.name);
-                    self.receiver
-                        .report(Path::new(&path), Damage::Immutable(reason));
+            let damage = match fate {
+                TagFate::Set | TagFate::Moved(_) => {
+                    to_set.push(tag);
+                    continue;
                 }
-                TagFate::Set => to_set.push(tag),
-                TagFate::Unchanged | TagFate::KeptHere | TagFate::ChangedOnBothSides => {}
-            }
+                TagFate::Unchanged => continue,
+                TagFate::KeptHere | TagFate::ChangedOnBothSides => Damage::PushedHere,
+                TagFate::Immutable(reason) => Damage::Immutable(reason),
+            };
+            let path = format!("{}:{}", target.name, tag.name);
+            self.receiver.report(Path::new(&path), damage);
         }
         if !to_set.is_empty() {
             let piece = ImportPiece::Tags(target.name.clone(), to_set);

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
-use crate::meta::content::tag_history::{Ending, RecordedState};
+use crate::meta::content::tag_history::{Ending, RecordedState, TagUses};
 use crate::meta::error::Error;
 use crate::meta::ids::{HistoryCursor, ManifestId, RepositoryId};
 use crate::meta::process_clock::lived;
@@ -24,6 +24,37 @@ pub struct TagActivity {
     pub pulled_at: Option<Millis>,
     /// Time of the last HEAD, or of the last GET that was answered with 304.
     pub checked_at: Option<Millis>,
+    /// Time of the restore that gave it its target, if one did.
+    pub restored_at: Option<Millis>,
+}
+
+/// What has set a tag; an import moves only tags that imports have set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagSource {
+    /// A push or a command.
+    Here,
+    /// An import of a store, whose tags are followed.
+    Store,
+    /// An import of an archive or a layout.
+    Archive,
+}
+
+impl TagSource {
+    pub(super) fn of(number: i64) -> Self {
+        match number {
+            1 => Self::Store,
+            2 => Self::Archive,
+            _ => Self::Here,
+        }
+    }
+
+    fn number(self) -> i64 {
+        match self {
+            Self::Here => 0,
+            Self::Store => 1,
+            Self::Archive => 2,
+        }
+    }
 }
 
 /// Origin of a tag's new target.
@@ -32,8 +63,10 @@ pub struct TagOrigin {
     pushed_at: Millis,
     /// The state that a restore went back to.
     restored_from: Option<HistoryCursor>,
-    /// True if an import may move the tag again.
-    is_imported: bool,
+    restored_at: Option<Millis>,
+    source: TagSource,
+    /// Earlier uses, for a tag that was removed.
+    uses: TagUses,
 }
 
 impl TagOrigin {
@@ -42,33 +75,28 @@ impl TagOrigin {
         Self {
             pushed_at: now,
             restored_from: None,
-            is_imported: false,
+            restored_at: None,
+            source: TagSource::Here,
+            uses: TagUses::default(),
         }
     }
 
     /// An import of what was pushed to another registry at that time.
-    pub fn import(pushed_at: Millis) -> Self {
+    pub fn import(pushed_at: Millis, source: TagSource) -> Self {
         Self {
-            is_imported: true,
+            source,
             ..Self::push(pushed_at)
         }
     }
 
-    /// A step back in history: the tag is as old as it was then.
-    pub fn step_back(state: &RecordedState) -> Self {
+    /// A restore of a former state: the tag is as old as it was then, and spared by rules for the grace period.
+    pub fn restore(state: &RecordedState, now: Millis) -> Self {
         Self {
             pushed_at: state.pushed_at,
             restored_from: Some(state.origin()),
-            is_imported: false,
-        }
-    }
-
-    /// The undo of a removal: the rule that removed the tag must not remove it again at once.
-    pub fn undo(state: &RecordedState, now: Millis) -> Self {
-        Self {
-            pushed_at: now,
-            restored_from: Some(state.origin()),
-            is_imported: false,
+            restored_at: Some(now),
+            source: TagSource::Here,
+            uses: state.uses,
         }
     }
 }
@@ -77,7 +105,7 @@ impl Reader<'_> {
     /// Returns all tags of a repository, with the times of their last uses.
     pub fn tag_activities(&self, repository: RepositoryId) -> Result<Vec<TagActivity>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT name, pushed_at, pulled_at, checked_at FROM tags WHERE repository_id = ?1",
+            "SELECT name, pushed_at, pulled_at, checked_at, restored_at FROM tags WHERE repository_id = ?1",
         )?;
         Ok(statement
             .query_map([repository.0], tag_activity)?
@@ -102,7 +130,7 @@ impl Reader<'_> {
         tag: &str,
     ) -> Result<Option<TagActivity>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT name, pushed_at, pulled_at, checked_at FROM tags WHERE repository_id = ?1 AND name = ?2",
+            "SELECT name, pushed_at, pulled_at, checked_at, restored_at FROM tags WHERE repository_id = ?1 AND name = ?2",
         )?;
         Ok(statement
             .query_row(params![repository.0, tag], tag_activity)
@@ -174,12 +202,13 @@ impl WriteTx<'_> {
         self.record_end(repository, tag.as_str(), Ending::Moved, actor, now)?;
         self.connection
             .prepare_cached(
-                "INSERT INTO tags (repository_id, name, manifest_id, updated_at, set_by, set_from, pushed_at, restored_from, is_imported)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                "INSERT INTO tags (repository_id, name, manifest_id, updated_at, set_by, set_from, pushed_at, restored_from,
+                     restored_at, is_imported, pulled_at, checked_at, pulls)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                  ON CONFLICT DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = excluded.updated_at,
                      set_by = excluded.set_by, set_from = excluded.set_from,
                      pushed_at = excluded.pushed_at, restored_from = excluded.restored_from,
-                     is_imported = excluded.is_imported",
+                     restored_at = excluded.restored_at, is_imported = excluded.is_imported",
             )?
             .execute(params![
                 repository.0,
@@ -190,7 +219,11 @@ impl WriteTx<'_> {
                 actor.address,
                 origin.pushed_at,
                 origin.restored_from.map(|state| state.0),
-                origin.is_imported
+                origin.restored_at,
+                origin.source.number(),
+                origin.uses.pulled_at,
+                origin.uses.checked_at,
+                origin.uses.pulls
             ])?;
         Ok(())
     }
@@ -218,5 +251,6 @@ fn tag_activity(row: &Row<'_>) -> rusqlite::Result<TagActivity> {
         pushed_at: lived(row.get(1)?),
         pulled_at: row.get::<_, Option<_>>(2)?.map(lived),
         checked_at: row.get::<_, Option<_>>(3)?.map(lived),
+        restored_at: row.get::<_, Option<_>>(4)?.map(lived),
     })
 }

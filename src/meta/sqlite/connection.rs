@@ -13,6 +13,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::Semaphore;
 
+use crate::files::regular_file::{self, Links};
 use crate::meta::error::{Error, Fault};
 use crate::meta::process_clock::now;
 use crate::meta::sqlite::beside::beside;
@@ -43,7 +44,7 @@ pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_SCANS: usize = 4;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -54,6 +55,8 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("../../../migrations/08-deleted-content.sql"),
     include_str!("../../../migrations/09-imported-tags.sql"),
     include_str!("../../../migrations/10-verification.sql"),
+    include_str!("../../../migrations/11-restored-tags.sql"),
+    include_str!("../../../migrations/12-tokens.sql"),
 ];
 
 /// Read-only connections that keep their page and statement caches for life.
@@ -121,13 +124,9 @@ impl Pools {
 /// may wait for, as when a new database gets its log.
 pub(in crate::meta) fn open_writer(path: &Path) -> Result<Connection, Error> {
     // created here to be private from the start; SQLite gives -wal and -shm the same mode
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| open_error(path, error))?;
+    let options = &mut OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600);
+    regular_file::open(path, options, Links::Follow).map_err(|error| open_error(path, error))?;
     let index = Index::open(path).unwrap_or_else(|error| {
         tracing::debug!(%error, "cannot open the index of the database's log");
         None
@@ -274,11 +273,10 @@ pub(in crate::meta) fn check_owner(connection: &Connection, path: &Path) -> Resu
 pub(in crate::meta) fn check_header(path: &Path) -> Result<(), Error> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     let mut header = Vec::new();
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .open(path)
-        .map_err(|error| open_error(path, error))?;
+    let options = &mut OpenOptions::new();
+    options.read(true).append(true);
+    let opened = regular_file::open(path, options, Links::Follow);
+    let file = opened.map_err(|error| open_error(path, error))?;
     std::io::Read::read_to_end(&mut std::io::Read::take(file, 100), &mut header)
         .map_err(|error| open_error(path, error))?;
     let number = |offset: usize| {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::blob::SourceFile;
+use crate::blob::{HardLinks, SourceFile};
 use crate::meta::{
     Actor, BlobRow, FormerTarget, ManifestId, Millis, TagOrigin, TakeOver, WithdrawnFile, WriteTx,
     now,
@@ -25,6 +25,13 @@ impl<'r> Import<'r> {
     /// Returns how far the take-over of another registry's store in the data directory is.
     pub async fn take_over(self) -> Result<TakeOver, Error> {
         self.registry.scan(|reader| reader.take_over()).await
+    }
+
+    /// Reports whether files on the data directory's file system can get second names. Blocks.
+    pub fn can_link(self) -> Result<bool, Error> {
+        let links = self.registry.blobs.hard_links();
+        let links = links.map_err(Error::files("making a file in the data directory"))?;
+        Ok(links != HardLinks::Impossible)
     }
 
     /// Records durably that a take-over has begun.
@@ -255,7 +262,10 @@ fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Er
     };
     let memory = tx.tag_memory(change.name, &tag.name, &tag.target)?;
     let retention = &change.settings.retention;
-    if TagFate::under_rules(&memory, tag, change.name, retention) != TagFate::Set {
+    if !matches!(
+        TagFate::under_rules(&memory, tag, change.name, retention),
+        TagFate::Set | TagFate::Moved(_)
+    ) {
         return Ok(());
     }
     let since = tag.since.min(change.now);
@@ -282,11 +292,7 @@ fn set_tag(
     target: ManifestId,
     since: Millis,
 ) -> Result<(), Error> {
-    let origin = if tag.is_asked_for {
-        TagOrigin::push(since)
-    } else {
-        TagOrigin::import(since)
-    };
+    let origin = TagOrigin::import(since, tag.source);
     Ok(change
         .tx
         .set_tag(change.id, &tag.name, target, origin, change.actor, since)?)

@@ -1,6 +1,8 @@
 //! Tokens, keys and validators to test with.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::auth::token::settings::Settings;
 use crate::auth::token::validator::{Fault, Validator};
-use crate::auth::{Error, Identity, Permission, Scope};
+use crate::auth::{Answer, Error, Identity, Permission, Scope, TokenRecord, TokenSource};
 use crate::oci::RepositoryName;
 
 /// Tokens made by go-jose, see `tests/login/tokens/main.go`.
@@ -25,6 +27,21 @@ pub(super) struct Fixture {
 
 pub(super) fn fixture() -> Fixture {
     serde_json::from_str(include_str!("../../../../tests/login/tokens/tokens.json")).unwrap()
+}
+
+/// A registry that has issued no token.
+pub(super) struct NoTokens;
+
+impl TokenSource for NoTokens {
+    fn token<'s>(&'s self, _id: &'s str) -> Answer<'s, Option<Arc<TokenRecord>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn note_use(&self, _id: &str, _address: Option<IpAddr>) {}
+
+    fn now(&self) -> i64 {
+        0
+    }
 }
 
 pub(super) struct Place {

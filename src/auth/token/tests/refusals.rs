@@ -1,12 +1,14 @@
 //! Rejected tokens, and the challenges that follow.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Header, encode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::fixture::{Place, Signer, claims, fixture, now, scope};
+use super::fixture::{NoTokens, Place, Signer, claims, fixture, now, scope};
 use crate::auth::login::Rejection;
 use crate::auth::token::bundle::Bundle;
 use crate::auth::token::jwks::Jwks;
@@ -161,11 +163,11 @@ fn forgeries(head: &str, body: &str, signature: &str) -> Vec<String> {
 async fn challenges_say_what_was_wrong() {
     let signer = Signer::new("k");
     let place = Place::with(None, Some(&signer.set), &[]).unwrap();
-    let access = Access::open(Settings {
+    let settings = Settings {
         method: Method::Token(place.settings.clone()),
         rules: None,
-    })
-    .unwrap();
+    };
+    let access = Access::open(settings, Arc::new(NoTokens)).unwrap();
     let scopes = RequiredScopes {
         required: vec![
             scope("team/app", Permission::Pull),
@@ -184,7 +186,7 @@ async fn challenges_say_what_was_wrong() {
             .await
         {
             Ok(_) => "let in".to_owned(),
-            Err(Refusal::Challenge(text)) => text,
+            Err(Refusal::Challenge { challenge, .. }) => challenge,
             Err(refusal) => panic!("{refusal:?}"),
         }
     };

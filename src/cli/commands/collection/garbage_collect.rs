@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use tarkeep::config::{Config, Loaded};
-use tarkeep::registry::{KeepUntagged, Registry, SweepOptions};
+use tarkeep::registry::{KeepUntagged, Registry, Sweep, SweepOptions};
 
 use crate::cli::commands::collection::{forecast, gc};
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, log, registry};
 use crate::cli::owner;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::values::{size, time};
 
 #[derive(clap::Args)]
+#[command(after_help = keys::GC)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     config: Configuration,
@@ -86,7 +88,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     }
     registry.uploads().recover().await?;
     registry.uploads().end_expired().await?;
-    let swept = gc::sweep(
+    let Sweep { counts: swept, .. } = gc::sweep(
         &registry,
         None,
         SweepOptions {

@@ -4,18 +4,21 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tarkeep::auth::{AccessRule, AccessRules, Client, Rights};
-use tarkeep::config::Config;
+use tarkeep::auth::{AccessRule, AccessRules, Client, Rights, Subject};
+use tarkeep::config::{Config, Loaded};
 use tarkeep::oci::RepositoryName;
 
 use crate::cli::error::Error;
-use crate::cli::from_config::{access, defaults};
+use crate::cli::from_config::{access, known_users};
+use crate::cli::sources::Sources;
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::table::{Cell, Column};
 
 #[derive(clap::Args)]
+#[command(after_help = keys::ACCESS)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -23,24 +26,29 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Say whether somebody may do something in a repository, and which rule decides; the exit code is 1 if not
+    /// Say whether somebody may do something in a repository, and which rule decides
+    ///
+    /// The exit code is 1 if not.
     Check(CheckArguments),
     /// List the rules that give somebody rights
     Show(ShowArguments),
 }
 
 #[derive(clap::Args)]
+#[command(after_help = keys::ACCESS)]
 struct CheckArguments {
     #[command(flatten)]
     who: Person,
     /// Action or role: pull, create, update, delete, push, maintain or admin
     action: String,
+    /// Repository, whether it exists or not
     repository: String,
     #[command(flatten)]
     source: Source,
 }
 
 #[derive(clap::Args)]
+#[command(after_help = keys::ACCESS)]
 struct ShowArguments {
     #[command(flatten)]
     who: Person,
@@ -50,7 +58,8 @@ struct ShowArguments {
 
 #[derive(clap::Args)]
 struct Person {
-    /// Name of a user, or anonymous for clients without a login
+    /// Name of a user, @GROUP for the members of a group, token:NAME for the rules that name a token, or anonymous for
+    /// clients without a login
     who: String,
 }
 
@@ -59,7 +68,7 @@ struct Source {
     /// Address from which the client connects [default: unknown, so that rules with a from do not apply]
     #[arg(long, value_name = "ADDRESS")]
     from: Option<IpAddr>,
-    /// The server's configuration [default: $REGISTRY_CONFIGURATION_PATH]
+    /// The server's configuration [default: the running server's, or else $REGISTRY_CONFIGURATION_PATH]
     #[arg(long, value_name = "CONFIG.yml")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -75,18 +84,25 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 
 impl Person {
     fn client(&self, address: Option<IpAddr>) -> Client<'_> {
-        let name = Some(&*self.who).filter(|who| *who != "anonymous");
-        Client { name, address }
+        Client {
+            subject: Subject::parse(&self.who),
+            address,
+        }
+    }
+
+    /// Returns the name of the group, if it is one.
+    fn group(&self) -> Option<&str> {
+        self.who.strip_prefix('@')
     }
 }
 
 impl Source {
-    /// Reads the rules of the configuration.
-    fn rules(&self) -> Result<AccessRules, Error> {
-        let file = defaults::configuration(self.config.clone());
-        let draft = Config::draft(file.as_deref(), std::env::vars_os())?;
-        let (_, rules) = draft.finish_with(access::rules)?;
-        rules.ok_or_else(|| {
+    /// Reads the rules of the configuration; a group is a member of itself in them.
+    fn rules(&self, who: &Person) -> Result<AccessRules, Error> {
+        let Sources { file, environment } = Sources::find(self.config.clone())?;
+        let draft = Config::draft(file.as_deref(), environment.into_iter())?;
+        let (Loaded { config, .. }, rules) = draft.finish_with(access::rules)?;
+        let rules = rules.ok_or_else(|| {
             Error::Other(match file {
                 None => {
                     "no configuration was named, so nothing was checked: name the server's with --config"
@@ -97,8 +113,32 @@ impl Source {
                     file.display()
                 ),
             })
-        })
+        })?;
+        if let Some(group) = who.group() {
+            return rules
+                .with_member(group, &who.who)
+                .ok_or_else(|| no_group(group, &rules));
+        }
+        if let Subject::User(user) = Subject::parse(&who.who)
+            && let Some(note) = known_users::note_about(&config, user)
+        {
+            output::complain(&note);
+        }
+        Ok(rules)
     }
+}
+
+fn no_group(group: &str, rules: &AccessRules) -> Error {
+    let known: Vec<_> = rules
+        .groups()
+        .keys()
+        .map(|name| format!("@{name}"))
+        .collect();
+    let known = match &*known {
+        [] => "access.groups has none".to_owned(),
+        known => format!("access.groups has {}", known.join(", ")),
+    };
+    Error::Other(format!("there is no group '{group}': {known}"))
 }
 
 fn check(
@@ -112,7 +152,7 @@ fn check(
     let wanted = Rights::parse(action).map_err(Error::Other)?;
     let repository =
         RepositoryName::parse(repository).map_err(|error| Error::Other(error.to_string()))?;
-    let rules = source.rules()?;
+    let rules = source.rules(who)?;
     let client = who.client(source.from);
     let rights = rules.rights(client, repository.as_str());
     let is_allowed = rights.contains(wanted);
@@ -147,7 +187,7 @@ fn check(
 }
 
 fn show(ShowArguments { who, source }: &ShowArguments) -> Result<(), Error> {
-    let rules = source.rules()?;
+    let rules = source.rules(who)?;
     let columns = [
         Column::number("RULE"),
         Column::name("REPOSITORIES"),
@@ -155,34 +195,64 @@ fn show(ShowArguments { who, source }: &ShowArguments) -> Result<(), Error> {
         Column::text("WHO"),
         Column::text("FROM"),
     ];
-    let mut list = List::object(source.output.format, &columns);
+    let format = source.output.format;
+    let numbers = rules.rules_of(who.client(source.from));
+    if format == Format::Text {
+        output::say(&membership(who, &rules))?;
+        if numbers.is_empty() {
+            return output::say(&format!("no rule gives {} any rights", who.who));
+        }
+    }
+    let mut list = List::object(format, &columns);
     list.field("name", &Value::from(&*who.who))?;
     list.field("groups", &json!(rules.groups_of(&who.who)))?;
+    list.field("members", &json!(members(who, &rules)))?;
     list.next("rules")?;
-    for number in rules.rules_of(who.client(source.from)) {
+    for number in numbers {
         let rule = &rules.rules()[number];
-        list.push(
-            || {
-                vec![
-                    Cell::Count(number as u64),
-                    joined(&rule.repositories).into(),
-                    rule.may.to_string().into(),
-                    joined(&rule.who).into(),
-                    joined(&rule.from).into(),
-                ]
-            },
-            || {
-                json!({
-                    "ruleNumber": number,
-                    "repositories": texts(&rule.repositories),
-                    "may": names(rule.may),
-                    "clients": texts(&rule.who),
-                    "from": texts(&rule.from),
-                })
-            },
-        )?;
+        list.push(|| cells(number, rule), || as_json(number, rule))?;
     }
     list.finish()
+}
+
+/// Returns the members of a group; nobody for anything else.
+fn members<'r>(who: &Person, rules: &'r AccessRules) -> Vec<&'r str> {
+    let members = who.group().and_then(|group| rules.groups().get(group));
+    let members = members.into_iter().flatten().map(String::as_str);
+    // it was made a member of itself
+    members.filter(|name| *name != who.who).collect()
+}
+
+/// Says which groups somebody is in, or who is in a group.
+fn membership(who: &Person, rules: &AccessRules) -> String {
+    let name = &who.who;
+    let (members, groups) = (members(who, rules), rules.groups_of(name));
+    match (who.group(), &members[..], &groups[..]) {
+        (Some(_), [], _) => format!("{name} has no members"),
+        (Some(_), members, _) => format!("{name} is {}", members.join(", ")),
+        (None, _, []) => format!("{name} is in no group"),
+        (None, _, groups) => format!("{name} is in @{}", groups.join(", @")),
+    }
+}
+
+fn cells(number: usize, rule: &AccessRule) -> Vec<Cell> {
+    vec![
+        Cell::Count(number as u64),
+        joined(&rule.repositories).into(),
+        rule.may.to_string().into(),
+        joined(&rule.who).into(),
+        joined(&rule.from).into(),
+    ]
+}
+
+fn as_json(number: usize, rule: &AccessRule) -> Value {
+    json!({
+        "ruleNumber": number,
+        "repositories": texts(&rule.repositories),
+        "may": names(rule.may),
+        "clients": texts(&rule.who),
+        "from": texts(&rule.from),
+    })
 }
 
 /// Formats a rule as one line.

@@ -38,10 +38,12 @@ pub(crate) async fn admit(
     };
     let admitted = access.admit(login, &required, &site).await;
     let requester = admitted.map_err(|refusal| match refusal {
-        Refusal::Challenge(challenge) => ApiError::Unauthorized {
+        Refusal::Challenge { challenge, message } => ApiError::Unauthorized {
             challenge,
             required,
+            message,
         },
+        Refusal::Unavailable => Error::Overloaded("tokens cannot be read".to_owned()).into(),
         Refusal::TooMany { wait } => ApiError::TooManyLogins { wait },
         Refusal::Denied(scope) => ApiError::Denied(scope),
         Refusal::Hidden(name) => Error::NameUnknown(name).into(),

@@ -1,0 +1,193 @@
+//! Authentication by tokens.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use super::record::{TokenRecord, TokenSource};
+use super::secret::SentSecret;
+use crate::auth::authorization::TokenGrant;
+use crate::auth::authorization::identity::Identity;
+use crate::auth::login::Rejection;
+use crate::auth::password::Htpasswd;
+use crate::auth::throttle::{FailedLogin, Throttle};
+
+/// Maximum number of grants kept in memory.
+const GRANTS: usize = 1000;
+
+/// Authenticator of tokens, for every method of authentication.
+pub(in crate::auth) struct Issued {
+    source: Arc<dyn TokenSource>,
+    /// By id of the secret.
+    grants: Mutex<HashMap<String, ReadGrant>>,
+    throttle: Throttle,
+}
+
+/// Grant, with the record that it was read from.
+type ReadGrant = (Arc<TokenRecord>, Arc<TokenGrant>);
+
+/// Reason why a token is refused.
+enum Fault {
+    /// Never issued: a failed login.
+    Forged(&'static str),
+    /// Issued, and no longer valid for this reason.
+    Void(String),
+    /// The store cannot be read.
+    Unreadable,
+}
+
+impl Issued {
+    pub(in crate::auth) fn new(source: Arc<dyn TokenSource>) -> Self {
+        Self {
+            source,
+            grants: Mutex::default(),
+            throttle: Throttle::default(),
+        }
+    }
+
+    /// Authenticates a password that is a token; `None` if it is none. `users` are those whose tokens may be valid.
+    ///
+    /// A valid token is accepted during a lockout: nobody guesses one, and clients behind one address are strangers to each
+    /// other.
+    pub(in crate::auth) async fn authenticate(
+        &self,
+        password: &[u8],
+        address: Option<IpAddr>,
+        users: Option<&Htpasswd>,
+    ) -> Option<Result<Identity, Rejection>> {
+        let secret = SentSecret::parse(password)?;
+        let grant = self.verify(&secret, users).await;
+        Some(match grant {
+            Ok(grant) => {
+                self.source.note_use(secret.id(), address);
+                Ok(Identity::token(grant))
+            }
+            Err(fault) => Err(self.reject(fault, address)),
+        })
+    }
+
+    async fn verify(
+        &self,
+        secret: &SentSecret<'_>,
+        users: Option<&Htpasswd>,
+    ) -> Result<Arc<TokenGrant>, Fault> {
+        let record = self.record(secret.id()).await?;
+        let record = record.ok_or(Fault::Forged("unknown token"))?;
+        if !secret.has_hash(&record.hash) {
+            return Err(Fault::Forged("wrong token"));
+        }
+        self.valid_grant(secret.id(), record, users).await
+    }
+
+    async fn record(&self, id: &str) -> Result<Option<Arc<TokenRecord>>, Fault> {
+        self.source.token(id).await.map_err(|error| {
+            tracing::error!(error, "cannot read tokens");
+            Fault::Unreadable
+        })
+    }
+
+    /// Returns the grant of a secret that is valid now.
+    async fn valid_grant(
+        &self,
+        id: &str,
+        record: Arc<TokenRecord>,
+        users: Option<&Htpasswd>,
+    ) -> Result<Arc<TokenGrant>, Fault> {
+        if let Some(reason) = reason_against(&record, self.source.now()) {
+            return Err(Fault::Void(reason));
+        }
+        if let Some(owner) = &record.owner
+            && !is_user(users, owner).await
+        {
+            let name = &record.name;
+            return Err(Fault::Void(format!(
+                "the token {name} is void, because its user {owner} does not exist any more"
+            )));
+        }
+        Ok(self.grant(id, record))
+    }
+
+    /// Returns the grant of a record, which is read once for as long as the record stays the same.
+    fn grant(&self, id: &str, record: Arc<TokenRecord>) -> Arc<TokenGrant> {
+        let mut grants = self.grants.lock();
+        if let Some((known, grant)) = grants.get(id)
+            && (Arc::ptr_eq(known, &record) || *known == record)
+        {
+            return Arc::clone(grant);
+        }
+        let TokenRecord {
+            name,
+            owner,
+            repositories,
+            may,
+            ..
+        } = &*record;
+        let grant = Arc::new(TokenGrant::read(name, owner.as_deref(), repositories, may));
+        if grants.len() >= GRANTS {
+            grants.clear();
+        }
+        grants.insert(id.to_owned(), (record, Arc::clone(&grant)));
+        grant
+    }
+
+    fn reject(&self, fault: Fault, address: Option<IpAddr>) -> Rejection {
+        match fault {
+            // no failed login: whoever has it was given it
+            Fault::Void(message) => {
+                tracing::debug!(?address, message, "token refused");
+                Rejection::Unauthenticated {
+                    error: None,
+                    message: Some(message),
+                }
+            }
+            Fault::Forged(reason) => {
+                let failed = FailedLogin {
+                    fingerprint: None,
+                    user: "",
+                    address,
+                    reason,
+                };
+                match self.throttle.check_lockout(failed, Instant::now()) {
+                    Some(wait) => Rejection::Throttled { wait },
+                    None => Rejection::UNAUTHENTICATED,
+                }
+            }
+            Fault::Unreadable => Rejection::Unavailable,
+        }
+    }
+}
+
+async fn is_user(users: Option<&Htpasswd>, name: &str) -> bool {
+    match users {
+        Some(users) => users.is_user(name).await,
+        None => false,
+    }
+}
+
+/// Returns why a secret is not valid at a time, in milliseconds since 1970; `None` if it is.
+fn reason_against(record: &TokenRecord, now: i64) -> Option<String> {
+    let name = &record.name;
+    if let Some(revoked) = record.revoked_at {
+        return Some(format!("the token {name} was revoked at {}", time(revoked)));
+    }
+    let expired = record.expires_at.filter(|expires| *expires <= now)?;
+    Some(match record.replaced_at {
+        Some(replaced) => format!(
+            "the token {name} got another secret at {}, and this one ended at {}",
+            time(replaced),
+            time(expired)
+        ),
+        None => format!(
+            "the token {name} expired at {}: make another secret with registry token rotate {name}",
+            time(expired)
+        ),
+    })
+}
+
+fn time(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
+}

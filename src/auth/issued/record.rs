@@ -1,0 +1,46 @@
+//! Tokens as they are stored, and where they come from.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// Stored secret with its token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRecord {
+    pub name: String,
+    /// Globs; empty if its rights are those of the access rules alone.
+    pub repositories: Vec<String>,
+    /// Actions, separated by commas.
+    pub may: String,
+    /// User whose rights it never exceeds.
+    pub owner: Option<String>,
+    /// SHA-256 of the whole secret.
+    pub hash: Vec<u8>,
+    /// Times in milliseconds since 1970.
+    pub expires_at: Option<i64>,
+    /// Time of the rotation that made another secret.
+    pub replaced_at: Option<i64>,
+    pub revoked_at: Option<i64>,
+}
+
+/// Answer to be waited for; the error is for the log.
+pub type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 's>>;
+
+/// Store of tokens. Each answer is as of the last change: nothing that was revoked is found valid.
+pub trait TokenSource: Send + Sync {
+    /// Returns the secret with this id. An unchanged one may be the same in memory.
+    fn token<'s>(&'s self, id: &'s str) -> Answer<'s, Option<Arc<TokenRecord>>>;
+
+    /// Notes that a secret was used by a client at an address.
+    fn note_use(&self, id: &str, address: Option<IpAddr>);
+
+    /// Returns the time by which expiry is judged, in milliseconds since 1970.
+    fn now(&self) -> i64;
+}
+
+impl fmt::Debug for dyn TokenSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TokenSource")
+    }
+}

@@ -1,0 +1,124 @@
+//! The arguments of the commands.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::Span;
+
+use crate::cli::error::Error;
+use crate::cli::store::Store;
+use crate::cli::terminal::output::Output;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Make a token, and show its secret this once: a password for machines, with any user name
+    Create(CreateArguments),
+    /// List tokens: what each may do, until when, and its last use
+    #[command(alias = "list")]
+    Ls(ListArguments),
+    /// Give a token another secret; the former one goes on working for a while
+    Rotate(RotateArguments),
+    /// Revoke a token: the next request with it is refused
+    #[command(alias = "rm")]
+    Revoke(RevokeArguments),
+}
+
+#[derive(clap::Args)]
+pub(super) struct CreateArguments {
+    /// Name, which rules and logs show as token:NAME
+    pub name: String,
+    /// Repositories, as quoted globs: 'team/**'; {user} is the name of --for [default: those of the access rules that name it]
+    #[arg(long, value_name = "GLOB", num_args = 1.., requires = "may")]
+    pub repositories: Vec<String>,
+    /// Actions or roles, separated by commas: pull, create, update, delete, push, maintain or admin
+    #[arg(
+        long,
+        value_name = "ACTIONS",
+        value_delimiter = ',',
+        requires = "repositories"
+    )]
+    pub may: Vec<String>,
+    #[command(flatten)]
+    pub lifetime: Lifetime,
+    /// User of the htpasswd file: the token may never do more than this user, and nothing once the user is gone
+    #[arg(long = "for", value_name = "USER")]
+    pub owner: Option<String>,
+    #[command(flatten)]
+    pub store: Store,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Lifetime {
+    /// Time until the secret expires: 90d, 12h, or never [default: 90d for a new token, else as before]
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ListArguments {
+    /// Also list tokens that were revoked in the last 90 days
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub store: Store,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(clap::Args)]
+pub(super) struct RotateArguments {
+    pub name: String,
+    /// Time for which the former secret goes on working
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    pub overlap: String,
+    #[command(flatten)]
+    pub lifetime: Lifetime,
+    #[command(flatten)]
+    pub store: Store,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(clap::Args)]
+pub(super) struct RevokeArguments {
+    pub name: String,
+    #[command(flatten)]
+    pub store: Store,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+impl Lifetime {
+    /// Returns the lifetime, `Some(None)` for an endless one; `None` if the flag is absent.
+    pub(super) fn given(&self) -> Result<Option<Option<Duration>>, Error> {
+        match self.expires.as_deref() {
+            None => Ok(None),
+            Some("never") => Ok(Some(None)),
+            Some(text) => time(text).map(|time| Some(Some(time))),
+        }
+    }
+}
+
+/// Parses a length of time, in which days have 24 hours.
+pub(super) fn time(text: &str) -> Result<Duration, Error> {
+    let parse = || {
+        let span: Span = text.parse().ok()?;
+        let time: SignedDuration = span
+            .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+            .ok()?;
+        Duration::try_from(time).ok()
+    };
+    parse().ok_or_else(|| {
+        Error::Other(format!(
+            "'{text}' is not a length of time: write 90d, 12h or 10m"
+        ))
+    })
+}

@@ -1,0 +1,122 @@
+//! Changes of tokens: made, rotated, revoked.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tarkeep::auth::{RepositoryPattern, Rights, TokenSecret};
+use tarkeep::registry::{Millis, NewSecret, NewToken, Rotation};
+
+use super::arguments::{CreateArguments, RevokeArguments, RotateArguments, time};
+use crate::cli::actor;
+use crate::cli::error::Error;
+use crate::cli::terminal::json;
+use crate::cli::terminal::output::{self, Format};
+use crate::cli::terminal::values::{exact_time, plain};
+
+/// Lifetime of a secret if none is given.
+const LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+
+pub(super) async fn create(arguments: CreateArguments) -> Result<(), Error> {
+    let token = new_token(&arguments)?;
+    let name = token.name.clone();
+    let registry = arguments.store.open_or_create().await?;
+    let secret = secret()?;
+    let tokens = registry.tokens();
+    let expires = tokens
+        .create(token, stored(&secret), actor::local_user())
+        .await?;
+    shown(&name, &secret, expires, arguments.output.format)
+}
+
+/// Checks the arguments of a new token.
+fn new_token(arguments: &CreateArguments) -> Result<NewToken, Error> {
+    for glob in &arguments.repositories {
+        RepositoryPattern::parse(glob).map_err(Error::Other)?;
+        if glob.contains("{user}") && arguments.owner.is_none() {
+            return Err(Error::Other(format!(
+                "{{user}} in '{glob}' stands for a user: name one with --for"
+            )));
+        }
+    }
+    let mut may = Rights::NONE;
+    for word in &arguments.may {
+        may = may | Rights::parse(word).map_err(Error::Other)?;
+    }
+    let may = if may == Rights::NONE {
+        String::new()
+    } else {
+        may.to_string()
+    };
+    Ok(NewToken {
+        name: arguments.name.clone(),
+        repositories: arguments.repositories.clone(),
+        may,
+        owner: arguments.owner.clone(),
+        lifetime: arguments.lifetime.given()?.unwrap_or(Some(LIFETIME)),
+    })
+}
+
+pub(super) async fn rotate(arguments: RotateArguments) -> Result<(), Error> {
+    let rotation = Rotation {
+        overlap: time(&arguments.overlap)?,
+        lifetime: arguments.lifetime.given()?,
+    };
+    let registry = arguments.store.open().await?;
+    let secret = secret()?;
+    let (tokens, by) = (registry.tokens(), actor::local_user());
+    let expires = tokens
+        .rotate(&arguments.name, rotation, stored(&secret), by)
+        .await?;
+    shown(&arguments.name, &secret, expires, arguments.output.format)
+}
+
+pub(super) async fn revoke(arguments: RevokeArguments) -> Result<(), Error> {
+    let registry = arguments.store.open().await?;
+    let tokens = registry.tokens();
+    tokens.revoke(&arguments.name, actor::local_user()).await?;
+    match arguments.output.format {
+        Format::Json => json::print(&json!({ "name": arguments.name, "state": "revoked" })),
+        Format::Text => output::say(&format!("revoked {}", plain(&arguments.name))),
+    }
+}
+
+fn secret() -> Result<TokenSecret, Error> {
+    TokenSecret::generate().map_err(|error| Error::Other(error.to_string()))
+}
+
+/// Returns what the registry keeps of a secret.
+fn stored(secret: &TokenSecret) -> NewSecret {
+    NewSecret {
+        id: secret.id().to_owned(),
+        hash: secret.hash(),
+    }
+}
+
+/// Prints a secret, for the only time.
+fn shown(
+    name: &str,
+    secret: &TokenSecret,
+    expires: Option<Millis>,
+    format: Format,
+) -> Result<(), Error> {
+    match format {
+        Format::Json => json::print(&json!({
+            "name": name,
+            "id": secret.id(),
+            "token": secret.text(),
+            "expires": expires.map(json::time),
+        })),
+        Format::Text => {
+            let until = expires.map_or_else(
+                || "it does not expire".to_owned(),
+                |time| format!("it expires at {}", exact_time(time)),
+            );
+            // the secret alone on standard output, for scripts
+            output::print(&format!("{}\n", secret.text()))?;
+            output::complain(&format!(
+                "token {name}: {until}. This is the only time that it is shown; use it as the password, with any user name."
+            ));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The registry as the store of the tokens that logins are compared with.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tarkeep::auth::{Answer, TokenRecord, TokenSource};
+use tarkeep::registry::{self, Registry};
+
+/// Tokens of a registry.
+pub(super) struct RegistryTokens(pub(super) Registry);
+
+impl TokenSource for RegistryTokens {
+    fn token<'s>(&'s self, id: &'s str) -> Answer<'s, Option<Arc<TokenRecord>>> {
+        Box::pin(async move {
+            let found = self.0.tokens().of_secret(id).await;
+            let found = found.map_err(|error| error.to_string())?;
+            Ok(found.map(|row| {
+                let (token, secret) = &*row;
+                Arc::new(TokenRecord {
+                    name: token.name.clone(),
+                    repositories: token.repositories.clone(),
+                    may: token.may.clone(),
+                    owner: token.owner.clone(),
+                    hash: secret.hash.clone(),
+                    expires_at: secret.expires_at,
+                    replaced_at: secret.replaced_at,
+                    revoked_at: token.revoked_at,
+                })
+            }))
+        })
+    }
+
+    fn note_use(&self, id: &str, address: Option<IpAddr>) {
+        let address = address.map(|address| address.to_canonical().to_string());
+        self.0.tokens().note_use(id, address);
+    }
+
+    fn now(&self) -> i64 {
+        registry::now()
+    }
+}

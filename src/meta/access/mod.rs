@@ -1,0 +1,4 @@
+//! Tokens of machines.
+
+pub(super) mod token_changes;
+pub(super) mod tokens;

@@ -1,0 +1,32 @@
+//! Last uses of tokens, gathered in memory and written in batches.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use crate::meta::{SecretUse, now};
+
+/// Maximum number of secrets whose use is kept between two writes.
+const CAPACITY: usize = 10_000;
+
+/// Last uses since the last write, by the id of the secret.
+#[derive(Default)]
+pub(in crate::registry) struct TokenUses(Mutex<HashMap<String, SecretUse>>);
+
+impl TokenUses {
+    /// Notes a use.
+    pub(super) fn note(&self, id: &str, address: Option<String>) {
+        let last = SecretUse { at: now(), address };
+        let mut uses = self.0.lock();
+        if let Some(known) = uses.get_mut(id) {
+            *known = last;
+        } else if uses.len() < CAPACITY {
+            uses.insert(id.to_owned(), last);
+        }
+    }
+
+    /// Takes the uses since the last call.
+    pub(super) fn take(&self) -> HashMap<String, SecretUse> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
