@@ -59,7 +59,9 @@ impl Uploads<'_> {
                 Part::Bytes(first) => first,
                 Part::Direct(source) => {
                     let upload = work.settle().await?;
-                    work = WriteTask::Idle(self.receive_directly(upload, source).await?);
+                    // boxed: every request with a body would reserve room for it
+                    let receiving = Box::pin(self.receive_directly(upload, source));
+                    work = WriteTask::Idle(receiving.await?);
                     continue;
                 }
             };
