@@ -22,10 +22,13 @@ const GRANTS: usize = 1000;
 /// Authenticator of tokens, for every method of authentication.
 pub(in crate::auth) struct Issued {
     source: Arc<dyn TokenSource>,
-    /// Grants by id, each with the record that it was read from.
-    grants: Mutex<HashMap<String, (Arc<TokenRecord>, Arc<TokenGrant>)>>,
+    /// By id of the secret.
+    grants: Mutex<HashMap<String, ReadGrant>>,
     throttle: Throttle,
 }
+
+/// Grant, with the record that it was read from.
+type ReadGrant = (Arc<TokenRecord>, Arc<TokenGrant>);
 
 /// Reason why a token is refused.
 enum Fault {

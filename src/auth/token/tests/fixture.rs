@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::auth::token::settings::Settings;
-use crate::auth::token::validator::{Fault, Validator};
-use crate::auth::{Answer, Error, Identity, Permission, Scope, TokenRecord, TokenSource};
+use crate::auth::token::decode::Fault;
+use crate::auth::token::validator::Validator;
+use crate::auth::{Answer, Error, Identity, Permission, Scope, SigningKey, TokenRecord, TokenSource};
 use crate::oci::RepositoryName;
 
 /// Tokens made by go-jose, see `tests/login/tokens/main.go`.
@@ -35,6 +36,18 @@ pub(super) struct NoTokens;
 impl TokenSource for NoTokens {
     fn token<'s>(&'s self, _id: &'s str) -> Answer<'s, Option<Arc<TokenRecord>>> {
         Box::pin(async { Ok(None) })
+    }
+
+    fn has_tokens(&self) -> Answer<'_, bool> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn verifying_keys(&self) -> Answer<'_, Vec<SigningKey>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn signing_key(&self, new: SigningKey) -> Answer<'_, SigningKey> {
+        Box::pin(async { Ok(new) })
     }
 
     fn note_use(&self, _id: &str, _address: Option<IpAddr>) {}
