@@ -30,7 +30,7 @@ pub use crate::blob::{
 };
 pub use crate::meta::{
     Actor, AffectedImage, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump,
-    ListedToken, Millis, Quarantined, RemovedTagRow, RepositoryRow, SecretRow, TagEnd, TagRow,
+    ListedToken, Millis, Quarantined, RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow,
     TagState, TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark,
     now, settle_log,
 };

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Guarded, as_user, line};
 use crate::support::client::Response;
-use crate::support::wait::eventually;
-use crate::support::{Image, OCI_MANIFEST};
+use crate::support::{Image, OCI_MANIFEST, eventually};
 
 /// Runs a command about tokens, and returns its object.
 pub(super) fn run(guarded: &Guarded, arguments: &[&str]) -> Value {
@@ -46,7 +45,7 @@ fn message(response: &Response) -> String {
 }
 
 /// Pushes an image to `team/app:v1` and `other/app:v1`, by ann.
-fn fill(guarded: &Guarded) -> Image {
+pub(super) fn fill(guarded: &Guarded) -> Image {
     let image = Image::small(1);
     for repository in ["team/app", "other/app"] {
         for content in [&image.config].into_iter().chain(&image.layers) {

@@ -9,6 +9,7 @@ mod machine_tokens;
 mod odd_files;
 mod reloading;
 mod swapping;
+mod token_service;
 mod tokens;
 
 use std::path::{Path, PathBuf};

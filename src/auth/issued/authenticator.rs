@@ -21,7 +21,7 @@ const GRANTS: usize = 1000;
 
 /// Authenticator of tokens, for every method of authentication.
 pub(in crate::auth) struct Issued {
-    source: Arc<dyn TokenSource>,
+    pub(super) source: Arc<dyn TokenSource>,
     /// By id of the secret.
     grants: Mutex<HashMap<String, ReadGrant>>,
     throttle: Throttle,
@@ -31,11 +31,11 @@ pub(in crate::auth) struct Issued {
 type ReadGrant = (Arc<TokenRecord>, Arc<TokenGrant>);
 
 /// Reason why a token is refused.
-enum Fault {
+pub(super) enum Void {
     /// Never issued: a failed login.
     Forged(&'static str),
     /// Issued, and no longer valid for this reason.
-    Void(String),
+    Ended(String),
     /// The store cannot be read.
     Unreadable,
 }
@@ -47,6 +47,14 @@ impl Issued {
             grants: Mutex::default(),
             throttle: Throttle::default(),
         }
+    }
+
+    /// Reports whether there is a token that was not revoked; false if that cannot be read.
+    pub(in crate::auth) async fn has_tokens(&self) -> bool {
+        self.source.has_tokens().await.unwrap_or_else(|error| {
+            tracing::error!(error, "cannot read tokens");
+            false
+        })
     }
 
     /// Authenticates a password that is a token; `None` if it is none. `users` are those whose tokens may be valid.
@@ -74,37 +82,37 @@ impl Issued {
         &self,
         secret: &SentSecret<'_>,
         users: Option<&Htpasswd>,
-    ) -> Result<Arc<TokenGrant>, Fault> {
+    ) -> Result<Arc<TokenGrant>, Void> {
         let record = self.record(secret.id()).await?;
-        let record = record.ok_or(Fault::Forged("unknown token"))?;
+        let record = record.ok_or(Void::Forged("unknown token"))?;
         if !secret.has_hash(&record.hash) {
-            return Err(Fault::Forged("wrong token"));
+            return Err(Void::Forged("wrong token"));
         }
         self.valid_grant(secret.id(), record, users).await
     }
 
-    async fn record(&self, id: &str) -> Result<Option<Arc<TokenRecord>>, Fault> {
+    pub(super) async fn record(&self, id: &str) -> Result<Option<Arc<TokenRecord>>, Void> {
         self.source.token(id).await.map_err(|error| {
             tracing::error!(error, "cannot read tokens");
-            Fault::Unreadable
+            Void::Unreadable
         })
     }
 
     /// Returns the grant of a secret that is valid now.
-    async fn valid_grant(
+    pub(super) async fn valid_grant(
         &self,
         id: &str,
         record: Arc<TokenRecord>,
         users: Option<&Htpasswd>,
-    ) -> Result<Arc<TokenGrant>, Fault> {
+    ) -> Result<Arc<TokenGrant>, Void> {
         if let Some(reason) = reason_against(&record, self.source.now()) {
-            return Err(Fault::Void(reason));
+            return Err(Void::Ended(reason));
         }
         if let Some(owner) = &record.owner
             && !is_user(users, owner).await
         {
             let name = &record.name;
-            return Err(Fault::Void(format!(
+            return Err(Void::Ended(format!(
                 "the token {name} is void, because its user {owner} does not exist any more"
             )));
         }
@@ -134,17 +142,17 @@ impl Issued {
         grant
     }
 
-    fn reject(&self, fault: Fault, address: Option<IpAddr>) -> Rejection {
+    pub(super) fn reject(&self, fault: Void, address: Option<IpAddr>) -> Rejection {
         match fault {
             // no failed login: whoever has it was given it
-            Fault::Void(message) => {
+            Void::Ended(message) => {
                 tracing::debug!(?address, message, "token refused");
                 Rejection::Unauthenticated {
                     error: None,
                     message: Some(message),
                 }
             }
-            Fault::Forged(reason) => {
+            Void::Forged(reason) => {
                 let failed = FailedLogin {
                     fingerprint: None,
                     user: "",
@@ -156,7 +164,7 @@ impl Issued {
                     None => Rejection::UNAUTHENTICATED,
                 }
             }
-            Fault::Unreadable => Rejection::Unavailable,
+            Void::Unreadable => Rejection::Unavailable,
         }
     }
 }

@@ -119,6 +119,7 @@ const OURS: &[Row] = &[
     Row("http.limits.header", Time, "60s", Live, "Timeout for the headers of a request"),
     Row("http.limits.keepalive", Time, "90s", Live, "Timeout for a connection without a request; above that of load balancers"),
     Row("http.limits.idle", Time, "120s", Live, "Timeout for a request or response body without progress"),
+    Row("auth.challenge", Word(&["auto", "basic", "bearer"]), "auto", Live, "Challenge of clients without a login: basic, bearer (tokens of /v2/_token), or bearer if there are tokens or rules for anonymous clients"),
     Row("auth.htpasswd.cache", Time, "5m", Live, "Maximum time for which a correct password is remembered, which saves hashing"),
     Row("access.groups", Groups, "", Live, "Users of each group"),
     Row("access.rules[].repositories", Texts, "", Live, "Globs of repositories; the component {user} stands for the client's name"),

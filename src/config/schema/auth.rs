@@ -6,16 +6,35 @@ use serde::Deserialize;
 
 use crate::config::schema::interval::Interval;
 
-/// Authentication method, one of distribution's.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Auth {
+/// Authentication: one of distribution's methods, and what applies to all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
     /// No login.
-    None(Nothing),
+    pub none: Option<Nothing>,
     /// Any credentials; for tests.
-    Silly(Silly),
-    Htpasswd(Htpasswd),
-    Token(Token),
+    pub silly: Option<Silly>,
+    pub htpasswd: Option<Htpasswd>,
+    pub token: Option<Token>,
+    /// Ours.
+    pub challenge: Challenge,
+}
+
+impl Auth {
+    /// Reports whether it asks for a login.
+    pub fn asks(&self) -> bool {
+        self.silly.is_some() || self.htpasswd.is_some() || self.token.is_some()
+    }
+}
+
+/// Kind of challenge that asks for a login.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Challenge {
+    #[default]
+    Auto,
+    Basic,
+    Bearer,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

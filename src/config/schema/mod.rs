@@ -14,7 +14,7 @@ mod validation;
 mod verify;
 
 pub use access::{AccessRule, AccessSection};
-pub use auth::{Auth, Htpasswd, Silly, Token};
+pub use auth::{Auth, Challenge, Htpasswd, Silly, Token};
 pub use backup::Backup;
 pub use gc::{Gc, KeepUntagged, Policy, TagRule};
 pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};

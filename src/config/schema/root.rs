@@ -24,7 +24,7 @@ pub struct Config {
     pub loglevel: Option<Level>,
     pub http: Http,
     pub storage: Storage,
-    pub auth: Option<Auth>,
+    pub auth: Auth,
     /// Rules about who may do what; without it everybody who is admitted may do everything. Ours.
     pub access: Option<AccessSection>,
     pub health: Health,

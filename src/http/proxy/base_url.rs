@@ -108,6 +108,28 @@ impl ExternalUrl {
     }
 }
 
+impl ExternalUrl {
+    /// Returns what precedes `/v2/` in a URL that holds everything a client needs, as a realm must.
+    pub(crate) fn absolute(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        client: Option<&Client>,
+    ) -> String {
+        if let Locations::Fixed(base) = &self.locations {
+            return base.0.clone();
+        }
+        let claims = ForwardedInfo {
+            uri,
+            headers,
+            client,
+            believed: Believed::TrustedProxies,
+        };
+        let (address, own) = (address(uri, headers, client), self.prefix.as_str());
+        format!("{address}{}{own}", claims.prefix())
+    }
+}
+
 /// Part before `/v2/` in a response; empty for plain paths.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Base {

@@ -56,6 +56,7 @@ pub(in crate::meta) fn copy(
     copy.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE;
          PRAGMA journal_mode = MEMORY;
+         PRAGMA secure_delete = ON;
          BEGIN;
          DELETE FROM uploads;
          DELETE FROM removals;
