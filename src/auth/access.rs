@@ -12,7 +12,7 @@ use super::current::{Current, Kept};
 use super::error::Error;
 use super::issued::{Issued, IssuedToken, TokenSource};
 use super::login::{Login, Refusal, Site, TokenRequest};
-use super::password::htpasswd_file;
+use super::password::{Credentials, htpasswd_file};
 use super::settings::{Method, Settings};
 use super::stats::Stats;
 
@@ -117,6 +117,11 @@ impl Access {
     }
 
     fn count(&self, outcome: &Result<Requester, Refusal>, login: Login<'_>) {
+        if matches!(outcome, Err(Refusal::Challenge { .. }))
+            && let Some(Credentials { user, .. }) = Credentials::of(login)
+        {
+            self.kept.issued.note_refused(&user, login.address);
+        }
         let counter = match outcome {
             // admitted without a login
             Ok(_) if login.is_absent() => return,

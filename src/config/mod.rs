@@ -31,7 +31,7 @@ pub use environment::FILE_VARIABLE;
 pub use error::{Error, Problem};
 pub use loaded::Loaded;
 pub use schema::{
-    AccessLog, AccessRule, AccessSection, Auth, Backup, Catalog, Challenge, Class, ClientAuth, Config,
+    AccessLog, AccessRule, AccessSection, Audit, Auth, Backup, Catalog, Challenge, Class, ClientAuth, Config,
     ContentPolicy, DebugServer, Delete, FileCheck, Filesystem, Formatter, Gc, H2c, Health,
     Htpasswd, Http, Http2, HttpCheck, Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level,
     Limits, Log, Maintenance, Manifests, MinimumTls, Net, Platform, Platforms, Policy, Prometheus,

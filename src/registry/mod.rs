@@ -29,7 +29,7 @@ pub use crate::blob::{
     KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump,
+    Actor, AffectedImage, AuditAction, AuditFilter, AuditRow, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump,
     ListedToken, Millis, Quarantined, RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow,
     TagState, TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark,
     now, settle_log,
@@ -55,7 +55,7 @@ pub use error::Error;
 pub use export::blob::{BlobReader, CopyError};
 pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
-    Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Tokens,
+    Audit, Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Tokens,
     Trash, Uploads, Verify,
 };
 pub use gc::counters::GcCounters;

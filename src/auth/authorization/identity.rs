@@ -118,6 +118,11 @@ impl Identity {
         }
     }
 
+    /// Returns the id of the secret by which a token logged in.
+    pub fn credential(&self) -> Option<&str> {
+        self.token.as_deref().map(TokenGrant::secret)
+    }
+
     /// Returns what access rules know of the client.
     pub(super) fn subject(&self) -> Subject<'_> {
         match (&self.token, &self.name) {

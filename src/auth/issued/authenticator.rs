@@ -16,6 +16,8 @@ use crate::auth::login::Rejection;
 use crate::auth::password::Htpasswd;
 use crate::auth::throttle::{FailedLogin, Throttle};
 
+/// Maximum length of a name in the audit log of refused logins.
+const LONGEST_USER: usize = 100;
 /// Maximum number of grants kept in memory.
 const GRANTS: usize = 1000;
 
@@ -55,6 +57,13 @@ impl Issued {
             tracing::error!(error, "cannot read tokens");
             false
         })
+    }
+
+    /// Notes that a login was refused; `user` is empty if it names none.
+    pub(in crate::auth) fn note_refused(&self, user: &str, address: Option<IpAddr>) {
+        // a client chooses it
+        let user: String = user.chars().take(LONGEST_USER).collect();
+        self.source.note_refused(&user, address);
     }
 
     /// Authenticates a password that is a token; `None` if it is none. `users` are those whose tokens may be valid.
@@ -134,7 +143,7 @@ impl Issued {
             may,
             ..
         } = &*record;
-        let grant = Arc::new(TokenGrant::read(name, owner.as_deref(), repositories, may));
+        let grant = Arc::new(TokenGrant::read(id, name, owner.as_deref(), repositories, may));
         if grants.len() >= GRANTS {
             grants.clear();
         }

@@ -51,6 +51,9 @@ pub trait TokenSource: Send + Sync {
     /// Notes that a secret was used by a client at an address.
     fn note_use(&self, id: &str, address: Option<IpAddr>);
 
+    /// Notes that a login was refused; `user` is empty if it names none.
+    fn note_refused(&self, user: &str, address: Option<IpAddr>);
+
     /// Returns the time by which expiry is judged, in milliseconds since 1970.
     fn now(&self) -> i64;
 }

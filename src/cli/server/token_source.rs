@@ -60,6 +60,11 @@ impl TokenSource for RegistryTokens {
         self.0.tokens().note_use(id, address);
     }
 
+    fn note_refused(&self, user: &str, address: Option<IpAddr>) {
+        let address = address.map(|address| address.to_canonical().to_string());
+        self.0.audit().note_refused(user, address);
+    }
+
     fn now(&self) -> i64 {
         registry::now()
     }

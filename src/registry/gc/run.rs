@@ -42,6 +42,7 @@ pub(in crate::registry) fn gc_actor() -> Actor {
     Actor {
         name: Some("garbage collection".to_owned()),
         address: None,
+        credential: None,
         user_agent: None,
     }
 }

@@ -79,12 +79,19 @@ impl SweepRun<'_> {
             let expired = decisions
                 .into_iter()
                 .filter(|decision| !decision.is_kept)
-                .filter_map(|decision| rows.remove(&decision.tag));
-            let remove = move |tx: &WriteTx<'_>, tag: &TagActivity| {
+                .filter_map(|decision| Some((rows.remove(&decision.tag)?, decision.reason)));
+            let remove = move |tx: &WriteTx<'_>, (tag, rule): &(TagActivity, String)| {
                 // checked again: it may have been moved or pulled since
                 let is_unchanged = tx.tag_activity(repository, &tag.name)?.as_ref() == Some(tag);
                 let is_removed =
-                    is_unchanged && tx.delete_tag(repository, &tag.name, &gc_actor(), now())?;
+                    is_unchanged
+                    && tx.delete_tag_because(
+                        repository,
+                        &tag.name,
+                        Some(rule),
+                        &gc_actor(),
+                        now(),
+                    )?;
                 Ok(SweepCounts {
                     tags: u64::from(is_removed),
                     ..SweepCounts::default()

@@ -52,6 +52,8 @@ impl TokenSource for NoTokens {
 
     fn note_use(&self, _id: &str, _address: Option<IpAddr>) {}
 
+    fn note_refused(&self, _user: &str, _address: Option<IpAddr>) {}
+
     fn now(&self) -> i64 {
         0
     }

@@ -1,0 +1,95 @@
+//! The audit log: read, shortened, and what is not written in the transaction of a change.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use crate::meta::{Actor, AuditAction, AuditFilter, AuditRow, AuditSubject, WriteTx, millis, now};
+use crate::registry::error::Error;
+use crate::registry::facades::Audit;
+use crate::registry::policy::keep_untagged::KeepUntagged;
+
+/// Maximum number of rows deleted in one transaction.
+const BATCH: usize = 1000;
+/// Maximum number of clients whose refused logins are written at once; guessing from more addresses is not counted.
+const REFUSED: usize = 20;
+
+/// Refused logins since the last write, by user and address.
+#[derive(Default)]
+pub(in crate::registry) struct RefusedLogins(Mutex<HashMap<(String, Option<String>), u64>>);
+
+impl Audit<'_> {
+    /// Lists rows older than the one numbered `before`, newest first, at most `limit`.
+    pub async fn page(
+        self,
+        filter: AuditFilter,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<AuditRow>, Error> {
+        let read = move |reader: &crate::meta::Reader<'_>| reader.audit(&filter, before, limit);
+        self.registry.scan(read).await
+    }
+
+    /// Deletes rows that are older than the settings say.
+    pub async fn forget(self) -> Result<(), Error> {
+        let KeepUntagged::For(keep) = self.registry.settings().audit_keep else {
+            return Ok(());
+        };
+        let cutoff = now().saturating_sub(millis(keep));
+        while self
+            .registry
+            .scan(move |reader| reader.has_old_audit(cutoff))
+            .await?
+        {
+            let forget = move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.forget_audit(cutoff, BATCH)?);
+            self.registry.meta.write_lazily(forget).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes a login that was refused: `user` as the client names it, empty if it names none.
+    pub fn note_refused(self, user: &str, address: Option<String>) {
+        let mut refused = self.registry.refused.0.lock();
+        let key = (user.to_owned(), address);
+        if refused.len() < REFUSED || refused.contains_key(&key) {
+            *refused.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Writes the refused logins noted since the last call.
+    pub async fn record_refused(self) -> Result<(), Error> {
+        let refused = std::mem::take(&mut *self.registry.refused.0.lock());
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let record = move |tx: &WriteTx<'_>| {
+            for ((user, address), number) in refused {
+                let actor = Actor {
+                    name: Some(user).filter(|user| !user.is_empty()),
+                    address,
+                    ..Actor::default()
+                };
+                let detail = format!("{number} times");
+                let subject = AuditSubject {
+                    detail: Some(&detail).filter(|_| number > 1).map(|text| &**text),
+                    ..AuditSubject::default()
+                };
+                tx.audit(AuditAction::LoginRefused, subject, &actor, now())?;
+            }
+            Ok::<_, Error>(())
+        };
+        self.registry.meta.write_lazily(record).await
+    }
+
+    /// Records that a server has taken a configuration.
+    pub async fn record_configuration(self, actor: Actor, keys: String) -> Result<(), Error> {
+        let record = move |tx: &WriteTx<'_>| {
+            let subject = AuditSubject {
+                detail: Some(&keys),
+                ..AuditSubject::default()
+            };
+            Ok::<_, Error>(tx.audit(AuditAction::Configured, subject, &actor, now())?)
+        };
+        self.registry.meta.write(record).await
+    }
+}
