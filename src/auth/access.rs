@@ -118,6 +118,7 @@ impl Access {
 
     fn count(&self, outcome: &Result<Requester, Refusal>, login: Login<'_>) {
         if matches!(outcome, Err(Refusal::Challenge { .. }))
+            && !login.is_absent()
             && let Some(Credentials { user, .. }) = Credentials::of(login)
         {
             self.kept.issued.note_refused(&user, login.address);
@@ -129,7 +130,9 @@ impl Access {
             Err(Refusal::Challenge { .. }) if login.authorization.is_none() => {
                 &self.kept.stats.challenged
             }
-            Err(Refusal::Challenge { .. } | Refusal::Unavailable | Refusal::NoTokenService) => &self.kept.stats.refused,
+            Err(Refusal::Challenge { .. } | Refusal::Unavailable | Refusal::NoTokenService) => {
+                &self.kept.stats.refused
+            }
             Err(Refusal::TooMany { .. }) => &self.kept.stats.throttled,
         };
         counter.add(1);

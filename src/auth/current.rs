@@ -84,7 +84,8 @@ impl Current {
             return Ok(requester);
         };
         let error = (!is_absent).then_some(INSUFFICIENT_SCOPE);
-        let may_log_in = (is_absent || self.is_anonymous(&requester)) && self.can_log_in(kept).await;
+        let may_log_in =
+            (is_absent || self.is_anonymous(&requester)) && self.can_log_in(kept).await;
         Err(match may_log_in || is_allowed(&requester, denied) {
             true => challenge(error, None).await,
             false => refusal(&requester, denied),
@@ -106,8 +107,7 @@ impl Current {
 
     /// Reports whether there is any login.
     async fn can_log_in(&self, kept: &Kept) -> bool {
-        self.settings.method != Method::None
-            || (!self.is_open() && kept.issued.has_tokens().await)
+        self.settings.method != Method::None || (!self.is_open() && kept.issued.has_tokens().await)
     }
 
     /// Reports whether the token service is this registry's.

@@ -162,10 +162,7 @@ impl Meta {
     }
 
     /// Returns the secret of that id with its token, from memory if nothing was committed since it was last read.
-    pub async fn token_of_secret(
-        &self,
-        id: &str,
-    ) -> Result<Option<FoundSecret>, Error> {
+    pub async fn token_of_secret(&self, id: &str) -> Result<Option<FoundSecret>, Error> {
         self.remembered(&self.token_cache, id, |reader| {
             Ok(reader.token_of_secret(id)?.map(Arc::new))
         })

@@ -137,7 +137,11 @@ fn whoever_has_no_login_pulls_what_is_public() {
     assert_eq!(with(&guarded, &anonymous, "GET", "/v2/").status, 200);
     assert_eq!(with(&guarded, &anonymous, "GET", OTHER).status, 200);
     // with a login it may be had: the client is asked for one
-    for (method, path) in [("GET", V1), ("PUT", OTHER), ("GET", "/v2/none/manifests/v1")] {
+    for (method, path) in [
+        ("GET", V1),
+        ("PUT", OTHER),
+        ("GET", "/v2/none/manifests/v1"),
+    ] {
         let said = challenge(&with(&guarded, &anonymous, method, path));
         assert!(said.contains("error=\"insufficient_scope\""), "{said}");
     }
@@ -157,17 +161,28 @@ fn a_login_gets_what_it_asks_for_and_may_have() {
         let said = challenge(&with(&guarded, &pulls, method, path));
         assert!(said.contains("error=\"insufficient_scope\""), "{said}");
     }
-    let all = bearer(&ask(&guarded, ann, "&scope=repository:team/app:*%20registry:catalog:*"));
+    let all = bearer(&ask(
+        &guarded,
+        ann,
+        "&scope=repository:team/app:*%20registry:catalog:*",
+    ));
     assert_eq!(with(&guarded, &all, "GET", "/v2/_catalog").status, 200);
     assert_eq!(with(&guarded, &all, "DELETE", V1).status, 202);
     // unknown scopes are no error; a login needs none
-    for scopes in ["", "&scope=fly:me:up&scope=&scope=repository:A:pull&scope=repository:x"] {
+    for scopes in [
+        "",
+        "&scope=fly:me:up&scope=&scope=repository:A:pull&scope=repository:x",
+    ] {
         let empty = bearer(&ask(&guarded, ann, scopes));
         assert_eq!(access(&empty), json!([]));
         assert_eq!(with(&guarded, &empty, "GET", "/v2/").status, 200);
     }
     // what bob may not do he is refused as with his password
-    let bob = bearer(&ask(&guarded, Some(("bob", "secret")), "&scope=repository:team/app:*"));
+    let bob = bearer(&ask(
+        &guarded,
+        Some(("bob", "secret")),
+        "&scope=repository:team/app:*",
+    ));
     with(&guarded, &bob, "DELETE", V1).refused(403, "DENIED");
     with(&guarded, &bob, "DELETE", "/v2/secret/manifests/v1").refused(404, "NAME_UNKNOWN");
     // a login sent unasked counts
@@ -330,9 +345,7 @@ fn keys_outlive_the_server_and_are_in_no_backup() {
     assert_eq!(with(&guarded, &token, "GET", V1).status, 200);
     let disk = tempfile::TempDir::new().expect("a directory");
     let to = disk.path().join("backup");
-    let output = guarded
-        .server
-        .cli(&["backup", to.to_str().expect("text")]);
+    let output = guarded.server.cli(&["backup", to.to_str().expect("text")]);
     assert!(output.status.success(), "{output:?}");
     let keys = |path: &std::path::Path| {
         let database = rusqlite::Connection::open(path).expect("a database");

@@ -143,7 +143,13 @@ impl Issued {
             may,
             ..
         } = &*record;
-        let grant = Arc::new(TokenGrant::read(id, name, owner.as_deref(), repositories, may));
+        let grant = Arc::new(TokenGrant::read(
+            id,
+            name,
+            owner.as_deref(),
+            repositories,
+            may,
+        ));
         if grants.len() >= GRANTS {
             grants.clear();
         }

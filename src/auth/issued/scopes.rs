@@ -26,7 +26,9 @@ pub(super) fn granted<'t>(
 ) -> Vec<Grant> {
     let mut grants: Vec<Grant> = Vec::new();
     let mut size = 0;
-    let wanted = texts.flat_map(str::split_ascii_whitespace).filter_map(parse);
+    let wanted = texts
+        .flat_map(str::split_ascii_whitespace)
+        .filter_map(parse);
     for (resource, permissions) in wanted {
         let known = grants.iter().position(|grant| grant.is_of(&resource));
         if known.is_none() && size + ENTRY + resource.name().len() > BUDGET {
@@ -68,8 +70,9 @@ fn parse(text: &str) -> Option<(Resource, Vec<Permission>)> {
             let permissions = ALL.into_iter().filter(is_wanted);
             Some((Resource::Repository(name), permissions.collect()))
         }
-        ("registry", "catalog") => is_wanted(&Permission::All)
-            .then_some((Resource::Catalog, vec![Permission::All])),
+        ("registry", "catalog") => {
+            is_wanted(&Permission::All).then_some((Resource::Catalog, vec![Permission::All]))
+        }
         _ => None,
     }
 }

@@ -41,7 +41,9 @@ impl WriteTx<'_> {
             .prepare_cached("DELETE FROM signing_keys WHERE created_at < ?1 OR created_at > ?2")?
             .execute([cutoff, key.created_at])?;
         self.connection
-            .prepare_cached("INSERT INTO signing_keys (id, secret, created_at) VALUES (?1, ?2, ?3)")?
+            .prepare_cached(
+                "INSERT INTO signing_keys (id, secret, created_at) VALUES (?1, ?2, ?3)",
+            )?
             .execute(params![key.id, key.secret, key.created_at])?;
         Ok(())
     }

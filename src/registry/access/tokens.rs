@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::meta::{
-    Actor, AuditAction, AuditSubject, ListedToken, Millis, SecretRow, TokenRow, WriteTx, millis, now,
+    Actor, AuditAction, AuditSubject, ListedToken, Millis, SecretRow, TokenRow, WriteTx, millis,
+    now,
 };
 use crate::registry::error::Error;
 use crate::registry::facades::Tokens;
@@ -186,12 +187,7 @@ impl Tokens<'_> {
 }
 
 /// Adds a row about a token to the audit log.
-fn audit(
-    tx: &WriteTx<'_>,
-    action: AuditAction,
-    token: &str,
-    actor: &Actor,
-) -> Result<(), Error> {
+fn audit(tx: &WriteTx<'_>, action: AuditAction, token: &str, actor: &Actor) -> Result<(), Error> {
     let detail = format!("token:{token}");
     let subject = AuditSubject {
         detail: Some(&detail),

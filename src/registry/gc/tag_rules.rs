@@ -83,8 +83,7 @@ impl SweepRun<'_> {
             let remove = move |tx: &WriteTx<'_>, (tag, rule): &(TagActivity, String)| {
                 // checked again: it may have been moved or pulled since
                 let is_unchanged = tx.tag_activity(repository, &tag.name)?.as_ref() == Some(tag);
-                let is_removed =
-                    is_unchanged
+                let is_removed = is_unchanged
                     && tx.delete_tag_because(
                         repository,
                         &tag.name,

@@ -11,10 +11,12 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::auth::token::settings::Settings;
 use crate::auth::token::decode::Fault;
+use crate::auth::token::settings::Settings;
 use crate::auth::token::validator::Validator;
-use crate::auth::{Answer, Error, Identity, Permission, Scope, SigningKey, TokenRecord, TokenSource};
+use crate::auth::{
+    Answer, Error, Identity, Permission, Scope, SigningKey, TokenRecord, TokenSource,
+};
 use crate::oci::RepositoryName;
 
 /// Tokens made by go-jose, see `tests/login/tokens/main.go`.

@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use super::fixture::{NoTokens, Place, Signer, claims, fixture, now, scope};
 use crate::auth::login::Rejection;
 use crate::auth::token::bundle::Bundle;
-use crate::auth::token::jwks::Jwks;
 use crate::auth::token::decode::{Fault, bearer};
-use crate::auth::{Access, Challenge, Login, Method, Permission, Refusal, RequiredScopes, Settings, Site};
+use crate::auth::token::jwks::Jwks;
+use crate::auth::{
+    Access, Challenge, Login, Method, Permission, Refusal, RequiredScopes, Settings, Site,
+};
 
 #[tokio::test]
 async fn only_what_no_server_has_made_is_a_failed_login() {
@@ -186,10 +188,7 @@ async fn challenges_say_what_was_wrong() {
             authorization,
             address: None,
         };
-        match access
-            .admit(login, &scopes, &site)
-            .await
-        {
+        match access.admit(login, &scopes, &site).await {
             Ok(_) => "let in".to_owned(),
             Err(Refusal::Challenge { challenge, .. }) => challenge,
             Err(refusal) => panic!("{refusal:?}"),

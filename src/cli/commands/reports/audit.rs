@@ -103,7 +103,10 @@ fn parsed(arguments: &Arguments) -> Result<(AuditFilter, Wanted), Error> {
 fn action(name: &str) -> Result<&'static str, Error> {
     let mut names = AuditAction::ALL.iter().map(|action| action.as_str());
     names.find(|known| *known == name).ok_or_else(|| {
-        let all: Vec<_> = AuditAction::ALL.iter().map(|action| action.as_str()).collect();
+        let all: Vec<_> = AuditAction::ALL
+            .iter()
+            .map(|action| action.as_str())
+            .collect();
         Error::Other(format!("'{name}' is none of {}", all.join(", ")))
     })
 }
@@ -137,7 +140,11 @@ async fn show(
 }
 
 fn cells(row: &AuditRow) -> Vec<Cell> {
-    let short = |digest: &Option<String>| digest.as_deref().map(|digest| short_digest(digest).to_owned());
+    let short = |digest: &Option<String>| {
+        digest
+            .as_deref()
+            .map(|digest| short_digest(digest).to_owned())
+    };
     let digests = match (short(&row.former), short(&row.digest)) {
         (Some(former), Some(digest)) => format!("{former} > {digest}"),
         (Some(one), None) | (None, Some(one)) => one,

@@ -84,8 +84,7 @@ impl<'q> Query<'q> {
 
     /// Reads the scopes of a token, repeated or joined.
     pub(crate) fn scopes(self) -> Vec<String> {
-        let scopes =
-            form_urlencoded::parse(self.0.as_bytes()).filter(|(name, _)| name == "scope");
+        let scopes = form_urlencoded::parse(self.0.as_bytes()).filter(|(name, _)| name == "scope");
         scopes.map(|(_, scope)| scope.into_owned()).collect()
     }
 

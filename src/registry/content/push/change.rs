@@ -1,7 +1,8 @@
 //! Changes of one repository: recording manifests, and pointing tags at them.
 
 use crate::meta::{
-    Actor, AuditAction, AuditSubject, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, TagOrigin, WriteTx, now,
+    Actor, AuditAction, AuditSubject, BlobRow, ManifestId, Millis, NewManifest, RepositoryId,
+    TagOrigin, WriteTx, now,
 };
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
 use crate::registry::content::lost_blobs::BlobFiles;
