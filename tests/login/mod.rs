@@ -1,6 +1,7 @@
 //! Logins and challenges.
 
 mod access;
+mod audit;
 mod challenges;
 mod command;
 mod guessing;

@@ -123,7 +123,7 @@ const OURS: &[Row] = &[
     Row("auth.htpasswd.cache", Time, "5m", Live, "Maximum time for which a correct password is remembered, which saves hashing"),
     Row("access.groups", Groups, "", Live, "Users of each group"),
     Row("access.rules[].repositories", Texts, "", Live, "Globs of repositories; the component {user} stands for the client's name"),
-    Row("access.rules[].who", Texts, "", Live, "Clients: anonymous (everybody), users (everybody who logged in), @GROUP, or users' names"),
+    Row("access.rules[].who", Texts, "", Live, "Clients: anonymous (everybody), users (every user who logged in), @GROUP, token:NAME, or users' names"),
     Row("access.rules[].may", Texts, "", Live, "Actions (pull, create, update, delete) and roles (pull, push, maintain, admin)"),
     Row("access.rules[].from", Texts, "(anywhere)", Live, "Addresses and networks of the clients"),
     Row("storage.reserve", COUNT, "268435456", Live, "Minimum free disk, in bytes; below it pushes get 507"),
