@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use super::authenticator::Authenticator;
 use super::authorization::Requester;
 use super::authorization::scope::RequiredScopes;
-use super::current::{Current, Kept};
+use super::current::{Asked, Current, Kept};
 use super::error::Error;
 use super::issued::{Issued, IssuedToken, TokenSource};
 use super::login::{Login, Refusal, Site, TokenRequest};
@@ -100,7 +100,9 @@ impl Access {
         site: &(dyn Fn() -> Site + Sync),
     ) -> Result<Requester, Refusal> {
         let current = self.current.load_full();
-        let outcome = current.admit(login, scopes, site, &self.kept).await;
+        let outcome = current
+            .admit(login, Asked { scopes, site }, &self.kept)
+            .await;
         if current.settings.method != Method::None {
             self.count(&outcome, login);
         }

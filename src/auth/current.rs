@@ -35,8 +35,13 @@ pub(super) struct Kept {
     pub(super) issued: Issued,
 }
 
-/// Addresses of this registry as a client knows them, on demand.
-type SiteOf<'s> = &'s (dyn Fn() -> Site + Sync);
+/// What a request requires, and where it was sent.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'r> {
+    pub(super) scopes: &'r RequiredScopes,
+    /// URLs of this registry as the client knows them, on demand.
+    pub(super) site: &'r (dyn Fn() -> Site + Sync),
+}
 
 impl Current {
     pub(super) fn open(settings: Settings) -> Result<Self, Error> {
@@ -49,16 +54,11 @@ impl Current {
     pub(super) async fn admit(
         &self,
         login: Login<'_>,
-        scopes: &RequiredScopes,
-        site: SiteOf<'_>,
+        asked: Asked<'_>,
         kept: &Kept,
     ) -> Result<Requester, Refusal> {
-        let challenge = async |error, message| Refusal::Challenge {
-            challenge: self.challenge(scopes, site, error, kept).await,
-            message,
-        };
-        let has_rules = self.settings.rules.is_some();
-        let identity = if self.is_open() || (has_rules && login.is_absent()) {
+        let (is_absent, has_rules) = (login.is_absent(), self.settings.rules.is_some());
+        let identity = if self.is_open() || (has_rules && is_absent) {
             Ok(Identity::anonymous())
         } else {
             self.authenticate(login, kept).await
@@ -66,20 +66,20 @@ impl Current {
         let requester = match identity {
             Ok(identity) => self.requester(identity, login),
             Err(Rejection::Unauthenticated { error, message }) => {
-                return Err(challenge(error, message).await);
+                return Err(self.challenged(asked, error, message, kept).await);
             }
             Err(rejection) => return Err(rejection.into()),
         };
-        let is_absent = login.is_absent();
+        let required = &asked.scopes.required;
         // clients learn from this request how to log in
-        if scopes.required.is_empty() {
+        if required.is_empty() {
             let is_unproven = is_absent || !has_rules && self.is_anonymous(&requester);
             return match is_unproven && self.can_log_in(kept).await {
-                true => Err(challenge(None, None).await),
+                true => Err(self.challenged(asked, None, None, kept).await),
                 false => Ok(requester),
             };
         }
-        let mut required = scopes.required.iter();
+        let mut required = required.iter();
         let Some(denied) = required.find(|scope| !is_authorized(&requester, scope)) else {
             return Ok(requester);
         };
@@ -87,9 +87,23 @@ impl Current {
         let may_log_in =
             (is_absent || self.is_anonymous(&requester)) && self.can_log_in(kept).await;
         Err(match may_log_in || is_allowed(&requester, denied) {
-            true => challenge(error, None).await,
+            true => self.challenged(asked, error, None, kept).await,
             false => refusal(&requester, denied),
         })
+    }
+
+    /// Refuses a request by a challenge.
+    async fn challenged(
+        &self,
+        asked: Asked<'_>,
+        error: Option<&str>,
+        message: Option<String>,
+        kept: &Kept,
+    ) -> Refusal {
+        Refusal::Challenge {
+            challenge: self.challenge(asked, error, kept).await,
+            message,
+        }
     }
 
     fn requester(&self, identity: Identity, login: Login<'_>) -> Requester {
@@ -118,11 +132,10 @@ impl Current {
         }
     }
 
-    /// Returns the value of `WWW-Authenticate` for a request that requires `scopes`.
+    /// Returns the value of `WWW-Authenticate` for a request.
     async fn challenge(
         &self,
-        scopes: &RequiredScopes,
-        site: SiteOf<'_>,
+        Asked { scopes, site }: Asked<'_>,
         error: Option<&str>,
         kept: &Kept,
     ) -> String {

@@ -39,7 +39,10 @@ fn each_change_has_a_row() {
     assert_eq!(pushed[0]["formerDigest"], Value::Null);
     assert_eq!(pushed[0]["who"]["name"], "ann");
     assert_eq!(pushed[0]["who"]["address"], "127.0.0.1");
-    let ci = token(&guarded, &["ci", "--repositories", "team/**", "--may", "admin"]);
+    let ci = token(
+        &guarded,
+        &["ci", "--repositories", "team/**", "--may", "admin"],
+    );
     assert_eq!(delete(&guarded, "x", &ci, "/v2/team/app/manifests/v1"), 202);
     let by_token = audit(&guarded, &["--who", "token:ci", "--action", "untag"]);
     assert_eq!(by_token[0]["formerDigest"], *digest);
@@ -51,7 +54,13 @@ fn each_change_has_a_row() {
     let path = format!("/v2/team/app/manifests/{digest}");
     assert_eq!(delete(&guarded, "ann", "secret", &path), 202);
     // all of it is gone, and its rows are there
-    assert!(guarded.server.cli(&["rm", "other/app", "--yes"]).status.success());
+    assert!(
+        guarded
+            .server
+            .cli(&["rm", "other/app", "--yes"])
+            .status
+            .success()
+    );
     let team = audit(&guarded, &["--repository", "team/**"]);
     assert_eq!(
         actions(&team),
@@ -86,7 +95,10 @@ fn first_uses_and_refused_logins_are_there() {
     assert_eq!(audit(&guarded, &["--action", "token-first-use"]).len(), 1);
     let output = guarded.server.cli(&["audit", "--action", "fly"]);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("login-refused"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("login-refused"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -94,7 +106,10 @@ fn a_rule_that_removes_a_tag_is_named_and_old_rows_go() {
     let policies = "[{repositories: 'team/**', tags: [{match: ['v*'], younger: 1s}]}]";
     let guarded = Guarded::set_up(
         &line("ann", "secret"),
-        &[("REGISTRY_POLICIES", policies), ("REGISTRY_GC_INTERVAL", "100ms")],
+        &[
+            ("REGISTRY_POLICIES", policies),
+            ("REGISTRY_GC_INTERVAL", "100ms"),
+        ],
     );
     fill(&guarded);
     eventually("the rule removes the tag", || {

@@ -36,7 +36,7 @@ pub(super) enum Credential {
     },
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Claims {
     iss: String,
     aud: String,

@@ -85,12 +85,9 @@ impl Htpasswd {
 
     /// Reports whether a user's line in the file is the one with this fingerprint now.
     pub(in crate::auth) async fn has_fingerprint(&self, name: &str, fingerprint: &str) -> bool {
-        let is_same = |users: &Users| {
-            let hash = users.hash_of(name);
-            hash.is_some_and(|hash| hash.fingerprint() == fingerprint)
-        };
         // one missing a moment ago may have been added since
-        is_same(&*self.users.recent().await) || is_same(&*self.users.current().await)
+        is_line(&self.users.recent().await, name, fingerprint)
+            || is_line(&self.users.current().await, name, fingerprint)
     }
 
     /// Returns the realm of the challenge.
@@ -201,6 +198,12 @@ impl Htpasswd {
             Outcome::Unchecked { wait } => Err(Rejection::Throttled { wait }),
         }
     }
+}
+
+/// Reports whether a user's line is the one with this fingerprint.
+fn is_line(users: &Users, name: &str, fingerprint: &str) -> bool {
+    let hash = users.hash_of(name);
+    hash.is_some_and(|hash| hash.fingerprint() == fingerprint)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl From<Malformed> for Fault {
 }
 
 /// Verifies a token's signature, times and audience, and returns its claims.
-pub(in crate::auth) fn decode<C: DeserializeOwned + Clone>(
+pub(in crate::auth) fn decode<C: DeserializeOwned>(
     token: &[u8],
     key: &DecodingKey,
     mut validation: Validation,

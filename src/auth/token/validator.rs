@@ -38,7 +38,7 @@ pub(in crate::auth) struct Validator {
 }
 
 /// Claims of a token. Times and audience are checked where it is decoded.
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 struct Claims {
     iss: String,
     #[serde(default)]

@@ -69,9 +69,9 @@ impl Audit<'_> {
                     address,
                     ..Actor::default()
                 };
-                let detail = format!("{number} times");
+                let detail = (number > 1).then(|| format!("{number} times"));
                 let subject = AuditSubject {
-                    detail: Some(&detail).filter(|_| number > 1).map(|text| &**text),
+                    detail: detail.as_deref(),
                     ..AuditSubject::default()
                 };
                 tx.audit(AuditAction::LoginRefused, subject, &actor, now())?;
