@@ -90,6 +90,6 @@ impl Audit<'_> {
             };
             Ok::<_, Error>(tx.audit(AuditAction::Configured, subject, &actor, now())?)
         };
-        self.registry.meta.write(record).await
+        self.registry.meta.write_lazily(record).await
     }
 }
