@@ -90,7 +90,9 @@ fn a_token_may_do_what_it_was_made_for() {
     get(&guarded, &ci, OTHER).refused(404, "NAME_UNKNOWN");
     assert_eq!(put(&guarded, &ci, "v2", &image).status, 201);
     // without access rules the users may do everything, tokens may not
-    put(&guarded, &ci, "v1", &Image::small(2)).refused(403, "DENIED");
+    let mut other = image;
+    other.manifest.push(b'\n');
+    put(&guarded, &ci, "v1", &other).refused(403, "DENIED");
     let mut client = guarded.client();
     as_user(client.request("DELETE", V1), "ci", &ci)
         .send()

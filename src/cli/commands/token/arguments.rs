@@ -1,11 +1,10 @@
-//! The commands, and their arguments.
+//! The arguments of the commands.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::Span;
 
-use super::{changes, list};
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::output::Output;
@@ -13,11 +12,11 @@ use crate::cli::terminal::output::Output;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    pub(super) command: Command,
 }
 
 #[derive(clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Make a token, and show its secret this once: a password for machines, with any user name
     Create(CreateArguments),
     /// List tokens: what each may do, until when, and its last use
@@ -95,15 +94,6 @@ pub(super) struct RevokeArguments {
     pub store: Store,
     #[command(flatten)]
     pub output: Output,
-}
-
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    match arguments.command {
-        Command::Create(arguments) => changes::create(arguments).await,
-        Command::Ls(arguments) => list::list(arguments).await,
-        Command::Rotate(arguments) => changes::rotate(arguments).await,
-        Command::Revoke(arguments) => changes::revoke(arguments).await,
-    }
 }
 
 impl Lifetime {

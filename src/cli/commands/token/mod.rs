@@ -3,5 +3,7 @@
 mod arguments;
 mod changes;
 mod list;
+mod run;
 
-pub(crate) use arguments::{Arguments, run};
+pub(crate) use arguments::Arguments;
+pub(crate) use run::run;
