@@ -10,7 +10,8 @@ use jiff::fmt::friendly::SpanPrinter;
 
 use crate::backup;
 use crate::registry::{
-    BlobCheck, Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions, UnsoundBlob,
+    BlobCheck, Error, Jump, Millis, Pace, Registry, Retention, SweepCounts, SweepOptions,
+    UnsoundBlob,
 };
 
 /// Interval at which uploads are checked for what crashes left.
@@ -124,7 +125,7 @@ async fn check_imported(registry: &Registry) -> bool {
             unsound.log();
         }
     };
-    match registry.import().check_blobs(log).await {
+    match registry.import().check_blobs(Pace::Yielding, log).await {
         Ok(checked) => {
             if checked != BlobCheck::default() {
                 tracing::info!(
@@ -313,16 +314,11 @@ async fn pass(registry: &Registry, retention: Retention) -> Result<SweepCounts, 
     if let Err(error) = registry.manifests().record_uses().await {
         tracing::warn!(%error, "cannot record some pulls");
     }
-    registry
-        .gc()
-        .sweep(
-            SweepOptions {
-                retention,
-                uses_server_rules: true,
-            },
-            None,
-        )
-        .await
+    let options = SweepOptions {
+        retention,
+        uses_server_rules: true,
+    };
+    Ok(registry.gc().sweep(options, None).await?.counts)
 }
 
 async fn write_promises(registry: &Registry) {

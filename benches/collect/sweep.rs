@@ -130,7 +130,8 @@ fn collect(registry: &Registry, root: &Path) -> Collection {
         );
         let swept =
             tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(sweep))
-                .expect("a sweep");
+                .expect("a sweep")
+                .counts;
         let sweeping = begun.elapsed();
         stop.store(true, Ordering::Relaxed);
         Collection {

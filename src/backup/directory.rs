@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::backup::error::Error;
+use crate::files::regular_file::{self, Links};
 use crate::registry::{self, BlobStore, DatabaseCopy, Registry, backup_mark, settle_log};
 
 /// State of a directory that a backup is to be made in.
@@ -85,12 +86,9 @@ impl BackupDirectory {
         }
         let failed = Error::files("writing to", &self.root);
         // first, because it says whose the directory is
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(self.partial_database())
-            .map_err(&failed)?;
+        let options = &mut OpenOptions::new();
+        options.append(true).create(true).mode(0o600);
+        regular_file::open(&self.partial_database(), options, Links::Reject).map_err(&failed)?;
         self.blobs().prepare().map_err(&failed)
     }
 
@@ -103,7 +101,7 @@ impl BackupDirectory {
     }
 
     fn blobs(&self) -> BlobStore {
-        BlobStore::new(&self.root)
+        BlobStore::copied_to(&self.root)
     }
 
     /// Replaces the database by the partial one, after everything that it lists is durable.

@@ -107,7 +107,7 @@ impl Run<'_> {
         let failed = Error::files("completing", directory.root());
         blocking(move || {
             copier.settle()?;
-            copier.give_directories(&[&files])
+            copier.give(&[&files])
         })
         .await?
         .map_err(failed)?;

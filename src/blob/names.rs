@@ -196,7 +196,7 @@ impl BlobStore {
 }
 
 /// Frees the place of a blob, and that of its shard.
-fn clear(place: &Place<'_>) -> io::Result<()> {
+pub(super) fn clear(place: &Place<'_>) -> io::Result<()> {
     let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     if let Some(shard) = place.parent() {
         match shard.metadata() {

@@ -15,6 +15,7 @@ use super::stats::{Operation, Stats};
 use super::traffic::Traffic;
 use super::upload::UploadId;
 use crate::files::base_directory::{BaseDirectory, Place, is_irregular};
+use crate::files::regular_file::Links;
 use crate::oci::{Algorithm, Digest};
 
 const BLOBS: &str = "blobs";
@@ -23,6 +24,8 @@ const UPLOADS: &str = "uploads";
 /// The files of one data directory.
 pub struct BlobStore {
     root: PathBuf,
+    /// Treatment of links in the place of its two directories.
+    links: Links,
     /// Opened by the first use, as the other is.
     blobs: OnceLock<BaseDirectory>,
     uploads: OnceLock<BaseDirectory>,
@@ -58,8 +61,18 @@ pub enum Company {
 impl BlobStore {
     /// A store under `root`; call [`Self::prepare`] before use.
     pub fn new(root: &Path) -> Self {
+        Self::with(root, Links::Follow)
+    }
+
+    /// A store under `root` that is a copy. Another user than that of this process may write to it.
+    pub fn copied_to(root: &Path) -> Self {
+        Self::with(root, Links::Reject)
+    }
+
+    fn with(root: &Path, links: Links) -> Self {
         Self {
             root: root.to_owned(),
+            links,
             blobs: OnceLock::new(),
             uploads: OnceLock::new(),
             hard_links: OnceLock::new(),
@@ -112,24 +125,30 @@ impl BlobStore {
     }
 
     pub(super) fn blobs(&self) -> io::Result<&BaseDirectory> {
-        open_once(&self.blobs, &self.root, BLOBS)
+        self.open_once(&self.blobs, BLOBS)
     }
 
     pub(super) fn uploads(&self) -> io::Result<&BaseDirectory> {
-        open_once(&self.uploads, &self.root, UPLOADS)
+        self.open_once(&self.uploads, UPLOADS)
+    }
+
+    /// Opens a directory of the store unless it is open.
+    fn open_once<'b>(
+        &self,
+        base: &'b OnceLock<BaseDirectory>,
+        name: &str,
+    ) -> io::Result<&'b BaseDirectory> {
+        if let Some(base) = base.get() {
+            return Ok(base);
+        }
+        let opened = BaseDirectory::open(&self.root.join(name), self.links)?;
+        Ok(base.get_or_init(|| opened))
     }
 
     pub(super) fn blob(&self, digest: &Digest) -> io::Result<Place<'_>> {
         let hex = digest.hex();
         let path = PathBuf::from_iter([digest.algorithm().as_str(), &hex[..2], hex]);
         Ok(self.blobs()?.place(path))
-    }
-
-    /// Path of a blob's file, for copies of the store.
-    pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
-        let hex = digest.hex();
-        let path = PathBuf::from_iter([digest.algorithm().as_str(), &hex[..2], hex]);
-        self.blobs_path().join(path)
     }
 
     pub(super) fn blobs_path(&self) -> PathBuf {
@@ -273,19 +292,6 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Opens a directory of the store unless it is open.
-fn open_once<'b>(
-    base: &'b OnceLock<BaseDirectory>,
-    root: &Path,
-    name: &str,
-) -> io::Result<&'b BaseDirectory> {
-    if let Some(base) = base.get() {
-        return Ok(base);
-    }
-    let opened = BaseDirectory::open(&root.join(name))?;
-    Ok(base.get_or_init(|| opened))
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {

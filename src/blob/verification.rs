@@ -23,8 +23,11 @@ const ALIGNMENT: usize = 4096;
 /// not, and what clients pull stays in memory.
 pub struct BlobHash {
     file: File,
+    /// Size of the file, in bytes.
+    size: u64,
     hasher: Hasher,
     buffer: Vec<u8>,
+    is_at_end: bool,
     is_direct: bool,
     priority: Priority,
 }
@@ -46,6 +49,8 @@ impl BlobStore {
         let file = self.open_file(digest)?;
         Ok(BlobHash {
             is_direct: set_direct(&file, true).is_ok(),
+            size: file.metadata()?.len(),
+            is_at_end: false,
             file,
             hasher: Hasher::new(digest.algorithm()),
             buffer: Vec::new(),
@@ -55,21 +60,24 @@ impl BlobStore {
 }
 
 impl BlobHash {
-    /// Hashes the next piece; returns its length, which is 0 at the end of the file. Blocks.
+    /// Hashes the next piece; returns its length. Blocks.
     ///
     /// # Errors
     /// File system errors.
     pub fn step(&mut self) -> io::Result<usize> {
         let _idle = (self.priority == Priority::Idle).then(IdleDisk::enter);
+        let piece = usize::try_from(self.size).map_or(PIECE, |size| size.min(PIECE));
+        let piece = piece.max(1).next_multiple_of(ALIGNMENT);
         if self.buffer.is_empty() {
-            self.buffer = vec![0; PIECE + ALIGNMENT];
+            self.buffer = vec![0; piece + ALIGNMENT];
         }
         let skip = self.buffer.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        let piece = &mut self.buffer[skip..skip + PIECE];
+        let piece = &mut self.buffer[skip..skip + piece];
         loop {
             match self.file.read_at(piece, self.hasher.length()) {
                 Ok(read) => {
                     self.hasher.update(&piece[..read]);
+                    self.is_at_end = read == 0 || self.hasher.length() >= self.size;
                     return Ok(read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -81,6 +89,11 @@ impl BlobHash {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Reports whether all of the file has been hashed.
+    pub fn is_at_end(&self) -> bool {
+        self.is_at_end
     }
 
     /// Returns the digest and the number of all bytes that were hashed.
@@ -123,7 +136,9 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, &content).unwrap();
             let mut hash = store.begin_hash(&digest, Priority::Idle).unwrap();
-            while hash.step().unwrap() > 0 {}
+            while !hash.is_at_end() {
+                hash.step().unwrap();
+            }
             assert_eq!(hash.finish(), (digest, length as u64));
         }
     }

@@ -15,6 +15,7 @@ mod owner;
 mod run;
 mod running_server;
 mod server;
+mod sources;
 mod store;
 mod terminal;
 

@@ -23,6 +23,16 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// Returns these flags as they are typed, each after a space.
+    pub(crate) fn flags(&self) -> String {
+        let flag = |name: &str, path: &Option<PathBuf>| {
+            path.as_ref().map_or_else(String::new, |path| {
+                format!(" {name} {}", quoted(&path.to_string_lossy()))
+            })
+        };
+        flag("--data-dir", &self.data_dir) + &flag("--config", &self.config)
+    }
+
     /// Opens the store; a server may be running.
     pub(crate) async fn open(self) -> Result<Registry, Error> {
         let (registry, _) = self.open_with_rules().await?;
@@ -80,6 +90,14 @@ impl Store {
             Some(rules) => registry.with_manifest_rules(rules),
             None => registry,
         };
+        let reserve = match is_named || config.storage.reserve.is_some() {
+            true => None,
+            false => registry.gc().recorded_reserve().await?,
+        };
+        let registry = match reserve {
+            Some(bytes) => registry.with_reserve(bytes),
+            None => registry,
+        };
         let recorded = if is_named || from_config::registry::names_retention(&config) {
             None
         } else {
@@ -88,6 +106,15 @@ impl Store {
         let retention = recorded.unwrap_or(own);
         Ok((registry.with_retention(retention.clone()), retention))
     }
+}
+
+/// Quotes a word where a shell would read more than its letters.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@:,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Finds the data directory: the named one, the running server's, or the default.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::regular_file;
+use super::regular_file::{self, Links};
 
 /// A directory below which no symbolic link is followed.
 pub struct BaseDirectory {
@@ -38,15 +38,19 @@ pub struct Place<'b> {
 }
 
 impl BaseDirectory {
-    /// Opens a directory, over links too.
+    /// Opens a directory. Links on the way to it are followed.
     ///
     /// # Errors
     /// File system errors, with its path.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    pub fn open(path: &Path, links: Links) -> io::Result<Self> {
+        let here = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = match links {
+            Links::Follow => here,
+            Links::Reject => here | OFlags::NOFOLLOW,
+        };
         let directory = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|error| named(path, error.into()))?;
-        let lookup = match open_by_kernel(&directory, Path::new("."), flags, Mode::empty()) {
+        let lookup = match open_by_kernel(&directory, Path::new("."), here, Mode::empty()) {
             Ok(_) => Lookup::Kernel,
             Err(_) => Lookup::Steps,
         };
@@ -321,7 +325,8 @@ mod tests {
         symlink(root.join("real"), root.join("base")).unwrap();
         symlink(root.join("elsewhere"), root.join("real/linked")).unwrap();
         symlink(root.join("elsewhere/file"), root.join("real/plain/link")).unwrap();
-        let base = BaseDirectory::open(&root.join("base")).unwrap();
+        assert!(BaseDirectory::open(&root.join("base"), Links::Reject).is_err());
+        let base = BaseDirectory::open(&root.join("base"), Links::Follow).unwrap();
         BaseDirectory { lookup, ..base }
     }
 

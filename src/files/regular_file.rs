@@ -10,11 +10,11 @@ use rustix::fs::OFlags;
 /// Maximum size of a file, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// Treatment of a symbolic link in a file's place.
+/// Treatment of a symbolic link in the place of a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
     Follow,
-    /// As for anything else that is no regular file. Links to its directories are followed.
+    /// As for anything else of another kind. Links on the way there are followed.
     Reject,
 }
 

@@ -14,6 +14,8 @@ pub enum Error {
     Unreadable { path: PathBuf, cause: io::Error },
     #[error("the store of registry:2 in {path} was not taken over completely, and is not there any more: put it back, and start again", path = .0.display())]
     Gone(PathBuf),
+    #[error("the store of registry:2 in {directory} cannot be taken over without copying it, because its file system has no hard links: copy it with 'registry import {directory} --data-dir {directory}', and start again", directory = .0.display())]
+    NoHardLinks(PathBuf),
     #[error("{path} is neither the directory of a registry:2, with docker/registry/v2 in it, nor an image layout, with index.json", path = .0.display())]
     NoSource(PathBuf),
     #[error("{path} lists no images: it has neither index.json nor manifest.json, or they are empty", path = .0.display())]

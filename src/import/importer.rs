@@ -263,6 +263,21 @@ impl Receiver for Importing {
         Ok(arrived)
     }
 
+    fn stored_blob(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        match (&self.registry, self.way) {
+            (Some(registry), Some(_)) => self.wait(registry.import().keep(digest)),
+            (Some(registry), None) => self.wait(registry.import().stored_size(digest)),
+            (None, _) => Ok(None),
+        }
+    }
+
+    fn stored_manifest(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
+        match &self.registry {
+            Some(registry) => self.wait(registry.import().manifest_anywhere(digest)),
+            None => Ok(None),
+        }
+    }
+
     fn count_stored(&self, repository: &RepositoryName, digest: &Digest, size: u64, is_new: bool) {
         self.ledger.add_shown(repository, 1);
         if is_new {

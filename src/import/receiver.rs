@@ -22,6 +22,16 @@ pub(super) trait Receiver: Sync {
         blobs: Vec<ImportedBlob>,
     ) -> Result<Arrived, Error>;
 
+    /// Returns the size of a blob that is stored here, whichever repository has it, and has it stay for now.
+    fn stored_blob(&self, _digest: &Digest) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
+    /// Returns the bytes of a manifest that is stored here, whichever repository has it.
+    fn stored_manifest(&self, _digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
+        Ok(None)
+    }
+
     /// Counts a blob that came through a stream, or was here, and now belongs to a repository.
     fn count_stored(
         &self,

@@ -45,7 +45,7 @@ impl TakeOver {
     /// A take-over that was begun goes on, whatever the rule says now.
     ///
     /// # Errors
-    /// [`Error::Gone`], and errors of the database.
+    /// [`Error::Gone`], [`Error::NoHardLinks`], and errors of the database.
     pub async fn find(
         registry: &Registry,
         directory: &Path,
@@ -59,6 +59,9 @@ impl TakeOver {
             }
             (State::Complete, _) | (_, None) => return Ok(None),
             (State::Unused, Some(store)) if rule == Rule::Auto => {
+                if !registry.import().can_link()? {
+                    return Err(Error::NoHardLinks(directory.to_owned()));
+                }
                 registry.import().begin_take_over().await?;
                 store
             }

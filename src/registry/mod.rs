@@ -30,9 +30,10 @@ pub use crate::blob::{
 };
 pub use crate::meta::{
     Actor, AffectedImage, AuditAction, AuditFilter, AuditRow, BackupMark, BlobId, ClockState,
-    DatabaseCopy, DatabaseSize, Idle, Jump, ListedToken, Millis, Quarantined, RemovedTagRow,
-    RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState, TakeOver,
-    TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now, settle_log,
+    Damaged, DatabaseCopy, DatabaseSize, Idle, Jump, ListedToken, Millis, Quarantined,
+    RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState,
+    TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now,
+    settle_log,
 };
 pub use access::tokens::{NewSecret, NewToken, Rotation};
 pub use backup::counters::{BackupCounters, BackupState};
@@ -48,6 +49,7 @@ pub use content::push::promotion::Promotion;
 pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
+pub use content::undo::removal::{Removal, Undo};
 pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
 pub use content::visibility::{IsVisible, Visibility};
@@ -62,7 +64,7 @@ pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::SweepOptions;
-pub use gc::sweep_counts::SweepCounts;
+pub use gc::sweep_counts::{RemovedByRule, Sweep, SweepCounts};
 pub use import::bring::{Brought, Unbrought, Way};
 pub use import::check::{BlobCheck, UnsoundBlob};
 pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
@@ -71,6 +73,7 @@ pub use import::record::Present;
 pub use import::tag_fate::TagFate;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
+pub use policy::rule_removal::RuleRemoval;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule, is_signature};
 pub use report::deleted::DeletedForecast;
 pub use report::dependents::Dependent;

@@ -255,6 +255,19 @@ impl Registry {
         }
     }
 
+    /// Replaces the free disk that pushes must leave, in bytes.
+    #[must_use]
+    pub fn with_reserve(self, reserve: u64) -> Self {
+        let settings = RegistrySettings {
+            reserve,
+            ..(*self.settings()).clone()
+        };
+        Self {
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            ..self
+        }
+    }
+
     /// Returns the settings in force.
     ///
     /// An operation that needs several reads them once, so that they belong together.

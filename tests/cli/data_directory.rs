@@ -1,89 +1,16 @@
 //! The data directory: the running server's, another user's, one that two servers use, one with a damaged database.
 
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::Output;
 
 use tempfile::TempDir;
 
-use crate::support::server::read_address;
-use crate::support::{Client, Image, Server, announce_skipped};
+use super::program::Program;
+use crate::support::{Image, Server, announce_skipped};
 
 /// An account that owns nothing, and its number.
 const NOBODY: (&str, u32) = ("nobody", 65534);
-
-/// A copy of the program, because commands look for servers that run from their own file.
-struct Program {
-    directory: TempDir,
-}
-
-/// A server that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Program {
-    fn copy() -> Self {
-        let directory = TempDir::new().expect("a directory");
-        // others must be able to run it
-        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755))
-            .expect("permissions");
-        let program = Self { directory };
-        // cp, because a descriptor open for writing would be inherited by tests that fork now
-        let copied = Command::new("cp")
-            .arg(env!("CARGO_BIN_EXE_registry"))
-            .arg(program.path())
-            .status();
-        assert!(copied.expect("cp").success());
-        program
-    }
-
-    fn path(&self) -> PathBuf {
-        self.directory.path().join("registry")
-    }
-
-    fn data(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// Starts a server whose directory only its variables name, relative to its working directory.
-    fn serve(&self, data: &str) -> (Running, Client) {
-        let mut child = Command::new(self.path())
-            .arg("serve")
-            .env_clear()
-            .env("REGISTRY_STORAGE_RESERVE", "0")
-            .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0")
-            .env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true")
-            .env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", data)
-            .current_dir(self.directory.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        let mut stdout = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
-        let address = read_address(&mut stdout);
-        (Running(child), Client::new(&address))
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.path());
-        command
-            .args(arguments)
-            .env_clear()
-            .env("HOME", self.directory.path());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("the command runs")
-    }
-}
 
 /// The sentence of a command that fails.
 fn refusal(output: &Output) -> String {

@@ -323,3 +323,24 @@ fn collectable_garbage_is_listed_until_collected() {
         frees
     );
 }
+
+#[test]
+fn du_says_that_pushes_are_refused_and_why() {
+    let reserve = u64::MAX.to_string();
+    let full = Server::with(&[("REGISTRY_STORAGE_RESERVE", &reserve)]);
+    // the command learns the reserve from what the server records
+    eventually("du says so", || {
+        json(&full, &["du"])["store"]["disk"]["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("storage.reserve"))
+    });
+    let said = text(&full, &["du"]);
+    assert!(
+        said.contains("Pushes         are refused: less than"),
+        "{said}"
+    );
+    let roomy = Server::start();
+    let disk = json(&roomy, &["du"])["store"]["disk"].clone();
+    assert!(disk["reason"].is_null(), "{disk}");
+    assert!(!text(&roomy, &["du"]).contains("are refused"));
+}

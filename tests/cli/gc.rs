@@ -90,3 +90,30 @@ fn counts_of_one_are_in_the_singular() {
     );
     assert_eq!(json(&server, &["gc"])["blobCount"], 2);
 }
+
+#[test]
+fn the_output_names_the_rules_that_removed_tags() {
+    let rules = "[{repositories: 'a*', tags: [{match: ['v*'], newest: 1}]}]";
+    let server = Server::with(&[&AT_ONCE[..1], &[("REGISTRY_POLICIES", rules)]].concat());
+    let push = |range: std::ops::Range<u64>| {
+        let mut client = server.client();
+        range.for_each(|seed| Image::small(seed).push(&mut client, "app", &format!("v{seed}")));
+    };
+    push(1..4);
+    let swept = json(&server, &["gc"]);
+    assert_eq!(
+        swept["rules"],
+        serde_json::json!([{
+            "repository": "app", "policy": "a*", "rule": "v*", "tagCount": 2, "tags": ["v1", "v2"],
+        }])
+    );
+    push(4..5);
+    let sentence = text(&server, &["gc"]);
+    assert!(
+        sentence.contains(
+            "rule 'v*' of policy 'a*' removed 1 tag of app: v3; registry restore app:TAG brings one back"
+        ),
+        "{sentence}"
+    );
+    assert_eq!(json(&server, &["gc"])["rules"], serde_json::json!([]));
+}

@@ -154,6 +154,10 @@ fn verify(printed: &mut Printed, server: &Server) {
     }
     printed.run(server, "registry backup", &back_up[..2]);
     printed.run(server, "registry verify", &["verify"]);
+    let lost = sha256(&Image::small(4).layers[0]);
+    printed.run(server, "registry ls REPOSITORY", &["ls", "ruled/app"]);
+    printed.run(server, "registry inspect", &["inspect", "ruled/app:pr-2"]);
+    printed.run(server, "registry why", &["why", &lost]);
 }
 
 /// Commands that show, on content of every kind.
@@ -220,6 +224,10 @@ fn show(printed: &mut Printed) {
         let arguments: Vec<_> = replaced.collect();
         printed.run(&server, heading, &arguments);
     }
+    // a rule has removed it, and would do so again
+    let ruled = ["tag", "restore", "ruled/app:pr-1", "--dry-run"];
+    printed.run(&server, "registry tag restore", &ruled);
+    printed.run(&server, "registry restore REPOSITORY", &ruled[1..3]);
     verify(printed, &server);
 }
 
@@ -281,6 +289,10 @@ const OTHERS: &[(&str, &str)] = &[
     (
         "registry access show",
         "access show joe --from 10.0.0.1 --config config.yml",
+    ),
+    (
+        "registry access show",
+        "access show @team --config config.yml",
     ),
     ("registry htpasswd", "htpasswd -nbC 4 joe secret"),
     ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),

@@ -1,6 +1,7 @@
 //! The command line, with and without a running server.
 
 mod completion;
+mod configuration;
 mod data_directory;
 mod disk;
 mod gc;
@@ -11,8 +12,11 @@ mod json;
 mod listing;
 mod output;
 mod policies;
+mod program;
 mod promotion;
+mod removed;
 mod removing;
+mod restored_tags;
 mod restoring;
 mod tags;
 mod uploads;

@@ -17,6 +17,7 @@ mod content;
 mod differential;
 mod engines;
 mod harness;
+mod moving;
 mod surroundings;
 mod tools;
 
@@ -183,6 +184,41 @@ const TESTS: &[Test] = &[
         image::in_place_of_registry_2,
     )
     .unless(image::lacks),
+    Test::root(
+        "moving-volume",
+        &[
+            "docker",
+            "dockerd",
+            "docker-registry",
+            "skopeo",
+            "curl",
+            "musl-gcc",
+            "busybox",
+        ],
+        moving::on_the_volume_of_registry_2,
+    )
+    .unless(image::lacks),
+    Test::root(
+        "moving-in-place",
+        MOVING_PROGRAMS,
+        moving::taken_over_and_back,
+    )
+    .on_every_engine(),
+    Test::root(
+        "moving-growing",
+        MOVING_PROGRAMS,
+        moving::imported_while_it_grows,
+    ),
+    Test::root(
+        "moving-damaged",
+        &["docker", "dockerd", "docker-registry", "skopeo", "curl"],
+        moving::damaged_store_taken_over,
+    ),
+    Test::root(
+        "moving-damaged-import",
+        &["docker", "dockerd", "docker-registry", "skopeo", "curl"],
+        moving::damaged_store_imported,
+    ),
     Test::new(
         "systemd-unit",
         &["systemd-analyze"],
@@ -225,6 +261,19 @@ const TESTS: &[Test] = &[
     .everywhere(),
 ];
 
+const MOVING_PROGRAMS: &[&str] = &[
+    "docker",
+    "dockerd",
+    "docker-registry",
+    "podman",
+    "skopeo",
+    "helm",
+    "cosign",
+    "buildkitd",
+    "buildctl",
+    "oras",
+    "curl",
+];
 const LOGIN_PROGRAMS: &[&str] = &["docker", "dockerd", "curl", "skopeo", "podman", "htpasswd"];
 
 fn main() -> ExitCode {

@@ -39,6 +39,14 @@ fn another_registry_gets_the_same_content_under_the_same_names() {
         assert_eq!(other.get(&path).body, client.get(&path).body);
     }
 
+    // in other repositories: an image that shares a layer with an old one, and an old index under another name
+    Image::new("shares", vec![noise(1, 50_000), noise(41, 500)]).push(
+        &mut client,
+        "other/app",
+        "v1",
+    );
+    let promoted = from.cli(&["tag", "team/app:v1", "copied/app:v1"]);
+    assert!(promoted.status.success(), "{promoted:?}");
     // what is new since then: an image, a signature of an old one, and a tag that is moved
     Image::new("new", vec![noise(1, 50_000), noise(40, 500)]).push(&mut client, "team/app", "v2");
     let old = client.get(&format!("/v2/team/app/manifests/{}", pushed.children[1]));

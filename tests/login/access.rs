@@ -372,6 +372,8 @@ fn the_command_names_the_rule_that_decides() {
     assert_eq!(code, Some(0), "{text}");
     let without = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
         .args(["access", "show", "mona"])
+        // or else it is about the running servers
+        .env("REGISTRY_LOG_LEVEL", "info")
         .output()
         .expect("the command runs");
     let complaint = String::from_utf8_lossy(&without.stderr).into_owned();

@@ -116,7 +116,10 @@ fn problems_are_printed_and_set_the_exit_status() {
     let full = Server::with(&[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")]);
     let (code, text) = run_health(&[], &["--addr", full.address()]);
     assert!(
-        code == Some(1) && text.contains("is not ready: disk: no disk is free beyond the reserve"),
+        code == Some(1)
+            && text.contains(
+                "is not ready: disk: no disk is free beyond the reserve, so pushes are refused"
+            ),
         "{text}"
     );
     let address = full.address().to_owned();

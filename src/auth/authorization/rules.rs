@@ -210,6 +210,18 @@ impl AccessRules {
         &self.rules
     }
 
+    /// Returns the users of each group.
+    pub fn groups(&self) -> &BTreeMap<String, BTreeSet<String>> {
+        &self.groups
+    }
+
+    /// Returns these rules with a further member of a group; `None` if there is no such group.
+    pub fn with_member(&self, group: &str, name: &str) -> Option<Self> {
+        let mut groups = self.groups.clone();
+        groups.get_mut(group)?.insert(name.to_owned());
+        Some(Self::new(groups, self.rules.clone()))
+    }
+
     /// Returns the groups of a user, sorted.
     pub fn groups_of(&self, user: &str) -> Vec<&str> {
         let groups = self.groups.iter().filter(|(_, users)| users.contains(user));

@@ -1,17 +1,21 @@
 //! The making of copies: linked, cloned or copied, and durable before they have their names.
 
-use std::fs::{self, DirEntry, File, OpenOptions};
+use std::cell::Cell;
+use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::fs::{Advice, Gid, Uid};
+use rustix::fs::{Advice, Gid, OFlags, Uid};
 
 use super::duplicate;
 use crate::blob::hasher::Hasher;
-use crate::blob::store::{BlobStore, make_directory};
+use crate::blob::names::clear;
+use crate::blob::store::BlobStore;
+use crate::files::base_directory::Place;
+use crate::files::regular_file::{self, Links};
 use crate::oci::{Algorithm, Digest};
 use crate::sys;
 use crate::telemetry::Counter;
@@ -21,7 +25,7 @@ const STEP: usize = 1 << 20;
 /// Number of copies, and their size in bytes, that are made durable at once.
 const BATCH: usize = 64;
 const BATCH_BYTES: u64 = 256 << 20;
-/// Extension of a copy that is not complete.
+/// Suffix of the name of a copy that is not complete.
 const PARTIAL: &str = "partial";
 
 /// Copies blobs from one store to another.
@@ -53,8 +57,7 @@ pub enum CopyPace {
 /// A copy on its way to its name.
 struct Unnamed {
     file: File,
-    partial: PathBuf,
-    path: PathBuf,
+    digest: Digest,
 }
 
 /// Numbers of blobs that a copier has brought to its store.
@@ -105,8 +108,8 @@ impl BlobCopier {
             .then(|| (Uid::from_raw(source.uid()), Gid::from_raw(source.gid())));
         Ok(Self {
             from,
-            to: BlobStore::new(to),
-            earlier: earlier.map(BlobStore::new),
+            to: BlobStore::copied_to(to),
+            earlier: earlier.map(BlobStore::copied_to),
             can_link: true,
             can_clone: true,
             owner,
@@ -149,26 +152,19 @@ impl BlobCopier {
         if self.to.has_blob(digest, size) {
             return Ok(());
         }
-        let path = self.to.blob_path(digest);
-        // something else in its place
-        remove_if_present(&path)?;
-        if let Some(shard) = path.parent() {
-            make_directory(shard)?;
-        }
         if let Some(earlier) = &self.earlier
             && earlier.has_blob(digest, size)
-            && duplicate::link(&earlier.blob_path(digest), &path)?
+            && self.link(earlier, digest)?
         {
             return Ok(());
         }
-        let source = self.from.blob_path(digest);
         match self.from.is_whole(digest, size) {
             Ok(true) => {}
             Ok(false) => return Err(Failure::Lost(Loss::Missing)),
             Err(error) => return Err(lost(error)),
         }
         if self.can_link {
-            match duplicate::link(&source, &path) {
+            match self.link(&self.from, digest) {
                 Ok(true) => {
                     self.counts.shared += 1;
                     self.progress.add(size);
@@ -179,29 +175,29 @@ impl BlobCopier {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.write(digest, size, path)
+        self.write(digest, size)
+    }
+
+    /// Gives the blob's file in another store its name in the copy too; false if the file systems do not allow that.
+    fn link(&self, from: &BlobStore, digest: &Digest) -> io::Result<bool> {
+        let (source, place) = (from.blob(digest)?, self.to.blob(digest)?);
+        duplicate::linked(self.to.replace(&place, || source.link(&place)))
     }
 
     /// Makes a file of its own for the blob.
-    fn write(&mut self, digest: &Digest, size: u64, path: PathBuf) -> Result<(), Failure> {
+    fn write(&mut self, digest: &Digest, size: u64) -> Result<(), Failure> {
         let source = self.from.open_file(digest).map_err(lost)?;
-        let partial = path.with_extension(PARTIAL);
-        remove_if_present(&partial)?;
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o400)
-            .open(&partial)?;
-        let written = self.fill(&file, &source, digest, size);
-        self.unnamed.push(Unnamed {
-            file,
-            partial,
-            path,
-        });
+        clear(&self.to.blob(digest)?)?;
+        let copy = Unnamed {
+            file: self.create(&partial(&self.to, digest)?)?,
+            digest: digest.clone(),
+        };
+        let written = self.fill(&copy.file, &source, digest, size);
+        self.unnamed.push(copy);
         match written {
             Ok(()) => self.unnamed_bytes += size,
             Err(failure) => {
-                drop_last(&mut self.unnamed);
+                self.drop_last();
                 return Err(failure);
             }
         }
@@ -211,6 +207,21 @@ impl BlobCopier {
         Ok(())
     }
 
+    /// Creates an empty file, in place of another one.
+    fn create(&self, place: &Place<'_>) -> io::Result<File> {
+        let (flags, created) = (
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
+            Cell::new(None),
+        );
+        self.to.replace(place, || {
+            created.set(Some(place.open(flags)?));
+            Ok(())
+        })?;
+        let file = created.take().ok_or(ErrorKind::NotFound)?;
+        file.set_permissions(Permissions::from_mode(0o400))?;
+        Ok(file)
+    }
+
     fn fill(
         &mut self,
         file: &File,
@@ -218,11 +229,7 @@ impl BlobCopier {
         digest: &Digest,
         size: u64,
     ) -> Result<(), Failure> {
-        if let Some((user, group)) = self.owner
-            && let Err(error) = rustix::fs::fchown(file, Some(user), Some(group))
-        {
-            tracing::debug!(%error, "cannot give a copy the owner of the data directory");
-        }
+        self.give_file(file);
         if self.can_clone {
             if duplicate::reflink(source, file)? {
                 self.counts.shared += 1;
@@ -276,54 +283,76 @@ impl BlobCopier {
             copy.file.sync_all()?;
             let _ = rustix::fs::fadvise(&copy.file, 0, None, Advice::DontNeed);
         }
-        for copy in self.unnamed.drain(..) {
-            fs::rename(&copy.partial, &copy.path)?;
+        for Unnamed { digest, .. } in self.unnamed.drain(..) {
+            partial(&self.to, &digest)?.rename(&self.to.blob(&digest)?)?;
         }
         self.unnamed_bytes = 0;
         Ok(())
     }
 
-    /// Gives the directories of the copy, and these files, the owner of the data directory. Blocks.
-    pub fn give_directories(&self, files: &[&Path]) -> io::Result<()> {
-        let Some((user, group)) = self.owner else {
+    /// Gives the directories of the copy, and these files in it, the owner of the data directory. Blocks.
+    ///
+    /// # Errors
+    /// Those of the file system, and a link or a second name in the place of one of them.
+    pub fn give(&self, files: &[&Path]) -> io::Result<()> {
+        if self.owner.is_none() {
             return Ok(());
-        };
-        let mut directories = vec![
-            self.to.root().to_owned(),
-            self.to.uploads_path(),
-            self.to.blobs_path(),
-        ];
+        }
+        for directory in [self.to.uploads()?, self.to.blobs()?] {
+            self.give_file(&directory.reopen()?);
+        }
         for algorithm in Algorithm::ALL {
-            let directory = self.to.blobs_path().join(algorithm.as_str());
-            for shard in fs::read_dir(&directory)? {
-                directories.push(shard?.path());
-            }
-            directories.push(directory);
-        }
-        let paths = directories.iter().map(PathBuf::as_path);
-        for path in paths.chain(files.iter().copied()) {
-            if let Err(error) = rustix::fs::chown(path, Some(user), Some(group)) {
-                tracing::debug!(%error, path = %path.display(), "cannot give a copy the owner of the data directory");
+            let directory = self.to.blobs()?.place(algorithm.as_str());
+            self.give_file(&directory.open_directory()?);
+            for name in directory.names()? {
+                let shard = directory.join(&name?);
+                if shard.metadata()?.is_dir() {
+                    self.give_file(&shard.open_directory()?);
+                }
             }
         }
+        for path in files {
+            let file = regular_file::open(path, File::options().read(true), Links::Reject)?;
+            if file.metadata()?.nlink() > 1 {
+                let error = format!("{} has a second name", path.display());
+                return Err(io::Error::new(ErrorKind::InvalidData, error));
+            }
+            self.give_file(&file);
+        }
+        // last: from here on, its new owner may put links in it
+        self.give_file(&File::open(self.to.root())?);
         Ok(())
+    }
+
+    /// Gives a file or directory the owner of the data directory.
+    fn give_file(&self, file: &File) {
+        if let Some((user, group)) = self.owner
+            && let Err(error) = rustix::fs::fchown(file, Some(user), Some(group))
+        {
+            tracing::debug!(%error, "cannot give a copy the owner of the data directory");
+        }
+    }
+
+    /// Removes the copy that is last in the list of those without a name.
+    fn drop_last(&mut self) {
+        if let Some(Unnamed { digest, .. }) = self.unnamed.pop() {
+            // if that fails, the next backup removes it
+            let _ = partial(&self.to, &digest).and_then(|place| place.remove());
+        }
     }
 }
 
 impl Drop for BlobCopier {
     fn drop(&mut self) {
         while !self.unnamed.is_empty() {
-            drop_last(&mut self.unnamed);
+            self.drop_last();
         }
     }
 }
 
-/// Removes the copy that is last in the list.
-fn drop_last(unnamed: &mut Vec<Unnamed>) {
-    if let Some(copy) = unnamed.pop() {
-        // if that fails, the next backup removes it
-        let _ = fs::remove_file(&copy.partial);
-    }
+/// Place of a blob's copy until it is complete.
+fn partial<'s>(store: &'s BlobStore, digest: &Digest) -> io::Result<Place<'s>> {
+    Ok(store.blob(digest)?.beside(PARTIAL))
 }
 
 impl BlobStore {
@@ -342,19 +371,25 @@ impl BlobStore {
 
     /// Removes every file below `blobs/` that is no blob, or one that `is_listed` does not name. Blocks.
     ///
-    /// For a directory that no process uses: a backup.
+    /// For a directory that no process uses: a backup. No link is followed: links are removed as files are.
     pub fn prune(&self, is_listed: &mut dyn FnMut(&Digest) -> io::Result<bool>) -> io::Result<()> {
         for algorithm in Algorithm::ALL {
-            for shard in present(fs::read_dir(self.blobs_path().join(algorithm.as_str())))? {
-                for entry in fs::read_dir(shard?.path())? {
-                    let entry = entry?;
-                    let digest = digest_of(algorithm, &entry);
-                    let is_kept = match &digest {
-                        Some(digest) => is_listed(digest)?,
-                        None => false,
+            let directory = self.blobs()?.place(algorithm.as_str());
+            for shard in present(directory.names())? {
+                let shard = directory.join(&shard?);
+                if !shard.metadata()?.is_dir() {
+                    shard.remove()?;
+                    continue;
+                }
+                for name in shard.names()? {
+                    let name = name?;
+                    let place = shard.join(&name);
+                    let is_kept = match Digest::parse(&format!("{}:{name}", algorithm.as_str())) {
+                        Ok(digest) => is_listed(&digest)?,
+                        Err(_) => place.metadata()?.is_dir(),
                     };
                     if !is_kept {
-                        fs::remove_file(entry.path())?;
+                        place.remove()?;
                     }
                 }
             }
@@ -363,17 +398,12 @@ impl BlobStore {
     }
 }
 
-fn digest_of(algorithm: Algorithm, entry: &DirEntry) -> Option<Digest> {
-    let name = entry.file_name();
-    Digest::parse(&format!("{}:{}", algorithm.as_str(), name.to_str()?)).ok()
-}
-
-/// Iterates over a directory, which is empty if it is missing.
+/// Iterates over the names in a directory; none if it is missing.
 fn present(
-    directory: io::Result<fs::ReadDir>,
-) -> io::Result<impl Iterator<Item = io::Result<DirEntry>>> {
-    match directory {
-        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+    names: io::Result<impl Iterator<Item = io::Result<String>>>,
+) -> io::Result<impl Iterator<Item = io::Result<String>>> {
+    match names {
+        Ok(names) => Ok(Some(names).into_iter().flatten()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None.into_iter().flatten()),
         Err(error) => Err(error),
     }
@@ -386,20 +416,14 @@ fn lost(error: io::Error) -> Failure {
     })
 }
 
-fn remove_if_present(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn stored(store: &BlobStore, content: &[u8]) -> Digest {
+        store.prepare().unwrap();
         let digest = Hasher::digest(Algorithm::Sha256, content);
-        let path = store.blob_path(&digest);
+        let path = store.blob(&digest).unwrap().path();
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
         digest
@@ -423,7 +447,7 @@ mod tests {
         let source = BlobStore::new(&from);
         source.prepare().unwrap();
         let (sound, altered) = (stored(&source, b"sound"), stored(&source, b"right"));
-        fs::write(source.blob_path(&altered), "wrong").unwrap();
+        fs::write(source.blob(&altered).unwrap().path(), "wrong").unwrap();
 
         let mut copier = copier(&from, &to);
         copier.copy(&sound, 5).unwrap().unwrap();
@@ -440,7 +464,9 @@ mod tests {
         copier.settle().unwrap();
         assert!(copier.to().has_blob(&sound, 5) && !copier.is_needed(&sound, 5));
         assert!(!copier.to().has_blob(&altered, 5));
-        let mode = fs::metadata(copier.to().blob_path(&sound)).unwrap().mode();
+        let mode = fs::metadata(copier.to().blob(&sound).unwrap().path())
+            .unwrap()
+            .mode();
         assert_eq!(mode & 0o777, 0o400);
         let (copied, copied_size) = (1, 5);
         assert_eq!(
@@ -464,7 +490,7 @@ mod tests {
         let (one, two) = (stored(&source, b"one"), stored(&source, b"two"));
         let mut first = copier(&from, &to);
         first.copy(&one, 3).unwrap().unwrap();
-        let shard = first.to().blob_path(&one).parent().unwrap().to_owned();
+        let shard = first.to().blob(&one).unwrap().parent().unwrap().path();
         assert_eq!(shard.read_dir().unwrap().count(), 1);
         drop(first);
         assert_eq!(shard.read_dir().unwrap().count(), 0);

@@ -1,17 +1,16 @@
 //! A second file with the same content, without a copy of its bytes, where the file systems allow that.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::path::Path;
 
 use rustix::io::Errno;
 
-/// Gives a file a second name; false if the file systems do not allow that.
+/// Reports whether a file could get a second name; false if the file systems do not allow that.
 ///
 /// # Errors
-/// A missing file or directory, a name that is taken, and other file system errors.
-pub fn link(from: &Path, to: &Path) -> io::Result<bool> {
-    match fs::hard_link(from, to) {
+/// Whatever else `linked` failed with.
+pub fn linked(linked: io::Result<()>) -> io::Result<bool> {
+    match linked {
         Ok(()) => Ok(true),
         Err(error)
             if matches!(
@@ -43,6 +42,8 @@ pub fn reflink(from: &File, to: &File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -50,12 +51,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         fs::write(path("one"), "content").unwrap();
-        assert!(link(&path("one"), &path("two")).unwrap());
+        let link = |from: &str| linked(fs::hard_link(path(from), path("two")));
+        assert!(link("one").unwrap());
         assert_eq!(
-            link(&path("one"), &path("two")).unwrap_err().kind(),
+            link("one").unwrap_err().kind(),
             io::ErrorKind::AlreadyExists
         );
-        assert!(!link(Path::new("/proc/self/status"), &path("three")).unwrap());
+        fs::remove_file(path("two")).unwrap();
+        assert!(!link("/proc/self/status").unwrap());
         let status = File::open("/proc/self/status").unwrap();
         assert!(!reflink(&status, &File::create(path("four")).unwrap()).unwrap());
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tarkeep::config::Draft;
 
-use crate::cli::from_config::{auth, debug, defaults, health, http, registry};
+use crate::cli::from_config::{auth, debug, defaults, health, http, known_users, registry};
 
 /// Flags of `registry serve`, which override the configuration.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,9 @@ pub(crate) fn everything(draft: &mut Draft, flags: &Flags) {
     draft.validated(auth::check(&config));
     draft.validated(http::check(&config.http));
     restart_only(draft, flags);
+    if let Some(note) = known_users::note(&config) {
+        draft.note(note);
+    }
     let found = defaults::check_data_directory(flags.data_dir.as_deref(), draft.config());
     draft.validated(found);
 }

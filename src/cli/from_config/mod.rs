@@ -8,6 +8,7 @@ pub(crate) mod debug;
 pub(crate) mod defaults;
 pub(crate) mod health;
 pub(crate) mod http;
+pub(crate) mod known_users;
 pub(crate) mod log;
 pub(crate) mod registry;
 mod retention;

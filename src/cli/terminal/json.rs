@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 use tarkeep::escape;
-use tarkeep::registry::{Actor, Millis};
+use tarkeep::registry::{Actor, Damaged, Millis};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::output;
@@ -28,6 +28,14 @@ pub(crate) fn who(actor: &Actor) -> Value {
 /// Converts a time.
 pub(crate) fn time(at: Millis) -> Value {
     Value::from(exact_time(at))
+}
+
+/// Converts what is not served because it is damaged.
+pub(crate) fn damage(pieces: &[Damaged]) -> Value {
+    pieces
+        .iter()
+        .map(|piece| json!({ "digest": piece.digest.as_str(), "reason": piece.damage }))
+        .collect()
 }
 
 /// An object that is printed key by key, without holding its lists.

@@ -98,6 +98,17 @@ pub(crate) fn nothing_matches(text: &str) -> Error {
     ))
 }
 
+/// Explains that the one tag which is named, or else the glob, matches nothing.
+pub(crate) fn nothing_has(one_tag: Option<(RepositoryName, TagName)>, text: &str) -> Error {
+    match one_tag {
+        Some((repository, tag)) => Error::Registry(registry::Error::ManifestUnknown {
+            repository,
+            reference: tag.to_string(),
+        }),
+        None => nothing_matches(text),
+    }
+}
+
 /// Fails for a repository without content.
 pub(crate) async fn check_listed(registry: &Registry, name: &RepositoryName) -> Result<(), Error> {
     let listed = registry.tags().list(name, String::new(), Some(0)).await;

@@ -8,6 +8,7 @@ pub(crate) mod listing;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod reference;
+pub(crate) mod removed;
 pub(crate) mod selection;
 pub(crate) mod table;
 pub(crate) mod time_arg;

@@ -163,6 +163,16 @@ impl Named {
         }
     }
 
+    /// Returns the repository and the tag, if the reference names one tag.
+    pub(crate) fn one_tag(&self) -> Option<(RepositoryName, TagName)> {
+        match (&self.repositories, &self.part) {
+            (Names::One(repository), Part::Tags(Names::One(tag))) => {
+                Some((repository.clone(), tag.clone()))
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the glob of repositories that are meant as a whole; a name is a glob that matches itself.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::schema::interval::Interval;
 
@@ -10,14 +11,20 @@ use crate::config::schema::interval::Interval;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
-    /// No login.
-    pub none: Option<Nothing>,
+    /// No login, as without any method.
+    #[serde(deserialize_with = "nothing")]
+    pub none: Nothing,
     /// Any credentials; for tests.
     pub silly: Option<Silly>,
     pub htpasswd: Option<Htpasswd>,
     pub token: Option<Token>,
     /// Ours.
     pub challenge: Challenge,
+}
+
+/// Accepts an empty section in any spelling; its content is validated before.
+fn nothing<'de, D: Deserializer<'de>>(section: D) -> Result<Nothing, D::Error> {
+    IgnoredAny::deserialize(section).map(|_| Nothing {})
 }
 
 impl Auth {
@@ -37,8 +44,7 @@ pub enum Challenge {
     Bearer,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nothing {}
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

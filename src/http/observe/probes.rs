@@ -148,11 +148,13 @@ impl Readiness {
         let disk = match self.registry.status().check_disk() {
             Ok(()) => None,
             Err(Error::StorageFull(shortage)) => Some(match shortage {
-                Shortage::Blocks => "the disk is full",
-                Shortage::Inodes => "no inodes are free on the disk",
-                Shortage::Quota => "the disk quota is used up",
+                Shortage::Blocks => "the disk is full, so pushes are refused",
+                Shortage::Inodes => "no inodes are free on the disk, so pushes are refused",
+                Shortage::Quota => "the disk quota is used up, so pushes are refused",
             }),
-            Err(Error::Reserve) => Some("no disk is free beyond the reserve"),
+            Err(Error::Reserve) => {
+                Some("no disk is free beyond the reserve, so pushes are refused")
+            }
             Err(error) => {
                 tracing::warn!(%error, "not ready");
                 Some("the data directory cannot be examined")

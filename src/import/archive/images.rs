@@ -252,7 +252,10 @@ impl ImageTransfer<'_> {
             Some(made) => made.clone(),
             None => match self.contents.manifest(digest)? {
                 Ok(bytes) => bytes,
-                Err(damage) => return Ok(Err(damage)),
+                Err(damage) => match self.receiver.stored_manifest(digest)? {
+                    Some(bytes) => bytes,
+                    None => return Ok(Err(damage)),
+                },
             },
         };
         let parsed = ImportedManifest::parse(digest.clone(), bytes.into(), self.now);
@@ -272,7 +275,7 @@ impl ImageTransfer<'_> {
                 continue;
             }
             target.seen.insert(digest.clone());
-            match self.contents.blob(digest)? {
+            match self.find(digest)? {
                 Some(Found::File(source)) => {
                     let blob = ImportedBlob::new(digest.clone(), source);
                     target.files.insert(digest.clone(), blob);
@@ -297,6 +300,18 @@ impl ImageTransfer<'_> {
             self.receiver.take(std::mem::take(&mut target.pieces))?;
         }
         Ok(())
+    }
+
+    /// Finds a blob in the layout, or here: an earlier export may have brought it for another repository.
+    fn find(&self, digest: &Digest) -> Result<Option<Found>, Error> {
+        if let Some(found) = self.contents.blob(digest)? {
+            return Ok(Some(found));
+        }
+        let size = self.receiver.stored_blob(digest)?;
+        Ok(size.map(|size| Found::Stored {
+            size,
+            is_new: false,
+        }))
     }
 
     /// Brings the files that a manifest needs.

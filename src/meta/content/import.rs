@@ -98,6 +98,21 @@ impl Reader<'_> {
         })
     }
 
+    /// Returns the bytes of a manifest, whichever repository has it.
+    pub fn manifest_anywhere(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
+        self.query(|connection| {
+            // repository by repository: there is no index on digests of manifests alone
+            connection
+                .prepare_cached(
+                    "SELECT bytes FROM repositories CROSS JOIN manifests
+                     ON repository_id = repositories.id AND manifests.digest = ?1 AND damage IS NULL
+                     JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id LIMIT 1",
+                )?
+                .query_row([digest.as_str()], |row| row.get(0))
+                .optional()
+        })
+    }
+
     /// Returns what is remembered of a tag that another registry points at `target`.
     pub fn tag_memory(
         &self,

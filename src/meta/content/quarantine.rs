@@ -2,7 +2,7 @@
 //!
 //! A blob leaves a gap in the manifests that name it, with what is wrong. A manifest stays, with what is wrong.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use crate::meta::clock::Millis;
 use crate::meta::content::blobs::BlobRow;
@@ -70,9 +70,7 @@ impl PointReader<'_> {
                      WHERE repositories.name = ?1 AND (manifests.digest = ?2 OR manifests.id =
                          (SELECT manifest_id FROM tags WHERE repository_id = repositories.id AND name = ?2)) LIMIT 1",
                 )?
-                .query_row(params![repository.as_str(), reference], |row| {
-                    Ok(Damaged { digest: digest(row, 0)?, damage: row.get(1)? })
-                })
+                .query_row(params![repository.as_str(), reference], damaged)
                 .optional()
         })
     }
@@ -110,13 +108,49 @@ impl Reader<'_> {
                      AND (?3 IS NULL OR repository_id IN (SELECT value FROM json_each(?3)))
                      GROUP BY digest ORDER BY digest LIMIT ?2",
                 )?
-                .query_map(params![after, limit, scope.ids()], |row| {
-                    Ok(Damaged {
-                        digest: digest(row, 0)?,
-                        damage: row.get(1)?,
-                    })
-                })?
+                .query_map(params![after, limit, scope.ids()], damaged)?
                 .collect()
+        })
+    }
+
+    /// Lists what is not served of an image, of one repository or of all: manifests and blobs, at most `limit`.
+    pub fn damage_within(
+        &self,
+        repository: Option<&RepositoryName>,
+        manifest: &Digest,
+        limit: usize,
+    ) -> Result<Vec<Damaged>, Error> {
+        self.query(|connection| {
+            connection
+                // repository by repository: there is no index on digests alone
+                .prepare_cached(
+                    "WITH RECURSIVE part (id) AS (
+                         SELECT manifests.id FROM repositories CROSS JOIN manifests
+                             ON repository_id = repositories.id AND manifests.digest = ?2
+                         WHERE ?1 IS NULL OR repositories.name = ?1
+                         UNION SELECT child_id FROM part JOIN manifest_children ON parent_id = part.id
+                     )
+                     SELECT digest, damage FROM absent_references JOIN part ON manifest_id = part.id WHERE damage IS NOT NULL
+                     UNION SELECT digest, damage FROM manifests JOIN part ON manifests.id = part.id WHERE damage IS NOT NULL
+                     LIMIT ?3",
+                )?
+                .query_map(
+                    params![repository.map(RepositoryName::as_str), manifest.as_str(), limit],
+                    damaged,
+                )?
+                .collect()
+        })
+    }
+
+    /// Returns a blob that was taken out of all repositories, with what is wrong with it.
+    pub fn damaged_blob(&self, blob: &Digest) -> Result<Option<Damaged>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT digest, damage FROM absent_references WHERE digest = ?1 AND damage IS NOT NULL LIMIT 1",
+                )?
+                .query_row([blob.as_str()], damaged)
+                .optional()
         })
     }
 
@@ -237,4 +271,11 @@ impl WriteTx<'_> {
         }
         Ok(())
     }
+}
+
+fn damaged(row: &Row<'_>) -> rusqlite::Result<Damaged> {
+    Ok(Damaged {
+        digest: digest(row, 0)?,
+        damage: row.get(1)?,
+    })
 }

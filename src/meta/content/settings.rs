@@ -9,6 +9,7 @@ use crate::meta::sqlite::writer::WriteTx;
 
 const RETENTION: &str = "retention";
 const MANIFEST_RULES: &str = "manifest rules";
+const RESERVE: &str = "reserve";
 const PROMISES_ASKED: &str = "promises asked";
 const PROMISES_WRITTEN: &str = "promises written";
 
@@ -21,6 +22,11 @@ impl PointReader<'_> {
     /// Returns the rules about pushed manifests of the last server, in its own format; `None` before the first start.
     pub fn manifest_rules(&self) -> Result<Option<String>, Error> {
         self.setting(MANIFEST_RULES)
+    }
+
+    /// Returns the free disk that the last server left by its pushes, in bytes; `None` before the first start.
+    pub fn reserve(&self) -> Result<Option<u64>, Error> {
+        Ok(self.setting(RESERVE)?.and_then(|text| text.parse().ok()))
     }
 
     /// Returns the time up to which a collection wants to know of promises; `None` before the first.
@@ -68,6 +74,11 @@ impl WriteTx<'_> {
     /// Records the rules about pushed manifests.
     pub fn set_manifest_rules(&self, text: &str) -> Result<(), Error> {
         self.set_setting(MANIFEST_RULES, text).map(drop)
+    }
+
+    /// Records the free disk that pushes must leave, in bytes.
+    pub fn set_reserve(&self, bytes: u64) -> Result<(), Error> {
+        self.set_setting(RESERVE, &bytes.to_string()).map(drop)
     }
 
     /// Records the retention settings; if they changed, everything that a rule deferred is due for review.

@@ -40,6 +40,14 @@ pub struct TagEnd {
     pub by: Actor,
 }
 
+/// Uses of a tag, whatever it pointed at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TagUses {
+    pub pulled_at: Option<Millis>,
+    pub checked_at: Option<Millis>,
+    pub pulls: u64,
+}
+
 /// A state of a tag, as far as going back to it needs to know it.
 #[derive(Clone, Debug)]
 pub struct RecordedState {
@@ -53,6 +61,8 @@ pub struct RecordedState {
     pub pushed_at: Millis,
     /// The state that a restore went back to, if this one comes from a restore.
     pub restored_from: Option<HistoryCursor>,
+    /// Uses of the tag until the state ended.
+    pub uses: TagUses,
 }
 
 impl RecordedState {
@@ -74,7 +84,7 @@ impl Reader<'_> {
         Ok(self
             .connection
             .prepare_cached(
-                "SELECT ?3, digest, updated_at, NULL, tags.pushed_at, restored_from FROM tags
+                "SELECT ?3, digest, updated_at, NULL, tags.pushed_at, restored_from, tags.pulled_at, tags.checked_at, tags.pulls FROM tags
                  JOIN manifests ON manifests.id = manifest_id WHERE tags.repository_id = ?1 AND name = ?2",
             )?
             .query_row(params![repository.0, tag.as_str(), HistoryCursor::NEWEST.0], recorded_state)
@@ -90,7 +100,7 @@ impl Reader<'_> {
         mut is_wanted: impl FnMut(&RecordedState) -> bool,
     ) -> Result<Option<RecordedState>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, digest, since, until, pushed_at, restored_from FROM tag_history
+            "SELECT id, digest, since, until, pushed_at, restored_from, pulled_at, checked_at, pulls FROM tag_history
              WHERE repository_id = ?1 AND tag = ?2 AND id < ?3 ORDER BY id DESC",
         )?;
         let mut states = statement.query_map(
@@ -163,9 +173,9 @@ impl WriteTx<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO tag_history (repository_id, tag, digest, media_type, size, since, set_by, set_from,
-                     until, is_deletion, ended_by, ended_from, pushed_at, restored_from)
+                     until, is_deletion, ended_by, ended_from, pushed_at, restored_from, pulled_at, checked_at, pulls)
                  SELECT tags.repository_id, name, digest, media_type, size, updated_at, set_by, set_from, ?3, ?4, ?5, ?6,
-                     tags.pushed_at, restored_from
+                     tags.pushed_at, restored_from, tags.pulled_at, tags.checked_at, tags.pulls
                  FROM tags JOIN manifests ON manifests.id = manifest_id WHERE tags.repository_id = ?1 AND name = ?2",
             )?
             .execute(params![repository.0, tag, now, ending == Ending::Removed, actor.name, actor.address])?;
@@ -199,6 +209,11 @@ fn recorded_state(row: &Row<'_>) -> rusqlite::Result<RecordedState> {
         until: row.get(3)?,
         pushed_at: row.get(4)?,
         restored_from: row.get::<_, Option<_>>(5)?.map(HistoryCursor),
+        uses: TagUses {
+            pulled_at: row.get(6)?,
+            checked_at: row.get(7)?,
+            pulls: row.get(8)?,
+        },
     })
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::meta::access::audit::{AuditAction, AuditSubject};
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
-use crate::meta::content::tag_history::{Ending, RecordedState};
+use crate::meta::content::tag_history::{Ending, RecordedState, TagUses};
 use crate::meta::error::Error;
 use crate::meta::ids::{HistoryCursor, ManifestId, RepositoryId};
 use crate::meta::process_clock::lived;
@@ -25,6 +25,8 @@ pub struct TagActivity {
     pub pulled_at: Option<Millis>,
     /// Time of the last HEAD, or of the last GET that was answered with 304.
     pub checked_at: Option<Millis>,
+    /// Time of the restore that gave it its target, if one did.
+    pub restored_at: Option<Millis>,
 }
 
 /// Origin of a tag's new target.
@@ -33,8 +35,11 @@ pub struct TagOrigin {
     pushed_at: Millis,
     /// The state that a restore went back to.
     restored_from: Option<HistoryCursor>,
+    restored_at: Option<Millis>,
     /// True if an import may move the tag again.
     is_imported: bool,
+    /// Earlier uses, for a tag that was removed.
+    uses: TagUses,
 }
 
 impl TagOrigin {
@@ -43,7 +48,9 @@ impl TagOrigin {
         Self {
             pushed_at: now,
             restored_from: None,
+            restored_at: None,
             is_imported: false,
+            uses: TagUses::default(),
         }
     }
 
@@ -55,21 +62,14 @@ impl TagOrigin {
         }
     }
 
-    /// A step back in history: the tag is as old as it was then.
-    pub fn step_back(state: &RecordedState) -> Self {
+    /// A restore of a former state: the tag is as old as it was then, and spared by rules for the grace period.
+    pub fn restore(state: &RecordedState, now: Millis) -> Self {
         Self {
             pushed_at: state.pushed_at,
             restored_from: Some(state.origin()),
+            restored_at: Some(now),
             is_imported: false,
-        }
-    }
-
-    /// The undo of a removal: the rule that removed the tag must not remove it again at once.
-    pub fn undo(state: &RecordedState, now: Millis) -> Self {
-        Self {
-            pushed_at: now,
-            restored_from: Some(state.origin()),
-            is_imported: false,
+            uses: state.uses,
         }
     }
 }
@@ -89,7 +89,7 @@ impl Reader<'_> {
     /// Returns all tags of a repository, with the times of their last uses.
     pub fn tag_activities(&self, repository: RepositoryId) -> Result<Vec<TagActivity>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT name, pushed_at, pulled_at, checked_at FROM tags WHERE repository_id = ?1",
+            "SELECT name, pushed_at, pulled_at, checked_at, restored_at FROM tags WHERE repository_id = ?1",
         )?;
         Ok(statement
             .query_map([repository.0], tag_activity)?
@@ -114,7 +114,7 @@ impl Reader<'_> {
         tag: &str,
     ) -> Result<Option<TagActivity>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT name, pushed_at, pulled_at, checked_at FROM tags WHERE repository_id = ?1 AND name = ?2",
+            "SELECT name, pushed_at, pulled_at, checked_at, restored_at FROM tags WHERE repository_id = ?1 AND name = ?2",
         )?;
         Ok(statement
             .query_row(params![repository.0, tag], tag_activity)
@@ -216,12 +216,13 @@ impl WriteTx<'_> {
         self.record_end(repository, tag.as_str(), Ending::Moved, actor, now)?;
         self.connection
             .prepare_cached(
-                "INSERT INTO tags (repository_id, name, manifest_id, updated_at, set_by, set_from, pushed_at, restored_from, is_imported)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                "INSERT INTO tags (repository_id, name, manifest_id, updated_at, set_by, set_from, pushed_at, restored_from,
+                     restored_at, is_imported, pulled_at, checked_at, pulls)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                  ON CONFLICT DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = excluded.updated_at,
                      set_by = excluded.set_by, set_from = excluded.set_from,
                      pushed_at = excluded.pushed_at, restored_from = excluded.restored_from,
-                     is_imported = excluded.is_imported",
+                     restored_at = excluded.restored_at, is_imported = excluded.is_imported",
             )?
             .execute(params![
                 repository.0,
@@ -232,7 +233,11 @@ impl WriteTx<'_> {
                 actor.address,
                 origin.pushed_at,
                 origin.restored_from.map(|state| state.0),
-                origin.is_imported
+                origin.restored_at,
+                origin.is_imported,
+                origin.uses.pulled_at,
+                origin.uses.checked_at,
+                origin.uses.pulls
             ])?;
         Ok(())
     }
@@ -245,25 +250,12 @@ impl WriteTx<'_> {
         actor: &Actor,
         now: Millis,
     ) -> Result<bool, Error> {
-        self.delete_tag_because(repository, tag, None, actor, now)
-    }
-
-    /// Like [`Self::delete_tag`], with a reason for the audit log: the rule that decided.
-    pub fn delete_tag_because(
-        &self,
-        repository: RepositoryId,
-        tag: &str,
-        reason: Option<&str>,
-        actor: &Actor,
-        now: Millis,
-    ) -> Result<bool, Error> {
         let former = self.digest_of_tag(repository, tag)?;
         if former.is_some() {
             let subject = AuditSubject {
                 repository: Some(repository),
                 tag: Some(tag),
                 former: former.as_deref(),
-                detail: reason,
                 ..AuditSubject::default()
             };
             self.audit(AuditAction::Untag, subject, actor, now)?;
@@ -283,5 +275,6 @@ fn tag_activity(row: &Row<'_>) -> rusqlite::Result<TagActivity> {
         pushed_at: lived(row.get(1)?),
         pulled_at: row.get::<_, Option<_>>(2)?.map(lived),
         checked_at: row.get::<_, Option<_>>(3)?.map(lived),
+        restored_at: row.get::<_, Option<_>>(4)?.map(lived),
     })
 }

@@ -39,9 +39,12 @@ const RECORDS: &[(&str, &str)] = &[
     ("tags", "pushed_at"),
     ("tags", "pulled_at"),
     ("tags", "checked_at"),
+    ("tags", "restored_at"),
     ("tag_history", "since"),
     ("tag_history", "until"),
     ("tag_history", "pushed_at"),
+    ("tag_history", "pulled_at"),
+    ("tag_history", "checked_at"),
     ("undo_ends", "ended_at"),
 ];
 

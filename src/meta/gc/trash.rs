@@ -127,6 +127,21 @@ impl Reader<'_> {
             .optional()?)
     }
 
+    /// Returns time and author of the last deletion of a manifest that is in the trash.
+    pub fn last_deletion(
+        &self,
+        repository: RepositoryId,
+    ) -> Result<Option<(Millis, Actor)>, Error> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT deleted_at, deleted_by, deleted_from FROM trash WHERE repository_id = ?1
+                 ORDER BY deleted_at DESC LIMIT 1",
+            )?
+            .query_row([repository.0], |row| Ok((row.get(0)?, actor(row, 1)?)))
+            .optional()?)
+    }
+
     /// Lists deleted manifests of the repository whose subject is `subject`.
     pub fn trashed_referrers(
         &self,

@@ -36,6 +36,8 @@ pub struct TagRow {
     pub pulls: u64,
     /// Time of the last HEAD, or of the last GET that was answered with 304.
     pub checked_at: Option<Millis>,
+    /// Time of the restore that gave it its target, if one did.
+    pub restored_at: Option<Millis>,
 }
 
 /// A manifest that has another one as its subject.
@@ -128,7 +130,8 @@ impl Reader<'_> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT tags.name, manifests.digest, tags.pushed_at, tags.pulled_at, tags.pulls, tags.checked_at FROM repositories
+                    "SELECT tags.name, manifests.digest, tags.pushed_at, tags.pulled_at, tags.pulls, tags.checked_at, tags.restored_at
+                     FROM repositories
                      JOIN tags ON tags.repository_id = repositories.id AND tags.name > ?2
                      JOIN manifests ON manifests.id = tags.manifest_id
                      WHERE repositories.name = ?1 ORDER BY tags.name LIMIT ?3",
@@ -143,7 +146,8 @@ impl Reader<'_> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT tags.name, manifests.digest, tags.pushed_at, tags.pulled_at, tags.pulls, tags.checked_at FROM repositories
+                    "SELECT tags.name, manifests.digest, tags.pushed_at, tags.pulled_at, tags.pulls, tags.checked_at, tags.restored_at
+                     FROM repositories
                      JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
                      JOIN manifests ON manifests.id = tags.manifest_id WHERE repositories.name = ?1",
                 )?
@@ -206,5 +210,6 @@ fn tag_row(row: &Row<'_>) -> rusqlite::Result<TagRow> {
         pulled_at: row.get(3)?,
         pulls: row.get(4)?,
         checked_at: row.get(5)?,
+        restored_at: row.get(6)?,
     })
 }

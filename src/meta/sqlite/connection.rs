@@ -43,7 +43,7 @@ pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_SCANS: usize = 4;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; 14] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -54,9 +54,10 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("../../../migrations/08-deleted-content.sql"),
     include_str!("../../../migrations/09-imported-tags.sql"),
     include_str!("../../../migrations/10-verification.sql"),
-    include_str!("../../../migrations/11-tokens.sql"),
-    include_str!("../../../migrations/12-signing-keys.sql"),
-    include_str!("../../../migrations/13-audit.sql"),
+    include_str!("../../../migrations/11-restored-tags.sql"),
+    include_str!("../../../migrations/12-tokens.sql"),
+    include_str!("../../../migrations/13-signing-keys.sql"),
+    include_str!("../../../migrations/14-audit.sql"),
 ];
 
 /// Read-only connections that keep their page and statement caches for life.

@@ -3,12 +3,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+use crate::files::regular_file::{self, Links};
 use crate::meta::clock::Millis;
 use crate::meta::error::{Error, Fault};
 use crate::meta::ids::BlobId;
@@ -51,7 +52,7 @@ pub(in crate::meta) fn copy(
 ) -> Result<DatabaseCopy, Error> {
     create(to).map_err(|error| open_error(to, error))?;
     copy_pages(from, to)?;
-    let copy = open(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let copy = open_copy(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // by exclusive locks, the log of the original's kind needs no files beside the copy
     copy.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE;
@@ -76,7 +77,7 @@ pub(in crate::meta) fn copy(
         });
     }
     drop(copy);
-    File::open(to)
+    regular_file::open(to, File::options().read(true), Links::Reject)
         .and_then(|file| file.sync_all())
         .map_err(|error| open_error(to, error))?;
     DatabaseCopy::open(to)
@@ -85,7 +86,7 @@ pub(in crate::meta) fn copy(
 impl DatabaseCopy {
     /// Opens the database of a backup that no process uses.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let connection = open_copy(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         Ok(Self { connection })
     }
 
@@ -119,7 +120,7 @@ impl WriteTx<'_> {
 /// # Errors
 /// A file of another program, a database of a newer registry, and file system errors.
 pub fn backup_mark(path: &Path) -> Result<Option<BackupMark>, Error> {
-    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let connection = open_copy(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check_owner(&connection, path)?;
     let has_settings = connection.table_exists(None, "settings")?;
     if !has_settings {
@@ -146,7 +147,8 @@ pub fn settle_log(path: &Path) -> Result<bool, Error> {
     if !files.iter().any(|file| file.exists()) {
         return Ok(true);
     }
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(linkless(path)?, access)
         .map_err(|error| open_error(path, error))?;
     let switched = connection
         .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
@@ -163,6 +165,27 @@ pub fn settle_log(path: &Path) -> Result<bool, Error> {
         remove_if_present(&file).map_err(|error| open_error(path, error))?;
     }
     Ok(true)
+}
+
+/// Opens a database that another user may have put a link in the place of, which is not followed.
+fn open_copy(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
+    open(&linkless(path)?, access | OpenFlags::SQLITE_OPEN_NOFOLLOW)
+}
+
+/// Resolves the links of the directories on the way to a file: SQLite follows either all links or none.
+fn linkless(path: &Path) -> Result<PathBuf, Error> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(path.to_owned());
+    };
+    match parent.as_os_str().is_empty() {
+        true => Ok(path.to_owned()),
+        false => {
+            let resolved = parent.canonicalize();
+            Ok(resolved
+                .map_err(|error| open_error(path, error))?
+                .join(name))
+        }
+    }
 }
 
 fn open(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
@@ -195,7 +218,7 @@ fn remove_if_present(path: &Path) -> io::Result<()> {
 /// Copies all pages of one snapshot.
 fn copy_pages(from: &Path, to: &Path) -> Result<(), Error> {
     let source = open(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let mut copy = open(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let mut copy = open_copy(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // it is synced when it is complete
     copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
     // else every commit of a writer has the copy begin again

@@ -183,6 +183,7 @@ pub(in crate::meta) fn exempt_log(connection: &Connection, database: &Path) -> i
     let log = OpenOptions::new()
         .read(true)
         .write(true)
+        .custom_flags(OFlags::NOFOLLOW.bits() as i32)
         .open(beside(database, "-wal"))?;
     if rustix::fs::fstatfs(&log)?.f_type as i64 != BTRFS
         || rustix::fs::ioctl_getflags(&log)?.contains(IFlags::NOCOW)

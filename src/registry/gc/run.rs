@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::meta::{self, Actor, Cursor, Millis, Reader, WriteTx, now};
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
-use crate::registry::gc::sweep_counts::SweepCounts;
+use crate::registry::gc::sweep_counts::{RemovedByRule, SweepCounts};
 use crate::registry::policy::retention::Retention;
 use crate::registry::service::Registry;
 
@@ -32,15 +32,16 @@ pub(in crate::registry) struct SweepRun<'w> {
     pub(super) registry: Registry,
     pub(super) sweep: Arc<SweepOptions>,
     pub(super) progress: Progress,
+    pub(super) by_rules: Vec<RemovedByRule>,
     /// Maximum duration of the next transaction.
     pub(super) budget: Duration,
     pub(super) watcher: Watcher<'w>,
 }
 
-/// The actor of garbage collection, for tag history.
-pub(in crate::registry) fn gc_actor() -> Actor {
+/// The actor of garbage collection, with the reason in its name, for tag history and the trash.
+pub(in crate::registry) fn gc_actor(reason: &str) -> Actor {
     Actor {
-        name: Some("garbage collection".to_owned()),
+        name: Some(format!("garbage collection ({reason})")),
         address: None,
         credential: None,
         user_agent: None,

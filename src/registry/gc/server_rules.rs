@@ -6,17 +6,30 @@ use crate::registry::error::Error;
 use crate::registry::facades::Gc;
 use crate::registry::policy::retention::Retention;
 
+/// Rules as the last server recorded them; `None` before the first start.
+#[derive(PartialEq, Eq)]
+struct Recorded {
+    retention: Option<String>,
+    manifest_rules: Option<String>,
+    reserve: Option<u64>,
+}
+
 impl Gc<'_> {
     /// Returns the retention rules that the last server recorded.
     pub async fn recorded_retention(self) -> Result<Option<Retention>, Error> {
-        let (retention, _) = self.recorded().await?;
-        Ok(retention.and_then(|text| serde_json::from_str(&text).ok()))
+        let text = self.recorded().await?.retention;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     /// Returns the rules about pushed manifests that the last server recorded.
     pub async fn recorded_manifest_rules(self) -> Result<Option<ManifestRules>, Error> {
-        let (_, rules) = self.recorded().await?;
-        Ok(rules.and_then(|text| serde_json::from_str(&text).ok()))
+        let text = self.recorded().await?.manifest_rules;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Returns the disk reserve that the last server recorded, in bytes.
+    pub async fn recorded_reserve(self) -> Result<Option<u64>, Error> {
+        Ok(self.recorded().await?.reserve)
     }
 
     /// Records this process's rules as those of the server.
@@ -25,23 +38,33 @@ impl Gc<'_> {
         let unwritten = |error: serde_json::Error| Error::Internal(error.to_string());
         let retention = serde_json::to_string(&settings.retention).map_err(unwritten)?;
         let rules = serde_json::to_string(&settings.manifest_rules).map_err(unwritten)?;
-        let (old_retention, old_rules) = self.recorded().await?;
-        if old_retention.as_ref() == Some(&retention) && old_rules.as_ref() == Some(&rules) {
+        let reserve = settings.reserve;
+        let present = Recorded {
+            retention: Some(retention.clone()),
+            manifest_rules: Some(rules.clone()),
+            reserve: Some(reserve),
+        };
+        if self.recorded().await? == present {
             return Ok(());
         }
         self.registry
             .meta
             .write(move |tx| {
                 tx.set_manifest_rules(&rules)?;
+                tx.set_reserve(reserve)?;
                 Ok(tx.set_retention(&retention)?)
             })
             .await
     }
 
-    /// Returns the texts of the retention rules and of the rules about manifests.
-    async fn recorded(self) -> Result<(Option<String>, Option<String>), Error> {
-        let read =
-            |reader: &meta::PointReader<'_>| Ok((reader.retention()?, reader.manifest_rules()?));
+    async fn recorded(self) -> Result<Recorded, Error> {
+        let read = |reader: &meta::PointReader<'_>| {
+            Ok(Recorded {
+                retention: reader.retention()?,
+                manifest_rules: reader.manifest_rules()?,
+                reserve: reader.reserve()?,
+            })
+        };
         Ok(self.registry.meta.read(meta::point(read)).await?)
     }
 }

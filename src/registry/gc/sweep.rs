@@ -19,7 +19,9 @@ use crate::registry::facades::Gc;
 use crate::registry::gc::deleted::{DeletedContent, ListedRepository};
 use crate::registry::gc::progress::{Progress, Watcher};
 use crate::registry::gc::run::{BUDGET, SweepOptions, SweepRun, gc_actor};
-use crate::registry::gc::sweep_counts::SweepCounts;
+use crate::registry::gc::sweep_counts::{Sweep, SweepCounts};
+use crate::registry::policy::keep_untagged::KeepUntagged;
+use crate::registry::policy::retention::Retention;
 use crate::registry::policy::tag_policy::is_signature;
 
 /// Maximum depth of nested indexes collected in one sweep without a hold period.
@@ -38,11 +40,7 @@ impl Gc<'_> {
     ///
     /// # Errors
     /// Database errors.
-    pub async fn sweep(
-        self,
-        sweep: SweepOptions,
-        watcher: Watcher<'_>,
-    ) -> Result<SweepCounts, Error> {
+    pub async fn sweep(self, sweep: SweepOptions, watcher: Watcher<'_>) -> Result<Sweep, Error> {
         self.counted(self.run(None, sweep, watcher)).await
     }
 
@@ -55,7 +53,7 @@ impl Gc<'_> {
         content: DeletedContent,
         sweep: SweepOptions,
         watcher: Watcher<'_>,
-    ) -> Result<SweepCounts, Error> {
+    ) -> Result<Sweep, Error> {
         let lock = self.registry.blobs.lock_blobs(DirectoryLock::Exclusive);
         let _lock = lock.map_err(Error::files("locking the blobs"))?.ok_or_else(|| {
             Error::Internal(
@@ -68,11 +66,12 @@ impl Gc<'_> {
 
     async fn counted(
         self,
-        work: impl Future<Output = Result<SweepCounts, Error>>,
-    ) -> Result<SweepCounts, Error> {
+        work: impl Future<Output = Result<Sweep, Error>>,
+    ) -> Result<Sweep, Error> {
         let start = Instant::now();
         let outcome = work.await;
-        self.registry.collection.count(start, &outcome);
+        let counts = outcome.as_ref().ok().map(|sweep| sweep.counts);
+        self.registry.collection.count(start, counts);
         outcome
     }
 
@@ -81,11 +80,12 @@ impl Gc<'_> {
         deleted: Option<DeletedContent>,
         sweep: SweepOptions,
         watcher: Watcher<'_>,
-    ) -> Result<SweepCounts, Error> {
+    ) -> Result<Sweep, Error> {
         let mut run = SweepRun {
             registry: self.registry.clone(),
             sweep: Arc::new(sweep),
             progress: Progress::default(),
+            by_rules: Vec::new(),
             budget: BUDGET,
             watcher,
         };
@@ -112,7 +112,10 @@ impl Gc<'_> {
         run.estimate(Millis::MIN).await?;
         run.files().await?;
         run.pages().await?;
-        Ok(run.progress.swept)
+        Ok(Sweep {
+            counts: run.progress.swept,
+            by_rules: run.by_rules,
+        })
     }
 }
 
@@ -137,7 +140,8 @@ impl SweepRun<'_> {
                 sweep.retention.due(&manifest)
             };
             if due.is_some_and(|due| due <= now) {
-                tx.delete_manifest(manifest.id, &gc_actor(), now)?;
+                let actor = gc_actor(&reason(&sweep.retention, &manifest));
+                tx.delete_manifest(manifest.id, &actor, now)?;
                 return Ok(SweepCounts {
                     manifests: 1,
                     ..SweepCounts::default()
@@ -238,8 +242,9 @@ impl SweepRun<'_> {
                             .iter()
                             .filter(|tag| is_signature(tag))
                         {
+                            let actor = gc_actor("its image is gone");
                             swept.tags +=
-                                u64::from(tx.delete_tag(repository, tag, &gc_actor(), now())?);
+                                u64::from(tx.delete_tag(repository, tag, &actor, now())?);
                         }
                     }
                     tx.drop_empty_repository(repository)?;
@@ -299,5 +304,16 @@ impl SweepRun<'_> {
             });
         }
         Ok(())
+    }
+}
+
+/// Returns the reason for which an unreferenced manifest is removed.
+fn reason(retention: &Retention, manifest: &meta::IdleManifest) -> String {
+    match retention.untagged_rule(&manifest.repository) {
+        _ if manifest.has_lost_parent => "its index or subject is gone".to_owned(),
+        KeepUntagged::For(time) if !time.is_zero() => {
+            format!("untagged for {}", KeepUntagged::For(time))
+        }
+        KeepUntagged::For(_) | KeepUntagged::Forever => "untagged".to_owned(),
     }
 }

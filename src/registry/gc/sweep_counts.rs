@@ -24,6 +24,26 @@ pub struct SweepCounts {
     pub failures: u64,
 }
 
+/// Tags of a repository that one rule has removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemovedByRule {
+    pub repository: String,
+    /// Glob of the policy.
+    pub policy: String,
+    /// Globs of the rule.
+    pub rule: String,
+    pub tags: u64,
+    /// Names of the first tags.
+    pub names: Vec<String>,
+}
+
+/// Result of a sweep, with the tags that rules removed.
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    pub counts: SweepCounts,
+    pub by_rules: Vec<RemovedByRule>,
+}
+
 impl std::ops::AddAssign for SweepCounts {
     fn add_assign(&mut self, other: Self) {
         self.tags += other.tags;

@@ -3,16 +3,19 @@
 //! A repository is reviewed when one of its tags was pushed or moved, and when a rule may decide
 //! otherwise because time has passed; never merely because it exists.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc::{self, Receiver};
 
-use crate::meta::{Cursor, Reader, RepositoryId, TagActivity, WriteTx, now};
+use crate::meta::{Actor, Cursor, Reader, RepositoryId, TagActivity, WriteTx, now};
 use crate::registry::error::Error;
 use crate::registry::gc::run::{SweepRun, gc_actor};
-use crate::registry::gc::sweep_counts::SweepCounts;
-use crate::registry::policy::tag_policy::Policy;
+use crate::registry::gc::sweep_counts::{RemovedByRule, SweepCounts};
+use crate::registry::policy::tag_policy::{Policy, TagRule};
 
 /// Maximum number of repositories read at once.
 const BATCH: usize = 500;
+/// Maximum number of removed tags of a repository that are named for each rule.
+const NAMED: usize = 20;
 
 impl SweepRun<'_> {
     /// Removes the tags that the rules do not keep.
@@ -48,7 +51,7 @@ impl SweepRun<'_> {
                     .policy(&name)
                     .filter(|policy| !policy.tags.is_empty())
                     .cloned();
-                self.review(repository, policy).await?;
+                self.review(repository, &name, policy).await?;
             }
         }
     }
@@ -56,6 +59,7 @@ impl SweepRun<'_> {
     async fn review(
         &mut self,
         repository: RepositoryId,
+        name: &str,
         policy: Option<Policy>,
     ) -> Result<(), Error> {
         let uses_server_rules = self.sweep.uses_server_rules;
@@ -66,38 +70,43 @@ impl SweepRun<'_> {
         }
         let mut next = None;
         if let Some(policy) = policy {
+            let grace = self.sweep.retention.grace;
             let decided = self.registry.scan(move |meta| {
                 let tags = meta.tag_activities(repository)?;
                 let rows: HashMap<String, TagActivity> = tags
                     .iter()
                     .map(|tag| (tag.name.clone(), tag.clone()))
                     .collect();
-                Ok((policy.decide(tags, now()), rows))
+                Ok((policy.decide(tags, grace, now()), rows, policy))
             });
-            let (decisions, mut rows) = decided.await?;
+            let (decisions, mut rows, policy) = decided.await?;
             next = decisions.iter().filter_map(|decision| decision.until).min();
-            let expired = decisions
+            let expired: Vec<(usize, TagActivity)> = decisions
                 .into_iter()
                 .filter(|decision| !decision.is_kept)
-                .filter_map(|decision| Some((rows.remove(&decision.tag)?, decision.reason)));
-            let remove = move |tx: &WriteTx<'_>, (tag, rule): &(TagActivity, String)| {
+                .filter_map(|decision| {
+                    let rule = policy.rule_number(&decision.tag)?;
+                    Some((rule, rows.remove(&decision.tag)?))
+                })
+                .collect();
+            let actors = actors(&policy);
+            let (sender, removed) = mpsc::channel();
+            let remove = move |tx: &WriteTx<'_>, (rule, tag): &(usize, TagActivity)| {
                 // checked again: it may have been moved or pulled since
                 let is_unchanged = tx.tag_activity(repository, &tag.name)?.as_ref() == Some(tag);
-                let is_removed = is_unchanged
-                    && tx.delete_tag_because(
-                        repository,
-                        &tag.name,
-                        Some(rule),
-                        &gc_actor(),
-                        now(),
-                    )?;
+                let is_removed =
+                    is_unchanged && tx.delete_tag(repository, &tag.name, &actors[*rule], now())?;
+                if is_removed {
+                    // the receiver outlives the removals
+                    let _ = sender.send((*rule, tag.name.clone()));
+                }
                 Ok(SweepCounts {
                     tags: u64::from(is_removed),
                     ..SweepCounts::default()
                 })
             };
-            self.apply_all(expired.collect::<Vec<_>>().into_iter(), remove)
-                .await?;
+            self.apply_all(expired.into_iter(), remove).await?;
+            self.tell(name, &policy, &removed);
         }
         if uses_server_rules {
             self.write(move |tx| Ok(tx.end_review(repository, next)?))
@@ -105,4 +114,44 @@ impl SweepRun<'_> {
         }
         Ok(())
     }
+
+    /// Logs which rules have removed which tags, and keeps that for the result.
+    fn tell(&mut self, repository: &str, policy: &Policy, removed: &Receiver<(usize, String)>) {
+        let mut by_rule: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for (rule, tag) in removed.try_iter() {
+            by_rule.entry(rule).or_default().push(tag);
+        }
+        for (number, mut names) in by_rule {
+            let tags = names.len() as u64;
+            names.truncate(NAMED);
+            let removed = RemovedByRule {
+                repository: repository.to_owned(),
+                policy: policy.repositories.to_string(),
+                rule: policy.tags[number].name(),
+                tags,
+                names,
+            };
+            tracing::info!(
+                repository,
+                policy = removed.policy,
+                rule = removed.rule,
+                tags,
+                names = removed.names.join(" "),
+                "a rule removed tags; registry restore brings them back"
+            );
+            self.by_rules.push(removed);
+        }
+    }
+}
+
+/// Returns the actors of a policy's rules, by number.
+fn actors(policy: &Policy) -> Vec<Actor> {
+    let actor = |rule: &TagRule| {
+        gc_actor(&format!(
+            "rule '{}' of policy '{}'",
+            rule.name(),
+            policy.repositories
+        ))
+    };
+    policy.tags.iter().map(actor).collect()
 }

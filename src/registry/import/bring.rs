@@ -94,22 +94,29 @@ impl Import<'_> {
 
     /// Links what can be linked, and returns the rest.
     ///
-    /// A note in the database precedes each link, so that collection removes it should this process die before the row.
+    /// A note in the database precedes each link, so that collection removes it should this process die before the row. What was
+    /// found damaged here is copied: a copy is compared with its digest before it is served.
     async fn link_all(
         self,
-        mut blobs: Vec<ImportedBlob>,
+        blobs: Vec<ImportedBlob>,
         brought: &mut Brought,
     ) -> Result<Vec<ImportedBlob>, Error> {
         if blobs.is_empty() {
             return Ok(blobs);
         }
         let note = move |tx: &WriteTx<'_>| {
-            for blob in &mut blobs {
-                blob.note = Some(tx.note_removal(&blob.digest, blob.source.size)?);
+            let (mut noted, mut damaged) = (Vec::new(), Vec::new());
+            for mut blob in blobs {
+                if tx.damaged_blob(&blob.digest)?.is_some() {
+                    damaged.push(blob);
+                } else {
+                    blob.note = Some(tx.note_removal(&blob.digest, blob.source.size)?);
+                    noted.push(blob);
+                }
             }
-            Ok::<_, Error>(blobs)
+            Ok::<_, Error>((noted, damaged))
         };
-        let blobs = self.registry.meta.write(note).await?;
+        let (blobs, mut rest) = self.registry.meta.write(note).await?;
         let store = Arc::clone(&self.registry.blobs);
         let link = move || {
             let linked = blobs.into_iter().map(|blob| {
@@ -118,7 +125,6 @@ impl Import<'_> {
             });
             linked.collect::<Vec<_>>()
         };
-        let mut rest = Vec::new();
         for (blob, linked) in blocking(link).await? {
             match linked {
                 Ok(()) => brought.linked.push(blob),

@@ -8,7 +8,7 @@ use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::verify::comparison::{Comparison, withdraw};
 use crate::registry::verify::finding::image_names;
-use crate::registry::verify::pace::Pace;
+use crate::registry::verify::pace::{Pace, Pacer};
 
 /// Maximum number of unverified blobs read from the database at once.
 const BATCH: usize = 500;
@@ -33,14 +33,16 @@ pub struct BlobCheck {
 }
 
 impl Import<'_> {
-    /// Reads every unverified blob, at half the speed of the disk, and withdraws those that are damaged.
+    /// Reads every unverified blob at a pace, and withdraws those that are damaged.
     ///
     /// Passes the counts so far to `watch` after each blob, with what was found wrong with it.
     pub async fn check_blobs(
         self,
+        pace: Pace,
         watch: &mut (dyn FnMut(&BlobCheck, Option<UnsoundBlob>) + Send),
     ) -> Result<BlobCheck, Error> {
         let (mut after, mut counts) = (None, BlobCheck::default());
+        let mut pacer = Pacer::new(pace);
         loop {
             let batch = self
                 .registry
@@ -53,7 +55,7 @@ impl Import<'_> {
             let (mut sound, mut recorded) = (Vec::new(), Instant::now());
             for blob in batch {
                 let unsound = self
-                    .check_blob(blob.digest, &mut counts, &mut sound)
+                    .check_blob(blob.digest, &mut pacer, &mut counts, &mut sound)
                     .await?;
                 watch(&counts, unsound);
                 // many small blobs share a change, and the work of a few seconds is never lost
@@ -70,11 +72,12 @@ impl Import<'_> {
     async fn check_blob(
         self,
         digest: Digest,
+        pacer: &mut Pacer,
         counts: &mut BlobCheck,
         sound: &mut Vec<(Digest, u64)>,
     ) -> Result<Option<UnsoundBlob>, Error> {
         let verify = self.registry.verify();
-        let (problem, is_served) = match verify.compare(&digest, Pace::Half).await? {
+        let (problem, is_served) = match verify.compare(&digest, pacer).await? {
             Comparison::Sound { size } => {
                 sound.push((digest, size));
                 counts.sound += 1;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::blob::SourceFile;
+use crate::blob::{HardLinks, SourceFile};
 use crate::meta::{
     Actor, BlobRow, FormerTarget, ManifestId, Millis, TagOrigin, TakeOver, WithdrawnFile, WriteTx,
     now,
@@ -25,6 +25,13 @@ impl<'r> Import<'r> {
     /// Returns how far the take-over of another registry's store in the data directory is.
     pub async fn take_over(self) -> Result<TakeOver, Error> {
         self.registry.scan(|reader| reader.take_over()).await
+    }
+
+    /// Reports whether files on the data directory's file system can get second names. Blocks.
+    pub fn can_link(self) -> Result<bool, Error> {
+        let links = self.registry.blobs.hard_links();
+        let links = links.map_err(Error::files("making a file in the data directory"))?;
+        Ok(links != HardLinks::Impossible)
     }
 
     /// Records durably that a take-over has begun.

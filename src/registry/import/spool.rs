@@ -62,6 +62,14 @@ impl Import<'_> {
             .await
     }
 
+    /// Returns the bytes of a manifest, whichever repository has it; `None` if none has.
+    pub async fn manifest_anywhere(self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
+        let digest = digest.clone();
+        self.registry
+            .scan(move |reader| reader.manifest_anywhere(&digest))
+            .await
+    }
+
     /// Reads at most `limit` bytes of a stored blob; `None` if there is none.
     pub async fn read_stored(self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         let (digest, blobs) = (digest.clone(), Arc::clone(&self.registry.blobs));

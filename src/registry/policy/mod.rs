@@ -3,4 +3,5 @@
 pub(super) mod duration;
 pub(super) mod keep_untagged;
 pub(super) mod retention;
+pub(super) mod rule_removal;
 pub(super) mod tag_policy;

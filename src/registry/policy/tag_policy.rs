@@ -81,13 +81,20 @@ impl Policy {
     }
 
     /// Decides about all tags of a repository; sorted by name.
-    pub fn decide(&self, mut tags: Vec<TagActivity>, now: Millis) -> Vec<TagDecision> {
+    ///
+    /// What was restored stays for `grace` after that, whatever the rules say.
+    pub fn decide(
+        &self,
+        mut tags: Vec<TagActivity>,
+        grace: Duration,
+        now: Millis,
+    ) -> Vec<TagDecision> {
         let mut newest = NewestTags::default();
         tags.iter().for_each(|tag| self.record(tag, &mut newest));
         let ranks = newest.rank();
         tags.sort_by(|one, other| one.name.cmp(&other.name));
         tags.into_iter()
-            .map(|tag| self.decide_one(tag, now, &ranks))
+            .map(|tag| self.decide_one(tag, grace, now, &ranks))
             .collect()
     }
 
@@ -128,6 +135,7 @@ impl Policy {
     pub(in crate::registry) fn decide_one(
         &self,
         tag: TagActivity,
+        grace: Duration,
         now: Millis,
         ranks: &TagRanks,
     ) -> TagDecision {
@@ -151,28 +159,8 @@ impl Policy {
                 None,
             );
         }
-        let ends = [
-            rule.younger.map(|time| {
-                (
-                    tag.pushed_at.saturating_add(millis(time)),
-                    "younger than",
-                    time,
-                )
-            }),
-            // a push counts as a pull, because what was just pushed could not be pulled yet; so does a
-            // check, because a client that has the image asks for no more
-            rule.pulled.map(|time| {
-                (
-                    tag.pushed_at
-                        .max(tag.pulled_at.unwrap_or_default())
-                        .max(tag.checked_at.unwrap_or_default())
-                        .saturating_add(millis(time)),
-                    "pulled within",
-                    time,
-                )
-            }),
-        ];
-        let last = ends
+        let last = rule
+            .ends(&tag, grace)
             .into_iter()
             .flatten()
             .filter(|(end, ..)| *end > now)
@@ -193,6 +181,43 @@ impl Policy {
 }
 
 impl TagRule {
+    /// Returns the times until which conditions keep a tag, each with its name and period.
+    fn ends(
+        &self,
+        tag: &TagActivity,
+        grace: Duration,
+    ) -> [Option<(Millis, &'static str, Duration)>; 3] {
+        [
+            self.younger.map(|time| {
+                (
+                    tag.pushed_at.saturating_add(millis(time)),
+                    "younger than",
+                    time,
+                )
+            }),
+            // a push counts as a pull, because what was just pushed could not be pulled yet; so does a
+            // check, because a client that has the image asks for no more
+            self.pulled.map(|time| {
+                (
+                    tag.pushed_at
+                        .max(tag.pulled_at.unwrap_or_default())
+                        .max(tag.checked_at.unwrap_or_default())
+                        .saturating_add(millis(time)),
+                    "pulled within",
+                    time,
+                )
+            }),
+            // undo would be worth little if the next sweep removed the tag again
+            tag.restored_at.map(|restored_at| {
+                (
+                    restored_at.saturating_add(millis(grace)),
+                    "restored within",
+                    grace,
+                )
+            }),
+        ]
+    }
+
     /// Returns the globs of the rule, which name it.
     pub(in crate::registry) fn name(&self) -> String {
         let globs: Vec<_> = self.tags.iter().map(Glob::as_str).collect();
@@ -248,8 +273,11 @@ mod tests {
             pushed_at,
             pulled_at,
             checked_at: None,
+            restored_at: None,
         }
     }
+
+    const GRACE: Duration = Duration::from_millis(20);
 
     fn pattern(text: &str) -> Glob {
         Glob::try_from(text.to_owned()).unwrap()
@@ -310,7 +338,7 @@ mod tests {
             tag("v1", 1, None),
             tag(&format!("sha256-{}.sig", "a".repeat(64)), 1, None),
         ];
-        let decisions = policy.decide(tags, 100);
+        let decisions = policy.decide(tags, GRACE, 100);
         let signature = format!("sha256-{}.sig", "a".repeat(64));
         assert_eq!(
             kept(&decisions),
@@ -337,10 +365,11 @@ mod tests {
     #[test]
     fn a_tag_that_no_rule_matches_is_kept() {
         assert_eq!(
-            kept(
-                &policy(vec![rule("pr-*")])
-                    .decide(vec![tag("main", 1, None), tag("pr-1", 1, None)], 100)
-            ),
+            kept(&policy(vec![rule("pr-*")]).decide(
+                vec![tag("main", 1, None), tag("pr-1", 1, None)],
+                GRACE,
+                100
+            )),
             ["main"]
         );
     }
@@ -351,6 +380,6 @@ mod tests {
             expire_immutable: true,
             ..policy(vec![rule("*")])
         };
-        assert!(kept(&policy.decide(vec![tag("v1", 1, None)], 100)).is_empty());
+        assert!(kept(&policy.decide(vec![tag("v1", 1, None)], GRACE, 100)).is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! Reports: forecasts, disk usage, previews, reasons for retention, and status.
 
+mod damage;
 pub(super) mod deleted;
 pub(super) mod dependents;
 pub(super) mod forecast;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::meta::{self, HeldManifest, Millis, Reader, TagActivity, TagRow, lived, now};
 use crate::oci::{Digest, RepositoryName, TagName};
@@ -70,6 +71,7 @@ pub struct PolicyPreview {
 struct TagRules {
     policy: Policy,
     ranks: TagRanks,
+    grace: Duration,
     /// Time for which is decided.
     at: Millis,
 }
@@ -150,7 +152,7 @@ impl Reports<'_> {
                 rules: None,
             });
         };
-        let name = repository.clone();
+        let (name, grace) = (repository.clone(), retention.grace);
         let seen = self.registry.scan(move |meta| {
             let (mut newest, mut after) = (NewestTags::default(), String::new());
             loop {
@@ -168,7 +170,12 @@ impl Reports<'_> {
         Ok(PolicyPreview {
             policy: Some(pattern),
             untagged,
-            rules: Some(Arc::new(TagRules { policy, ranks, at })),
+            rules: Some(Arc::new(TagRules {
+                policy,
+                ranks,
+                grace,
+                at,
+            })),
         })
     }
 
@@ -186,11 +193,12 @@ impl Reports<'_> {
                     row.name.clone()
                 });
                 let decide = |row: TagRow| match &rules {
-                    Some(rules) => {
-                        rules
-                            .policy
-                            .decide_one(as_tag_activity(row), rules.at, &rules.ranks)
-                    }
+                    Some(rules) => rules.policy.decide_one(
+                        as_tag_activity(row),
+                        rules.grace,
+                        rules.at,
+                        &rules.ranks,
+                    ),
                     None => {
                         let reason = "no policy matches the repository".to_owned();
                         TagDecision {
@@ -217,6 +225,7 @@ fn as_tag_activity(row: TagRow) -> TagActivity {
         pushed_at: lived(row.pushed_at),
         pulled_at: row.pulled_at.map(lived),
         checked_at: row.checked_at.map(lived),
+        restored_at: row.restored_at.map(lived),
     }
 }
 

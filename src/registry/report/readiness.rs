@@ -35,6 +35,17 @@ impl Status<'_> {
             .await
     }
 
+    /// Fails for the reason for which pushes are refused, if they are; changes nothing.
+    ///
+    /// # Errors
+    /// As for [`Self::check_disk`].
+    pub fn check_pushes(self) -> Result<(), Error> {
+        let registry = self.registry;
+        let reserve = registry.settings().reserve;
+        registry.disk_reserve.check(&registry.blobs, reserve, 0)?;
+        registry.disk_reserve.check_writable(&registry.blobs)
+    }
+
     /// Fails if the disk reserve is reached, or blocks, inodes or a quota have run out; logged once a minute at most.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Effects of the tag rules: the tags that each removes, and the disk space that this frees.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::meta::{self, Millis};
 use crate::oci::{RepositoryName, TagName};
@@ -48,7 +49,8 @@ impl Reports<'_> {
                         .position(|policy| policy.repositories.matches(repository.as_str()));
                     let Some(place) = place else { continue };
                     let policy = &retention.policies[place];
-                    for (number, effect) in in_repository(&mut simulation, policy, repository, at)?
+                    for (number, effect) in
+                        in_repository(&mut simulation, policy, retention.grace, repository, at)?
                     {
                         add(effects.entry((place, number)).or_default(), effect);
                     }
@@ -63,6 +65,7 @@ impl Reports<'_> {
 fn in_repository(
     simulation: &mut Simulation<'_>,
     policy: &Policy,
+    grace: Duration,
     repository: &RepositoryName,
     at: Millis,
 ) -> Result<BTreeMap<usize, RuleEffect>, meta::Error> {
@@ -72,7 +75,7 @@ fn in_repository(
     }
     let tags = simulation.meta().tag_activities_in(repository)?;
     let mut removed: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for decision in policy.decide(tags, at) {
+    for decision in policy.decide(tags, grace, at) {
         let Some(number) = policy.rule_number(&decision.tag) else {
             continue;
         };

@@ -121,7 +121,8 @@ impl<'m> Simulation<'m> {
         let Ok(name) = RepositoryName::parse(repository) else {
             return Ok(());
         };
-        for decision in policy.decide(self.meta.tag_activities_in(&name)?, now) {
+        let tags = self.meta.tag_activities_in(&name)?;
+        for decision in policy.decide(tags, self.retention.grace, now) {
             let Some(at) = (if decision.is_kept {
                 decision.until
             } else {

@@ -3,15 +3,17 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::meta::{self, HeldManifest, Millis, Reader, TrashRow, millis, now};
+use crate::meta::{self, Damaged, HeldManifest, Millis, Reader, TrashRow, millis, now};
 use crate::oci::Digest;
 use crate::registry::error::Error;
 use crate::registry::facades::Reports;
 use crate::registry::policy::keep_untagged::KeepUntagged;
 use crate::registry::policy::retention::Retention;
 use crate::registry::policy::tag_policy::TagDecision;
+use crate::registry::report::damage::MAX_PIECES;
 use crate::registry::report::removal::{PlannedRemoval, RemovalKind};
 use crate::registry::report::simulation::Simulation;
+use crate::registry::verify::finding::image_names;
 
 /// Maximum number of reported chains, shortest first.
 const MAX_CHAINS: usize = 20;
@@ -40,6 +42,10 @@ pub struct Explanation {
     pub trash: Vec<TrashRow>,
     /// True if the blob is gone, and its file awaits removal.
     pub is_removal: bool,
+    /// Damaged pieces of it, or itself: they are not served.
+    pub damage: Vec<Damaged>,
+    /// Names of images that need the damaged blob.
+    pub damaged_images: Vec<String>,
 }
 
 /// Path from an item up to what keeps it.
@@ -123,6 +129,14 @@ impl Reports<'_> {
                         })
                         .collect();
                 }
+                if why.is_manifest {
+                    why.damage = meta.damage_within(None, &digest, MAX_PIECES)?;
+                }
+                if let Some(blob) = meta.damaged_blob(&digest)? {
+                    let (images, _) = meta.images_needing(&digest, MAX_CHAINS)?;
+                    why.damaged_images = images.iter().flat_map(image_names).collect();
+                    why.damage.push(blob);
+                }
                 why.trash = meta.trashed_anywhere(&digest, MAX_CHAINS)?;
                 why.is_removal = why.blob.is_none() && meta.is_removal(&digest)?;
                 Ok(why)
@@ -160,7 +174,11 @@ impl Explanation {
 
     /// Reports whether the digest is entirely unknown.
     pub fn is_unknown(&self) -> bool {
-        self.blob.is_none() && !self.is_manifest && self.trash.is_empty() && !self.is_removal
+        self.blob.is_none()
+            && !self.is_manifest
+            && self.trash.is_empty()
+            && !self.is_removal
+            && self.damage.is_empty()
     }
 }
 
@@ -276,7 +294,8 @@ impl HolderWalk<'_> {
             if let Some(policy) = self.retention.policy(repository)
                 && let Ok(name) = crate::oci::RepositoryName::parse(repository)
             {
-                let decided = policy.decide(self.meta.tag_activities_in(&name)?, now());
+                let tags = self.meta.tag_activities_in(&name)?;
+                let decided = policy.decide(tags, self.retention.grace, now());
                 decisions.extend(
                     decided
                         .into_iter()

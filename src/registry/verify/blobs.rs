@@ -72,7 +72,12 @@ impl Run<'_, '_> {
 
     async fn blob(&mut self, blob: RecordedBlob) -> Result<(), Error> {
         let digest = blob.digest;
-        match self.registry.verify().compare(&digest, self.pace).await? {
+        match self
+            .registry
+            .verify()
+            .compare(&digest, &mut self.pacer)
+            .await?
+        {
             Comparison::Sound { size } => {
                 self.state.blobs += 1;
                 self.state.size += size;
@@ -175,7 +180,7 @@ impl Run<'_, '_> {
             .meta
             .write(move |tx| Ok::<_, Error>(tx.suspect_blob(&suspect)?))
             .await?;
-        let damage = match registry.verify().compare(digest, self.pace).await? {
+        let damage = match registry.verify().compare(digest, &mut self.pacer).await? {
             Comparison::Damaged(damage) => damage,
             Comparison::Sound { size } => {
                 registry

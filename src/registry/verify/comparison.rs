@@ -4,13 +4,13 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::blob::{BlobHash, Priority, is_disk_failure};
+use crate::blob::{BlobHash, is_disk_failure};
 use crate::meta::{WithdrawnFile, WriteTx};
 use crate::oci::Digest;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Verify;
-use crate::registry::verify::pace::Pace;
+use crate::registry::verify::pace::Pacer;
 
 /// Result of comparing one blob with its digest.
 pub(in crate::registry) enum Comparison {
@@ -35,26 +35,23 @@ impl Verify<'_> {
     pub(in crate::registry) async fn compare(
         self,
         digest: &Digest,
-        pace: Pace,
+        pacer: &mut Pacer,
     ) -> Result<Comparison, Error> {
         let (blobs, wanted) = (Arc::clone(&self.registry.blobs), digest.clone());
-        let priority = match pace {
-            Pace::Background => Priority::Idle,
-            Pace::Half | Pace::MebibytesPerSecond(_) => Priority::Normal,
-        };
-        let mut hash = match blocking(move || blobs.begin_hash(&wanted, priority)).await? {
-            Ok(hash) => hash,
-            Err(error) => return Ok(failed(error)),
-        };
-        loop {
-            let (kept, outcome, worked) = blocking(move || step(hash)).await?;
-            hash = kept;
-            match outcome {
-                Ok(0) => break,
-                Ok(read) => pace.rest(&self.registry.blobs, worked, read as u64).await,
+        let priority = pacer.priority();
+        let begin = move || step(Instant::now(), || blobs.begin_hash(&wanted, priority));
+        let mut stepped = blocking(begin).await?;
+        let hash = loop {
+            let Step { hash, read, worked } = match stepped {
+                Ok(step) => step,
                 Err(error) => return Ok(failed(error)),
+            };
+            pacer.rest(&self.registry.blobs, worked, read).await;
+            if hash.is_at_end() {
+                break hash;
             }
-        }
+            stepped = blocking(move || step(Instant::now(), || Ok(hash))).await?;
+        };
         let (found, size) = hash.finish();
         Ok(if found == *digest {
             Comparison::Sound { size }
@@ -82,10 +79,22 @@ impl Verify<'_> {
     }
 }
 
-fn step(mut hash: BlobHash) -> (BlobHash, io::Result<usize>, Duration) {
-    let begun = Instant::now();
-    let outcome = hash.step();
-    (hash, outcome, begun.elapsed())
+/// A blob's file after one more piece of it.
+struct Step {
+    hash: BlobHash,
+    /// In bytes.
+    read: u64,
+    worked: Duration,
+}
+
+fn step(begun: Instant, file: impl FnOnce() -> io::Result<BlobHash>) -> io::Result<Step> {
+    let mut hash = file()?;
+    let read = hash.step()? as u64;
+    Ok(Step {
+        hash,
+        read,
+        worked: begun.elapsed(),
+    })
 }
 
 /// Tells damage from what may be mended.

@@ -38,7 +38,7 @@ impl Run<'_, '_> {
                     Outcome::Reported,
                 ));
             }
-            self.pace
+            self.pacer
                 .rest(&self.registry.blobs, begun.elapsed(), 0)
                 .await;
         }
@@ -48,7 +48,7 @@ impl Run<'_, '_> {
     async fn counts(&mut self) -> Result<(), Error> {
         let begun = Instant::now();
         let wrong = self.registry.scan(|reader| reader.wrong_counts()).await?;
-        self.pace
+        self.pacer
             .rest(&self.registry.blobs, begun.elapsed(), 0)
             .await;
         if wrong.is_empty() {

@@ -30,7 +30,7 @@ impl Run<'_, '_> {
                     self.adopt(file).await?;
                 }
             }
-            self.pace
+            self.pacer
                 .rest(&self.registry.blobs, begun.elapsed(), 0)
                 .await;
         }
@@ -77,7 +77,10 @@ impl Run<'_, '_> {
     ///
     /// If it is what its digest says, it is back in the images that it was taken out of.
     async fn adopt(&mut self, file: StoredFile) -> Result<(), Error> {
-        let compared = self.registry.verify().compare(&file.digest, self.pace);
+        let compared = self
+            .registry
+            .verify()
+            .compare(&file.digest, &mut self.pacer);
         let sound = match compared.await? {
             Comparison::Sound { size } => Some(size),
             Comparison::Damaged(_) | Comparison::Unreadable(_) => None,

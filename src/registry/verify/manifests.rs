@@ -34,7 +34,7 @@ impl Run<'_, '_> {
                 self.manifest(manifest).await?;
             }
             self.state.after = last;
-            self.pace
+            self.pacer
                 .rest(&self.registry.blobs, begun.elapsed(), bytes)
                 .await;
             self.advance().await?;

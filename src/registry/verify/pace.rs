@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use crate::blob::BlobStore;
+use crate::blob::{BlobStore, Priority};
 
 /// Bytes of a MiB.
 const MEBIBYTE: f64 = 1_048_576.0;
@@ -11,6 +11,8 @@ const MEBIBYTE: f64 = 1_048_576.0;
 const BACKGROUND_REST: u32 = 9;
 /// Maximum time for which background work waits for requests to end before it reads a piece all the same.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Minimum time of rest.
+const MIN_REST: Duration = Duration::from_millis(10);
 /// Interval between two looks at whether requests use the disk.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -36,6 +38,8 @@ impl Default for VerifySchedule {
 pub enum Pace {
     /// Half of the disk's time.
     Half,
+    /// All of the disk's time, and half of it while requests use the disk.
+    Yielding,
     /// At most this many MiB per second.
     MebibytesPerSecond(NonZeroU64),
     /// A tenth of the disk's time, as far as no request uses the disk.
@@ -43,21 +47,57 @@ pub enum Pace {
 }
 
 impl Pace {
-    /// Rests after work that took `worked` and read `bytes`.
-    pub(super) async fn rest(self, blobs: &BlobStore, worked: Duration, bytes: u64) {
+    /// Returns the priority of reading at this pace.
+    pub(super) fn priority(self) -> Priority {
         match self {
-            Self::Half => tokio::time::sleep(worked).await,
-            Self::MebibytesPerSecond(rate) => {
+            Self::Yielding | Self::Background => Priority::Idle,
+            Self::Half | Self::MebibytesPerSecond(_) => Priority::Normal,
+        }
+    }
+}
+
+/// Work at a pace, with the rest that it owes.
+///
+/// A timer is good for a millisecond, in which many small blobs are read: their rest is taken at once.
+#[derive(Debug)]
+pub(in crate::registry) struct Pacer {
+    pace: Pace,
+    owed: Duration,
+}
+
+impl Pacer {
+    pub fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            owed: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn priority(&self) -> Priority {
+        self.pace.priority()
+    }
+
+    /// Rests after work that took `worked` and read `bytes`, or lets that wait until it is worth it.
+    pub(super) async fn rest(&mut self, blobs: &BlobStore, worked: Duration, bytes: u64) {
+        match self.pace {
+            Pace::Half => self.owed += worked,
+            Pace::Yielding if blobs.is_in_use() => self.owed += worked,
+            Pace::Yielding => self.owed = Duration::ZERO,
+            Pace::MebibytesPerSecond(rate) => {
                 let due = Duration::from_secs_f64(bytes as f64 / MEBIBYTE / rate.get() as f64);
-                tokio::time::sleep(due.saturating_sub(worked)).await;
+                self.owed = (self.owed + due).saturating_sub(worked);
             }
-            Self::Background => {
-                tokio::time::sleep(worked * BACKGROUND_REST).await;
-                let mut waited = Duration::ZERO;
-                while waited < PATIENCE && blobs.is_in_use() {
-                    tokio::time::sleep(LOOK).await;
-                    waited += LOOK;
-                }
+            Pace::Background => self.owed += worked * BACKGROUND_REST,
+        }
+        if self.owed < MIN_REST {
+            return;
+        }
+        tokio::time::sleep(std::mem::take(&mut self.owed)).await;
+        if self.pace == Pace::Background {
+            let mut waited = Duration::ZERO;
+            while waited < PATIENCE && blobs.is_in_use() {
+                tokio::time::sleep(LOOK).await;
+                waited += LOOK;
             }
         }
     }

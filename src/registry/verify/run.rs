@@ -12,7 +12,7 @@ use crate::registry::service::Registry;
 use crate::registry::verify::finding::{
     Finding, FindingKind, Outcome, Treatment, Verification, VerifyProgress,
 };
-use crate::registry::verify::pace::Pace;
+use crate::registry::verify::pace::{Pace, Pacer};
 
 /// Interval at which it is recorded how far a run has come.
 const RECORD_INTERVAL: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ enum Phase {
 pub(super) struct Run<'r, 'w> {
     pub registry: &'r Registry,
     pub treatment: Treatment,
-    pub pace: Pace,
+    pub pacer: Pacer,
     pub scope: RepositoryScope,
     pub state: VerificationRun,
     pub result: Verification,
@@ -197,7 +197,7 @@ impl<'r> Verify<'r> {
         Ok(Run {
             registry,
             treatment,
-            pace,
+            pacer: Pacer::new(pace),
             scope,
             state: resumed.unwrap_or(fresh),
             result: Verification::default(),

@@ -4,6 +4,7 @@ mod blobs;
 mod database;
 mod repair;
 mod resuming;
+mod shown;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -3,7 +3,6 @@
 
 mod compare;
 mod listed;
-mod peer;
 mod script;
 mod wire;
 
@@ -13,11 +12,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::harness::peer::Peer;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::server::Server;
 use compare::{Comparison, Difference};
 use listed::Document;
-use peer::Peer;
+
 use script::Script;
 
 /// Minimum number of requests; a smaller script proves too little.

@@ -1,8 +1,8 @@
 //! BuildKit: attested images, and a build cache kept in the registry.
 
 use crate::content::{OCI_INDEX, OCI_MANIFEST, noise};
+use crate::harness::api::{Manifest, list, text};
 use crate::harness::sandbox::{Daemon, Sandbox};
-use crate::harness::server::{Manifest, list, text};
 use crate::harness::transport::Transport;
 
 const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
@@ -17,8 +17,13 @@ COPY --from=first /big /copied
 COPY $TARGETARCH /arch
 ";
 
-/// Starts a builder whose state is called `name`, and empty.
+/// Starts a builder for the sandbox's registry, whose state is called `name`, and empty.
 fn builder(sandbox: &Sandbox, name: &str) -> Daemon {
+    builder_for(sandbox, name, &sandbox.server.host, sandbox.transport)
+}
+
+/// The same for any registry.
+pub fn builder_for(sandbox: &Sandbox, name: &str, host: &str, transport: Transport) -> Daemon {
     let dir = sandbox.path(name);
     let dir = dir.display();
     let config = format!(
@@ -27,11 +32,10 @@ fn builder(sandbox: &Sandbox, name: &str) -> Daemon {
 address = ["unix://{dir}.sock"]
 [worker.containerd]
 enabled = false
-[registry."{}"]
+[registry."{host}"]
 http = {}
 "#,
-        sandbox.server.host,
-        sandbox.transport == Transport::Plain
+        transport == Transport::Plain
     );
     sandbox.write(&format!("{name}.toml"), config);
     sandbox.set("BUILDKIT_HOST", format!("unix://{dir}.sock"));
@@ -41,7 +45,7 @@ http = {}
     )
 }
 
-fn context(sandbox: &Sandbox) {
+pub fn context(sandbox: &Sandbox) {
     sandbox.write("context/big", noise(7, 2 << 20));
     sandbox.write("context/amd64", "built for amd64\n");
     sandbox.write("context/arm64", "built for arm64\n");
@@ -49,7 +53,7 @@ fn context(sandbox: &Sandbox) {
 }
 
 /// Builds with more options; answers the progress shown.
-fn build(sandbox: &Sandbox, options: &str) -> String {
+pub fn build(sandbox: &Sandbox, options: &str) -> String {
     let printed = sandbox.run(format!(
         "buildctl build --frontend dockerfile.v0 --local context=context \
          --local dockerfile=context --progress plain {options}"

@@ -48,7 +48,7 @@ pub fn lacks() -> Option<String> {
 }
 
 /// Builds the images `tarkeep` and `tarkeep:bare` from the Dockerfile.
-fn build(sandbox: &Sandbox) {
+pub fn build(sandbox: &Sandbox) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(root.join(".ci/image-files"))
         .arg(binary())
@@ -69,7 +69,7 @@ fn build(sandbox: &Sandbox) {
 }
 
 /// A port that was free a moment ago.
-fn port() -> u16 {
+pub fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -78,14 +78,14 @@ fn port() -> u16 {
 }
 
 /// A container that goes with its value.
-struct Container<'b> {
+pub struct Container<'b> {
     sandbox: &'b Sandbox,
     name: &'static str,
 }
 
 impl<'b> Container<'b> {
     /// `docker run` with the network of the host, until it answers at `address`.
-    fn run(sandbox: &'b Sandbox, name: &'static str, rest: &str, address: &str) -> Self {
+    pub fn run(sandbox: &'b Sandbox, name: &'static str, rest: &str, address: &str) -> Self {
         sandbox.run(format!(
             "docker run --detach --name {name} --network host {rest}"
         ));

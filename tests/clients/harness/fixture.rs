@@ -9,7 +9,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::content::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, noise, sha256};
-use crate::harness::server::Content;
+use crate::harness::api::Content;
 
 const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 

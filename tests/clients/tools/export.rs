@@ -7,7 +7,7 @@ const COPY: &str = "skopeo --insecure-policy copy --quiet --all --preserve-diges
                     --src-tls-verify=false --dest-tls-verify=false";
 
 /// Pushes an index under two names, and a signature of it.
-fn push(sandbox: &Sandbox) -> crate::harness::server::Content {
+fn push(sandbox: &Sandbox) -> crate::harness::api::Content {
     Layout::multi_arch(sandbox.path("source"));
     let host = &sandbox.server.host;
     for name in ["team/app:v1", "other:v1"] {

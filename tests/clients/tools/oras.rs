@@ -1,9 +1,9 @@
 //! oras: artifacts of files, and what is attached to them.
 
 use crate::content::{OCI_MANIFEST, noise};
+use crate::harness::api::{list, text};
 use crate::harness::fixture::{assert_same, layout_content};
 use crate::harness::sandbox::Sandbox;
-use crate::harness::server::{list, text};
 
 /// Pushes an artifact of two files and attaches two more to it, one to the other; answers the
 /// digests of the three.

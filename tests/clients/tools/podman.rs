@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::content::{OCI_INDEX, OCI_MANIFEST, noise, sha256};
+use crate::harness::api::{list, text};
 use crate::harness::sandbox::Sandbox;
-use crate::harness::server::{list, text};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+use crate::harness::api::text;
 use crate::harness::fixture::{Layout, assert_same, layout_content, layout_digest};
 use crate::harness::sandbox::Sandbox;
-use crate::harness::server::text;
 
 const COPY: &str =
     "skopeo --insecure-policy copy --quiet --src-tls-verify=false --dest-tls-verify=false";

@@ -3,6 +3,7 @@
 mod by_hand;
 mod command;
 mod interrupted;
+mod links;
 mod periodic;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! Commands that change what is there.
 
+mod later;
 pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod tag;
+mod undo;
 pub(crate) mod uploads;

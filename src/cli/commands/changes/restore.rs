@@ -1,5 +1,6 @@
 //! `registry restore`: lists deleted content, or restores it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -7,6 +8,7 @@ use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{self, Millis, Registry, RemovedTagRow, Restored, Retention, TrashRow};
 
 use crate::cli::actor;
+use crate::cli::commands::changes::later;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
@@ -44,6 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let mut restorer = Restorer {
         repository,
         json: (format == Format::Json).then(Vec::new),
+        tags: BTreeSet::new(),
     };
     let outcome = match part {
         Part::Digest(prefix) => {
@@ -56,7 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             restorer.everything(&registry, &retention).await
         }
     };
-    restorer.finish().and(outcome)
+    restorer.finish(&registry).await.and(outcome)
 }
 
 /// Restores content, and prints each item.
@@ -64,6 +67,8 @@ struct Restorer {
     repository: RepositoryName,
     /// Restored items, if they are to be printed as JSON.
     json: Option<Vec<Value>>,
+    /// Restored tags.
+    tags: BTreeSet<String>,
 }
 
 impl Restorer {
@@ -149,6 +154,8 @@ impl Restorer {
             .trash()
             .restore(&self.repository, digest, actor::local_user())
             .await?;
+        self.tags
+            .extend(restored.tags.iter().map(|(tag, _)| tag.clone()));
         self.tell_manifest(&restored)
     }
 
@@ -157,6 +164,7 @@ impl Restorer {
             .tags()
             .restore_removed(&self.repository, tag, actor::local_user())
             .await?;
+        self.tags.insert(tag.to_string());
         self.tell_tag(tag.as_str(), digest.as_str())
     }
 
@@ -205,11 +213,19 @@ impl Restorer {
         ))
     }
 
-    /// Prints the restored items as JSON, unless nothing was restored.
-    fn finish(&mut self) -> Result<(), Error> {
+    /// Says which restored tags a rule removes later; prints everything if it is to be JSON, unless nothing was restored.
+    async fn finish(&mut self, registry: &Registry) -> Result<(), Error> {
+        let tags = std::mem::take(&mut self.tags);
+        let removals = registry
+            .tags()
+            .removals_of_restored(&self.repository, tags)
+            .await?;
         match self.json.take() {
-            Some(items) if !items.is_empty() => json::print(&json!({ "restored": items })),
-            _ => Ok(()),
+            Some(items) if items.is_empty() => Ok(()),
+            Some(items) => json::print(&json!({
+                "restored": items, "removals": later::as_json(&self.repository, &removals),
+            })),
+            None => later::say(&self.repository, &removals),
         }
     }
 }

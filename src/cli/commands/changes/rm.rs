@@ -10,12 +10,14 @@ use tarkeep::registry::{
 };
 
 use crate::cli::actor;
+use crate::cli::commands::changes::undo::Undo;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::confirm::Confirmation;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format, Output, Screen, written};
 use crate::cli::terminal::reference::Reference;
+use crate::cli::terminal::removed;
 use crate::cli::terminal::selection::Selection;
 use crate::cli::terminal::table::{Cell, Column, Table};
 use crate::cli::terminal::values::{count, size, time};
@@ -46,9 +48,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         output: Output { format },
     } = arguments;
     let parsed = Reference::parse(&reference)?;
+    let flags = store.flags();
     let (registry, retention) = store.open_with_rules().await?;
     let named = parsed.resolve(&registry, "rm").await?;
-    let selection = named.select(&registry).await?;
+    let selection = removed::explained(&registry, named.select(&registry).await).await?;
     check_mutable(&selection, &retention)?;
     if !dry_run {
         confirmation.check_possible()?;
@@ -67,12 +70,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             what(&selection),
             with_dependents(&consequence.dependents)
         ))?;
+    }
+    let undo = Undo::of(&selection, &flags, &retention).filter(|_| !dry_run);
+    if !dry_run {
         remove(&registry, &selection).await?;
     }
     match format {
-        Format::Json => json::print(&as_json(!dry_run, &selection, &consequence)),
+        Format::Json => json::print(&as_json(dry_run, &selection, &consequence, undo.as_ref())),
         Format::Text if dry_run => Ok(()),
-        Format::Text => output::say(&format!("removed {}", what(&selection))),
+        Format::Text => {
+            let undo = match undo {
+                Some(undo) => undo.sentence(),
+                None => "there is no undo, because gc.grace is 0".to_owned(),
+            };
+            output::say(&format!("removed {}; {undo}", what(&selection)))
+        }
     }
 }
 
@@ -291,7 +303,12 @@ fn what(selection: &Selection) -> String {
     }
 }
 
-fn as_json(is_removed: bool, selection: &Selection, consequence: &DeletionEffect) -> Value {
+fn as_json(
+    is_dry_run: bool,
+    selection: &Selection,
+    consequence: &DeletionEffect,
+    undo: Option<&Undo>,
+) -> Value {
     let items =
         selection.rows.iter().map(|row| json!({ "repository": row.repository.as_str(), "tag": row.tag, "digest": row.digest.as_str() }));
     let DeletionEffect {
@@ -311,7 +328,7 @@ fn as_json(is_removed: bool, selection: &Selection, consequence: &DeletionEffect
         })
     });
     json!({
-        "removed": is_removed,
+        "removed": !is_dry_run,
         "items": items.collect::<Vec<_>>(),
         "referrers": dependents.collect::<Vec<_>>(),
         "manifestCount": deleted,
@@ -320,5 +337,6 @@ fn as_json(is_removed: bool, selection: &Selection, consequence: &DeletionEffect
             "size": goes.bytes, "blobCount": goes.blobs,
             "at": goes.last.filter(|_| goes.bytes > 0).map(json::time),
         },
+        "undo": undo.map(Undo::as_json),
     })
 }

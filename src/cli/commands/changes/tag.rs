@@ -5,12 +5,14 @@ use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{Promotion, Registry, RestoreTarget, TagRestoration, TagState, now};
 
 use crate::cli::actor;
+use crate::cli::commands::changes::later;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::reference::{self, Reference};
+use crate::cli::terminal::removed;
 use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::{time_arg, values};
 
@@ -98,10 +100,12 @@ async fn promote(source: &str, target: &str, store: Store, format: Format) -> Re
     let said = source.text.clone();
     let (from, reference) = source.manifest(&registry, "tag").await?;
     let (repository, tag) = target.resolve(&registry, "tag").await?.tag("tag")?;
-    let Promotion { was, digest } = registry
+    let promotion = registry
         .tags()
         .promote(&from, &reference, &repository, &tag, actor::local_user())
-        .await?;
+        .await;
+    let Promotion { was, digest } =
+        removed::explained(&registry, promotion.map_err(Error::from)).await?;
     match format {
         Format::Json => json::print(&json!({
             "repository": repository.as_str(),
@@ -160,14 +164,19 @@ async fn history(arguments: History) -> Result<(), Error> {
         }
         before = page.next.and_then(|next| next.parse().ok());
         if before.is_none() {
-            return list.finish();
+            list.finish()?;
+            break;
         }
+    }
+    match removed::tag(&registry, &repository, &tag).await? {
+        Some(sentence) if format == Format::Text => output::say(&sentence),
+        _ => Ok(()),
     }
 }
 
 fn as_row(state: &TagState) -> Vec<Cell> {
     let (until, ended) = match &state.end {
-        None => (Cell::from("now"), Cell::Empty),
+        None => (Cell::Empty, Cell::Empty),
         Some(end) => {
             let how = if end.is_deletion { "removed" } else { "moved" };
             let ended = format!("{how} by {}", values::actor(&end.by));
@@ -212,14 +221,15 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
     let named = reference.resolve(&registry, "tag restore").await?;
     let (repository, tag) = named.tag("tag restore")?;
     let to = target(&registry, &repository, to.as_deref()).await?;
-    let restoration = match dry_run {
-        true => registry.tags().plan_restore(&repository, &tag, to).await?,
+    let tags = registry.tags();
+    let (restoration, removals) = match dry_run {
+        true => tags.plan_restore(&repository, &tag, to).await?,
         false => {
             let actor = actor::local_user();
-            registry
-                .tags()
-                .restore(&repository, &tag, to, actor)
-                .await?
+            let restoration = tags.restore(&repository, &tag, to, actor).await?;
+            let restored = [tag.to_string()].into();
+            let removals = tags.removals_of_restored(&repository, restored).await?;
+            (restoration, removals)
         }
     };
     match format {
@@ -230,8 +240,12 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
             "was": restoration.was.as_ref().map(Digest::as_str),
             "pushed": restoration.pushed_at.map(json::time),
             "dryRun": dry_run,
+            "removals": later::as_json(&repository, &removals),
         })),
-        Format::Text => output::say(&sentence(&repository, &tag, &restoration, dry_run)),
+        Format::Text => {
+            output::say(&sentence(&repository, &tag, &restoration, dry_run))?;
+            later::say(&repository, &removals)
+        }
     }
 }
 

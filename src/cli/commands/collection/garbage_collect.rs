@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tarkeep::config::{Config, Loaded};
-use tarkeep::registry::{KeepUntagged, Registry, SweepOptions};
+use tarkeep::registry::{KeepUntagged, Registry, Sweep, SweepOptions};
 
 use crate::cli::commands::collection::{forecast, gc};
 use crate::cli::configuration::Configuration;
@@ -86,7 +86,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     }
     registry.uploads().recover().await?;
     registry.uploads().end_expired().await?;
-    let swept = gc::sweep(
+    let Sweep { counts: swept, .. } = gc::sweep(
         &registry,
         None,
         SweepOptions {

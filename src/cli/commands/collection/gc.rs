@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use tarkeep::registry::{
-    DeletedContent, Progress, Registry, Retention, SweepCounts, SweepOptions, Watcher,
+    DeletedContent, Progress, Registry, RemovedByRule, Retention, Sweep, SweepCounts, SweepOptions,
+    Watcher,
 };
 
 use crate::cli::commands::collection::forecast;
@@ -100,13 +101,19 @@ async fn collect(
         retention: retention.clone(),
         uses_server_rules,
     };
-    let mut swept = sweep(registry, deleted, options, format == Format::Json).await?;
+    let Sweep {
+        counts: mut swept,
+        by_rules,
+    } = sweep(registry, deleted, options, format == Format::Json).await?;
     swept.uploads += (expired + cleared.files) as u64;
     let leftovers = Leftovers::find(registry, &retention).await?;
     match format {
-        Format::Json => json::print(&as_json(&swept, &leftovers))?,
+        Format::Json => json::print(&as_json(&swept, &by_rules, &leftovers))?,
         Format::Text => {
             output::say(&sentence(&swept))?;
+            by_rules
+                .iter()
+                .try_for_each(|removed| output::say(&rule_sentence(removed)))?;
             leftovers.say()?;
         }
     }
@@ -136,7 +143,7 @@ pub(super) async fn sweep(
     deleted: Option<DeletedContent>,
     sweep: SweepOptions,
     is_quiet: bool,
-) -> Result<SweepCounts, Error> {
+) -> Result<Sweep, Error> {
     let bar = Bar::of_collection().filter(|_| !is_quiet);
     let mut update = |progress: &Progress| {
         if let Some(bar) = &bar {
@@ -171,10 +178,40 @@ fn sentence(swept: &SweepCounts) -> String {
     )
 }
 
-fn as_json(swept: &SweepCounts, leftovers: &Leftovers) -> Value {
+/// Says which tags a rule has removed, and how they come back.
+fn rule_sentence(removed: &RemovedByRule) -> String {
+    let RemovedByRule {
+        repository,
+        policy,
+        rule,
+        tags,
+        names,
+    } = removed;
+    let more = match *tags - names.len() as u64 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "rule '{rule}' of policy '{policy}' removed {} of {repository}: {}{more}; registry restore {repository}:TAG brings one back",
+        count(*tags, "tag"),
+        names.join(", ")
+    )
+}
+
+fn as_json(swept: &SweepCounts, by_rules: &[RemovedByRule], leftovers: &Leftovers) -> Value {
+    let rules: Vec<_> = by_rules
+        .iter()
+        .map(|removed| {
+            json!({
+                "repository": removed.repository, "policy": removed.policy, "rule": removed.rule,
+                "tagCount": removed.tags, "tags": removed.names,
+            })
+        })
+        .collect();
     json!({
         "tagCount": swept.tags, "manifestCount": swept.manifests, "blobCount": swept.blobs, "uploadCount": swept.uploads,
         "fileCount": swept.files, "size": swept.bytes, "undoEndedCount": swept.trash, "failureCount": swept.failures,
+        "rules": rules,
         "waiting": leftovers.waiting_json(), "uploads": leftovers.uploads_json(),
     })
 }

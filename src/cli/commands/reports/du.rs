@@ -13,9 +13,10 @@ use tarkeep::registry::{
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::list::List;
-use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_matches};
+use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_has};
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::reference::{self, Reference};
+use crate::cli::terminal::removed;
 use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::values::{count, size, time};
 
@@ -58,11 +59,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         return whole(&registry, &retention, query, format).await;
     };
     let named = reference.resolve(&registry, "du").await?;
-    let text = named.text.clone();
-    match selection
-        .of(Some(named), Sort::Size, &registry, "du")
-        .await?
-    {
+    let (text, one_tag) = (named.text.clone(), named.one_tag());
+    let listed = selection.of(Some(named), Sort::Size, &registry, "du").await;
+    match removed::explained(&registry, listed).await? {
         Listed::Repositories(query) => {
             let mut list = List::begin(format, "repositories", &REPOSITORY_COLUMNS)?;
             push_repositories(&registry, query, &mut list).await?;
@@ -73,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             let must_match = query.pattern.is_some() && query.since.is_none();
             let keys = registry.tags().find(names.clone(), query).await?;
             if keys.is_empty() && must_match {
-                return Err(nothing_matches(&text));
+                return removed::explained(&registry, Err(nothing_has(one_tag, &text))).await;
             }
             tags(&registry, &retention, &names, keys, format).await
         }
@@ -101,11 +100,32 @@ async fn whole(
         registry.reports().store_usage().await?,
         registry.reports().forecast(retention).await?,
     );
-    list.field("store", &store_json(&store, &forecast))?;
+    let refusal = refusal(registry);
+    let mut object = store_json(&store, &forecast);
+    object["disk"]["reserveSize"] = registry.settings().reserve.into();
+    object["disk"]["reason"] = json!(refusal);
+    list.field("store", &object)?;
     list.finish()?;
-    match format {
-        Format::Json => Ok(()),
-        Format::Text => print_store(&store, &forecast),
+    match (format, refusal) {
+        (Format::Json, _) => Ok(()),
+        (Format::Text, None) => print_store(&store, &forecast),
+        (Format::Text, Some(reason)) => {
+            print_store(&store, &forecast)?;
+            output::fact("Pushes", &format!("are refused: {reason}"))
+        }
+    }
+}
+
+/// Says why pushes are refused, if they are.
+fn refusal(registry: &Registry) -> Option<String> {
+    match registry.status().check_pushes() {
+        Ok(()) => None,
+        Err(registry::Error::Reserve) => Some(format!(
+            "less than {} (storage.reserve) of the disk is free; registry gc says what can be freed",
+            size(registry.settings().reserve)
+        )),
+        Err(registry::Error::StorageFull(shortage)) => Some(format!("the {shortage}")),
+        Err(other) => Some(other.to_string()),
     }
 }
 

@@ -1,16 +1,20 @@
 //! `registry ls`: repositories, or tags.
 
-use serde_json::json;
-use tarkeep::registry::{self, ImageSummary, ListQuery, Registry, RepositoryRow, TagKey, TagRow};
+use serde_json::{Value, json};
+use tarkeep::registry::{
+    self, Damaged, ImageSummary, ListQuery, Registry, RepositoryRow, TagKey, TagRow,
+};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
-use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_matches};
+use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_has};
 use crate::cli::terminal::output::{Format, Output};
-use crate::cli::terminal::reference::Reference;
+use crate::cli::terminal::reference::{Named, Reference};
+use crate::cli::terminal::removed;
 use crate::cli::terminal::table::{Cell, Column};
+use crate::cli::terminal::values::count;
 
 /// Maximum number of tags whose details are read at once.
 const BATCH: usize = 500;
@@ -53,7 +57,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             (named.text.clone(), Some(named))
         }
     };
-    match selection.of(named, Sort::Name, &registry, "ls").await? {
+    let one_tag = named.as_ref().and_then(Named::one_tag);
+    let listed = selection.of(named, Sort::Name, &registry, "ls").await;
+    match removed::explained(&registry, listed).await? {
         Listed::Repositories(query) => repositories(&registry, query, format).await,
         Listed::Tags(names, query) => {
             // an empty repository is no mistake, but a tag that does not exist is
@@ -61,7 +67,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             let is_one = names.len() == 1;
             let keys = registry.tags().find(names, query).await?;
             if keys.is_empty() && must_match {
-                return Err(nothing_matches(&text));
+                return removed::explained(&registry, Err(nothing_has(one_tag, &text))).await;
             }
             tags(&registry, keys, is_one, format).await
         }
@@ -128,6 +134,10 @@ async fn tags(
         Column::fixed("CHECKED").optional(),
         Column::fixed("DIGEST"),
     ];
+    let has_damage = registry.reports().has_damage().await?;
+    if has_damage {
+        columns.push(Column::text("DAMAGED"));
+    }
     if !is_one {
         columns.insert(0, Column::name("REPOSITORY"));
     }
@@ -141,36 +151,85 @@ async fn tags(
             {
                 // deleted since the row was read
                 Err(registry::Error::ManifestUnknown { .. }) => continue,
-                other => other?,
+                Err(registry::Error::ManifestDamaged { .. }) => None,
+                other => Some(other?),
             };
-            list.push(
-                || tag_cells(&key, &row, &summary, is_one),
-                || {
-                    json!({
-                        "repository": key.repository.as_str(), "tag": row.name, "digest": row.digest.as_str(),
-                        "mediaType": summary.media_type, "size": summary.size, "platforms": summary.platforms,
-                        "pushed": json::time(row.pushed_at), "pulled": row.pulled_at.map(json::time), "pullCount": row.pulls,
-                        "checked": row.checked_at.map(json::time),
-                    })
-                },
-            )?;
+            let damage = match has_damage {
+                true => {
+                    let reports = registry.reports();
+                    Some(reports.damage_within(&key.repository, &row.digest).await?)
+                }
+                false => None,
+            };
+            let item = Item {
+                key,
+                row,
+                summary,
+                damage,
+            };
+            list.push(|| item.cells(is_one), || item.as_json())?;
         }
     }
     list.finish()
 }
 
-fn tag_cells(key: &TagKey, row: &TagRow, summary: &ImageSummary, is_one: bool) -> Vec<Cell> {
-    let mut cells = vec![
-        Cell::from(&*row.name),
-        Cell::Size(summary.size),
-        summary.platforms.join(",").into(),
-        Cell::Time(row.pushed_at),
-        row.pulled_at.map_or("never".into(), Cell::Time),
-        Cell::time(row.checked_at),
-        Cell::from(&row.digest),
-    ];
-    if !is_one {
-        cells.insert(0, key.repository.as_str().into());
+/// A listed tag.
+struct Item {
+    key: TagKey,
+    row: TagRow,
+    /// `None` if the manifest is damaged.
+    summary: Option<ImageSummary>,
+    /// `None` if nothing at all is damaged.
+    damage: Option<Vec<Damaged>>,
+}
+
+impl Item {
+    fn cells(&self, is_one: bool) -> Vec<Cell> {
+        let Self {
+            key,
+            row,
+            summary,
+            damage,
+        } = self;
+        let platforms = summary.as_ref().map(|summary| summary.platforms.join(","));
+        let mut cells = vec![
+            Cell::from(&*row.name),
+            summary
+                .as_ref()
+                .map_or(Cell::Empty, |summary| Cell::Size(summary.size)),
+            platforms.unwrap_or_default().into(),
+            Cell::Time(row.pushed_at),
+            row.pulled_at.map_or("never".into(), Cell::Time),
+            Cell::time(row.checked_at),
+            Cell::from(&row.digest),
+        ];
+        if let Some(damage) = damage {
+            cells.push(match damage.len() as u64 {
+                0 => Cell::Empty,
+                pieces => count(pieces, "piece").into(),
+            });
+        }
+        if !is_one {
+            cells.insert(0, key.repository.as_str().into());
+        }
+        cells
     }
-    cells
+
+    fn as_json(&self) -> Value {
+        let Self {
+            key,
+            row,
+            summary,
+            damage,
+        } = self;
+        let summary = summary.as_ref();
+        json!({
+            "repository": key.repository.as_str(), "tag": row.name, "digest": row.digest.as_str(),
+            "mediaType": summary.map(|summary| &summary.media_type), "size": summary.map(|summary| summary.size),
+            "platforms": summary.map_or(&[][..], |summary| &summary.platforms),
+            "pushed": json::time(row.pushed_at), "pulled": row.pulled_at.map(json::time), "pullCount": row.pulls,
+            "checked": row.checked_at.map(json::time),
+            "damage": json::damage(damage.as_deref().unwrap_or_default()),
+        })
+    }
 }

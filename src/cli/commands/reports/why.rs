@@ -14,6 +14,7 @@ use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format, Output, Screen, wrapped};
 use crate::cli::terminal::reference::{self, Names, Part, Reference};
+use crate::cli::terminal::removed;
 use crate::cli::terminal::values::{actor, plain, size, time};
 
 #[derive(clap::Args)]
@@ -35,7 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     } = arguments;
     let parsed = Reference::parse(&reference)?;
     let (registry, retention) = store.open_with_rules().await?;
-    let digest = digest(&registry, parsed).await?;
+    let digest = removed::explained(&registry, digest(&registry, parsed).await).await?;
     let why = registry.reports().explain(&digest, &retention).await?;
     if why.is_unknown() {
         return Err(Error::Other(
@@ -86,6 +87,7 @@ fn what(why: &Explanation) -> &'static str {
         (Some(_), true) => "blob and manifest",
         (Some(_), false) => "blob",
         (None, true) => "manifest",
+        (None, false) if !why.damage.is_empty() => "damaged blob",
         (None, false) if why.is_removal => "removed blob",
         (None, false) => "deleted manifest",
     }
@@ -97,6 +99,7 @@ fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String 
         .map(|bytes| format!(" of {}", size(bytes)))
         .unwrap_or_default();
     let mut text = format!("{digest} is a {}{bytes}\n", what(why));
+    text += &damage_text(digest, why);
     for chain in &why.chains {
         let _ = writeln!(text, "  {}", plain(&line(chain, why.blob.is_some())));
     }
@@ -144,6 +147,25 @@ fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String 
         text += "it is kept by references deeper than this command follows\n";
     } else if why.blob.is_some() && why.chains.is_empty() && why.removals.is_empty() {
         text += "nothing keeps it\n";
+    }
+    text
+}
+
+fn damage_text(digest: &Digest, why: &Explanation) -> String {
+    let mut text = String::new();
+    for piece in &why.damage {
+        let part = match piece.digest == *digest {
+            true => "it".to_owned(),
+            false => format!("its part {}", piece.digest),
+        };
+        let _ = writeln!(
+            text,
+            "{part} is damaged, and not served until it is pushed again: {}",
+            plain(&piece.damage)
+        );
+    }
+    for image in &why.damaged_images {
+        let _ = writeln!(text, "  needed by {}", plain(image));
     }
     text
 }
@@ -259,6 +281,8 @@ fn as_json(digest: &Digest, why: &Explanation, retention: &Retention) -> Value {
         "removals": removals.collect::<Vec<_>>(),
         "restorable": deleted.collect::<Vec<_>>(),
         "awaitsRemoval": why.is_removal,
+        "damage": json::damage(&why.damage),
+        "damagedImages": why.damaged_images,
     })
 }
 

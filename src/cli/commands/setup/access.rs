@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tarkeep::auth::{AccessRule, AccessRules, Client, Rights, Subject};
-use tarkeep::config::Config;
+use tarkeep::config::{Config, Loaded};
 use tarkeep::oci::RepositoryName;
 
 use crate::cli::error::Error;
-use crate::cli::from_config::{access, defaults};
+use crate::cli::from_config::{access, known_users};
+use crate::cli::sources::Sources;
 use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
@@ -23,7 +24,9 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Say whether somebody may do something in a repository, and which rule decides; the exit code is 1 if not
+    /// Say whether somebody may do something in a repository, and which rule decides
+    ///
+    /// The exit code is 1 if not.
     Check(CheckArguments),
     /// List the rules that give somebody rights
     Show(ShowArguments),
@@ -50,7 +53,8 @@ struct ShowArguments {
 
 #[derive(clap::Args)]
 struct Person {
-    /// Name of a user, token:NAME for the rules that name a token, or anonymous for clients without a login
+    /// Name of a user, @GROUP for the members of a group, token:NAME for the rules that name a token, or anonymous for
+    /// clients without a login
     who: String,
 }
 
@@ -59,7 +63,7 @@ struct Source {
     /// Address from which the client connects [default: unknown, so that rules with a from do not apply]
     #[arg(long, value_name = "ADDRESS")]
     from: Option<IpAddr>,
-    /// The server's configuration [default: $REGISTRY_CONFIGURATION_PATH]
+    /// The server's configuration [default: the running server's, or else $REGISTRY_CONFIGURATION_PATH]
     #[arg(long, value_name = "CONFIG.yml")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -80,15 +84,20 @@ impl Person {
             address,
         }
     }
+
+    /// Returns the name of the group, if it is one.
+    fn group(&self) -> Option<&str> {
+        self.who.strip_prefix('@')
+    }
 }
 
 impl Source {
-    /// Reads the rules of the configuration.
-    fn rules(&self) -> Result<AccessRules, Error> {
-        let file = defaults::configuration(self.config.clone());
-        let draft = Config::draft(file.as_deref(), std::env::vars_os())?;
-        let (_, rules) = draft.finish_with(access::rules)?;
-        rules.ok_or_else(|| {
+    /// Reads the rules of the configuration; a group is a member of itself in them.
+    fn rules(&self, who: &Person) -> Result<AccessRules, Error> {
+        let Sources { file, environment } = Sources::find(self.config.clone())?;
+        let draft = Config::draft(file.as_deref(), environment.into_iter())?;
+        let (Loaded { config, .. }, rules) = draft.finish_with(access::rules)?;
+        let rules = rules.ok_or_else(|| {
             Error::Other(match file {
                 None => {
                     "no configuration was named, so nothing was checked: name the server's with --config"
@@ -99,8 +108,32 @@ impl Source {
                     file.display()
                 ),
             })
-        })
+        })?;
+        if let Some(group) = who.group() {
+            return rules
+                .with_member(group, &who.who)
+                .ok_or_else(|| no_group(group, &rules));
+        }
+        if let Subject::User(user) = Subject::parse(&who.who)
+            && let Some(note) = known_users::note_about(&config, user)
+        {
+            output::complain(&note);
+        }
+        Ok(rules)
     }
+}
+
+fn no_group(group: &str, rules: &AccessRules) -> Error {
+    let known: Vec<_> = rules
+        .groups()
+        .keys()
+        .map(|name| format!("@{name}"))
+        .collect();
+    let known = match &*known {
+        [] => "access.groups has none".to_owned(),
+        known => format!("access.groups has {}", known.join(", ")),
+    };
+    Error::Other(format!("there is no group '{group}': {known}"))
 }
 
 fn check(
@@ -114,7 +147,7 @@ fn check(
     let wanted = Rights::parse(action).map_err(Error::Other)?;
     let repository =
         RepositoryName::parse(repository).map_err(|error| Error::Other(error.to_string()))?;
-    let rules = source.rules()?;
+    let rules = source.rules(who)?;
     let client = who.client(source.from);
     let rights = rules.rights(client, repository.as_str());
     let is_allowed = rights.contains(wanted);
@@ -149,7 +182,7 @@ fn check(
 }
 
 fn show(ShowArguments { who, source }: &ShowArguments) -> Result<(), Error> {
-    let rules = source.rules()?;
+    let rules = source.rules(who)?;
     let columns = [
         Column::number("RULE"),
         Column::name("REPOSITORIES"),
@@ -160,6 +193,13 @@ fn show(ShowArguments { who, source }: &ShowArguments) -> Result<(), Error> {
     let mut list = List::object(source.output.format, &columns);
     list.field("name", &Value::from(&*who.who))?;
     list.field("groups", &json!(rules.groups_of(&who.who)))?;
+    let members = who.group().and_then(|group| rules.groups().get(group));
+    let members: Vec<_> = members
+        .into_iter()
+        .flatten()
+        .filter(|name| **name != who.who)
+        .collect();
+    list.field("members", &json!(members))?;
     list.next("rules")?;
     for number in rules.rules_of(who.client(source.from)) {
         let rule = &rules.rules()[number];

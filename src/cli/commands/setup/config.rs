@@ -1,7 +1,5 @@
 //! `registry config`: checks a configuration, or shows the effective one.
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
 use serde_json::{Value, json};
 use tarkeep::config::{self, Config, Loaded, Origin, Problem};
@@ -9,7 +7,7 @@ use tarkeep::config::{self, Config, Loaded, Origin, Problem};
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::{self, Flags};
-use crate::cli::from_config::defaults;
+use crate::cli::sources::Sources;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format, Output};
 
@@ -22,6 +20,8 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Report all errors in a configuration and in the files that it names, and keys without effect
+    ///
+    /// Without a configuration and without REGISTRY_… variables, it is that of the running server.
     Check {
         #[command(flatten)]
         config: Configuration,
@@ -29,6 +29,8 @@ enum Command {
         output: Output,
     },
     /// Print the effective configuration, with the origin of each value; secrets are redacted
+    ///
+    /// Without a configuration and without REGISTRY_… variables, it is that of the running server.
     Show {
         #[command(flatten)]
         config: Configuration,
@@ -39,24 +41,21 @@ enum Command {
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     match arguments.command {
-        Command::Check { config, output } => check(config.path(), output.format),
-        Command::Show { config, output } => show(config.path(), output.format),
+        Command::Check { config, output } => check(Sources::find(config.path())?, output.format),
+        Command::Show { config, output } => show(Sources::find(config.path())?, output.format),
     }
 }
 
 /// Validates a configuration as a start would, without changing anything; the notes include the warnings of a start.
-fn validated(file: Option<PathBuf>) -> Result<Loaded, config::Error> {
-    let mut draft = Config::draft(
-        defaults::configuration(file).as_deref(),
-        std::env::vars_os(),
-    )?;
+fn validated(sources: Sources) -> Result<Loaded, config::Error> {
+    let mut draft = Config::draft(sources.file.as_deref(), sources.environment.into_iter())?;
     let ((), warnings) = tarkeep::log::gather(|| check::everything(&mut draft, &Flags::default()));
     warnings.into_iter().for_each(|warning| draft.note(warning));
     draft.finish()
 }
 
-fn check(file: Option<PathBuf>, format: Format) -> Result<(), Error> {
-    let validated = validated(file);
+fn check(sources: Sources, format: Format) -> Result<(), Error> {
+    let validated = validated(sources);
     match format {
         Format::Text => {
             let notes: String = validated?
@@ -99,11 +98,8 @@ fn object(problem: &Problem) -> Value {
     })
 }
 
-fn show(file: Option<PathBuf>, format: Format) -> Result<(), Error> {
-    let loaded = Config::load(
-        defaults::configuration(file).as_deref(),
-        std::env::vars_os(),
-    )?;
+fn show(sources: Sources, format: Format) -> Result<(), Error> {
+    let loaded = Config::load(sources.file.as_deref(), sources.environment.into_iter())?;
     match format {
         Format::Text => output::print(&loaded.to_yaml()),
         Format::Json => json::print(&loaded.to_json()),

@@ -21,6 +21,7 @@ use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format, Output, written};
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::reference::Reference;
+use crate::cli::terminal::removed;
 use crate::cli::terminal::values::{count, size};
 
 /// Write images to a directory, an archive or standard output, for machines without network; a server may be running
@@ -150,7 +151,7 @@ async fn chosen(
     let mut images = Vec::new();
     for reference in references {
         let named = reference.resolve(registry, "export").await?;
-        for row in named.images(registry).await? {
+        for row in removed::explained(registry, named.images(registry).await).await? {
             images.push(ChosenImage {
                 repository: row.repository,
                 tag: row.tag.and_then(|tag| TagName::parse(&tag).ok()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tarkeep::import::{Importer, NameMap, Place, Problem, Report, Selection, Source};
 use tarkeep::oci::Glob;
-use tarkeep::registry::{BlobCheck, Registry, UnsoundBlob, Way};
+use tarkeep::registry::{BlobCheck, Pace, Registry, UnsoundBlob, Way};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
@@ -148,7 +148,8 @@ impl Outcome {
                 ));
             }
         };
-        self.checked = registry.import().check_blobs(&mut watch).await?;
+        let checking = registry.import().check_blobs(Pace::Half, &mut watch);
+        self.checked = checking.await?;
         Ok(())
     }
 

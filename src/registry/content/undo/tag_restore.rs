@@ -1,15 +1,17 @@
 //! Going back in a tag's history.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::meta::{
-    self, Actor, HistoryCursor, ManifestId, Millis, Reader, RecordedState, RepositoryId, TagOrigin,
+    self, Actor, HistoryCursor, ManifestId, Millis, Reader, RecordedState, RepositoryId,
+    TagActivity, TagOrigin, lived, now,
 };
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::push::change::RepositoryChange;
 use crate::registry::error::Error;
 use crate::registry::facades::Tags;
 use crate::registry::policy::retention::Retention;
+use crate::registry::policy::rule_removal::RuleRemoval;
 
 /// Maximum number of manifests that a refusal names as alternatives.
 const MAX_ALTERNATIVES: usize = 5;
@@ -74,16 +76,17 @@ impl Tags<'_> {
                     Some(manifest) => manifest,
                     None => change.restore_manifest(&restoration.digest, &mut Vec::new())?,
                 };
-                let origin = state
-                    .as_ref()
-                    .map_or_else(|| TagOrigin::push(change.now), TagOrigin::step_back);
+                let origin = state.as_ref().map_or_else(
+                    || TagOrigin::push(change.now),
+                    |state| TagOrigin::restore(state, change.now),
+                );
                 change.set_tag(&tag, manifest, origin)?;
                 Ok(restoration)
             })
             .await
     }
 
-    /// Returns what [`Self::restore`] would do, and changes nothing.
+    /// Returns what [`Self::restore`] would do, and the rule that would remove the tag later; changes nothing.
     ///
     /// # Errors
     /// As for [`Self::restore`].
@@ -92,7 +95,7 @@ impl Tags<'_> {
         repository: &RepositoryName,
         tag: &TagName,
         to: RestoreTarget,
-    ) -> Result<TagRestoration, Error> {
+    ) -> Result<(TagRestoration, Vec<RuleRemoval>), Error> {
         let (name, tag, settings) = (repository.clone(), tag.clone(), self.registry.settings());
         let plan = move |meta: &Reader<'_>| {
             let Some(repository) = meta.repository(&name)? else {
@@ -104,11 +107,29 @@ impl Tags<'_> {
                 name: &name,
                 tag: &tag,
             };
-            Ok(view
-                .plan(&to, &settings.retention)
-                .map(|(restoration, _)| restoration))
+            let (restoration, state) = match view.plan(&to, &settings.retention) {
+                Ok(plan) => plan,
+                Err(error) => return Ok(Err(error)),
+            };
+            let removals = view.planned_removals(&restoration, state, &settings.retention)?;
+            Ok(Ok((restoration, removals)))
         };
         self.registry.scan(plan).await?
+    }
+
+    /// Lists which of the restored tags a rule removes after the grace period that began with the restore.
+    pub async fn removals_of_restored(
+        self,
+        repository: &RepositoryName,
+        tags: BTreeSet<String>,
+    ) -> Result<Vec<RuleRemoval>, Error> {
+        let (name, settings) = (repository.clone(), self.registry.settings());
+        let list = move |meta: &Reader<'_>| {
+            let all = meta.tag_activities_in(&name)?;
+            let retention = &settings.retention;
+            Ok(retention.removals_of_restored(name.as_str(), all, &tags))
+        };
+        self.registry.scan(list).await
     }
 
     /// Restores a removed tag with the manifest it pointed at last.
@@ -135,10 +156,9 @@ impl Tags<'_> {
                 "tag {tag} of {repository} was not removed: {remedy}"
             )));
         }
-        let digest = self
+        let (TagRestoration { digest, .. }, _) = self
             .plan_restore(repository, tag, RestoreTarget::Previous)
-            .await?
-            .digest;
+            .await?;
         if let Err(error) = self
             .registry
             .trash()
@@ -183,7 +203,7 @@ impl RepositoryChange<'_> {
             })?;
         let origin = state.map_or_else(
             || TagOrigin::push(self.now),
-            |state| TagOrigin::undo(&state, self.now),
+            |state| TagOrigin::restore(&state, self.now),
         );
         self.set_tag(tag, manifest, origin)
     }
@@ -224,6 +244,35 @@ impl TagView<'_> {
             pushed_at: state.as_ref().map(|state| state.pushed_at),
         };
         Ok((restoration, state))
+    }
+
+    /// Lists the removal of the tag by a rule, if it were restored now and one removed it.
+    fn planned_removals(
+        &self,
+        restoration: &TagRestoration,
+        state: Option<RecordedState>,
+        retention: &Retention,
+    ) -> Result<Vec<RuleRemoval>, meta::Error> {
+        let Some(state) = state.filter(|_| restoration.was.as_ref() != Some(&restoration.digest))
+        else {
+            return Ok(Vec::new());
+        };
+        let mut tags = self.meta.tag_activities(self.repository)?;
+        let name = self.tag.to_string();
+        let present = tags.iter().position(|tag| tag.name == name);
+        let (pulled_at, checked_at) = match present.map(|place| tags.swap_remove(place)) {
+            Some(present) => (present.pulled_at, present.checked_at),
+            None => (state.uses.pulled_at, state.uses.checked_at),
+        };
+        tags.push(TagActivity {
+            name: name.clone(),
+            pushed_at: lived(state.pushed_at),
+            pulled_at,
+            checked_at,
+            restored_at: Some(now()),
+        });
+        let restored = BTreeSet::from([name]);
+        Ok(retention.removals_of_restored(self.name.as_str(), tags, &restored))
     }
 
     /// Returns the state before the present one, in which the tag pointed at a manifest that was not

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tarkeep::oci::{ImageConfig, Referrer, RepositoryName};
-use tarkeep::registry::{ChildDescription, ImageDescription};
+use tarkeep::registry::{ChildDescription, Damaged, ImageDescription};
 
 use crate::cli::terminal::json;
 
@@ -10,6 +10,7 @@ pub(super) fn of(
     name: &RepositoryName,
     description: &ImageDescription,
     referrers: &[Referrer],
+    damage: &[Damaged],
 ) -> Value {
     let ImageDescription {
         summary,
@@ -40,6 +41,7 @@ pub(super) fn of(
         "signatures": signatures.collect::<Vec<_>>(),
         "referrers": referrers,
         "referencedBy": parents.iter().map(tarkeep::oci::Digest::as_str).collect::<Vec<_>>(),
+        "damage": json::damage(damage),
         "manifest": serde_json::from_slice::<Value>(bytes).unwrap_or_default(),
     })
 }

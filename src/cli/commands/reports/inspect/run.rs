@@ -9,6 +9,7 @@ use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{Format, Output};
 use crate::cli::terminal::reference::Reference;
+use crate::cli::terminal::removed;
 
 /// Show an image: how it is run, its layers, tags, platforms, signatures and other referrers
 #[derive(clap::Args)]
@@ -32,11 +33,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let registry = store.open().await?;
     let named = reference.resolve(&registry, "inspect").await?;
     let (name, reference) = named.manifest(&registry, "inspect").await?;
-    let description = registry.manifests().describe(&name, &reference).await?;
+    let description = registry.manifests().describe(&name, &reference).await;
+    let description = removed::explained(&registry, description.map_err(Error::from)).await?;
     let referrers = referrers(&registry, &name, &description).await?;
+    let digest = &description.summary.digest;
+    let damage = registry.reports().damage_within(&name, digest).await?;
     match format {
-        Format::Json => json::print(&object::of(&name, &description, &referrers)),
-        Format::Text => text::print(&name, &description, &referrers),
+        Format::Json => json::print(&object::of(&name, &description, &referrers, &damage)),
+        Format::Text => text::print(&name, &description, &referrers, &damage),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::stdout;
 
 use tarkeep::oci::{Descriptor, ImageConfig, Referrer, RepositoryName, TagName};
-use tarkeep::registry::{ChildDescription, ImageDescription};
+use tarkeep::registry::{ChildDescription, Damaged, ImageDescription};
 
 use crate::cli::commands::reports::inspect::object::created;
 use crate::cli::error::Error;
@@ -15,11 +15,20 @@ pub(super) fn print(
     name: &RepositoryName,
     description: &ImageDescription,
     referrers: &[Referrer],
+    damage: &[Damaged],
 ) -> Result<(), Error> {
     for (label, value) in facts(name, description) {
         if !value.is_empty() {
             output::fact(label, &plain(&value))?;
         }
+    }
+    for Damaged { digest, damage } in damage {
+        output::fact(
+            "Damaged",
+            &plain(&format!(
+                "{digest}: {damage}; not served until it is pushed again"
+            )),
+        )?;
     }
     let manifest = &description.manifest;
     // the config of an image is shown as facts

@@ -2,21 +2,24 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::ops::Deref;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::harness::api::Api;
 use crate::harness::program;
 
 pub struct Peer {
     pub address: String,
+    api: Api,
     child: Child,
 }
 
 impl Peer {
-    /// Starts it on a free port, with deleting switched on, as it is in ours, and with `auth` as its section of that name.
+    /// Starts it on a free port with its store in `theirs`, with deleting switched on, as it is in ours, and with `auth` as its section of that name.
     pub fn start(dir: &Path, auth: &Value) -> Self {
         // YAML is a superset of JSON
         let config = json!({
@@ -50,7 +53,19 @@ impl Peer {
         };
         // it goes on to log every request, and must not wait for a reader
         thread::spawn(move || lines.for_each(drop));
-        Self { address, child }
+        Self {
+            api: Api::new(&address),
+            address,
+            child,
+        }
+    }
+}
+
+impl Deref for Peer {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
     }
 }
 

@@ -1,0 +1,49 @@
+//! The later removal of restored tags by rules, as `restore` and `tag restore` tell of it.
+
+use serde_json::{Value, json};
+use tarkeep::oci::RepositoryName;
+use tarkeep::registry::RuleRemoval;
+
+use crate::cli::error::Error;
+use crate::cli::terminal::{json, output, values};
+
+/// Maximum number of tags that are named.
+const NAMED: usize = 10;
+
+/// Says which restored tags a rule removes when, and how to keep them.
+pub(super) fn say(repository: &RepositoryName, removals: &[RuleRemoval]) -> Result<(), Error> {
+    for removal in removals.iter().take(NAMED) {
+        let RuleRemoval {
+            tag,
+            policy,
+            reason,
+            at,
+            ..
+        } = removal;
+        output::say(&format!(
+            "policy '{policy}' removes tag {tag} at the next collection after {}: {reason}; to keep it, add a rule that does, or give \
+             the image a name that no rule matches: registry tag {repository}:{tag} {repository}:NAME",
+            values::time(*at)
+        ))?;
+    }
+    match removals.iter().skip(NAMED).map(|removal| removal.at).max() {
+        Some(last) => output::say(&format!(
+            "and {}: registry policy preview {repository} --removed-only --at {} lists them",
+            values::count((removals.len() - NAMED) as u64, "more tag"),
+            values::time(last)
+        )),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn as_json(repository: &RepositoryName, removals: &[RuleRemoval]) -> Value {
+    removals
+        .iter()
+        .map(|removal| {
+            json!({
+                "repository": repository.as_str(), "tag": removal.tag, "policy": removal.policy, "rule": removal.rule, 
+                "reason": removal.reason, "at": json::time(removal.at),
+            })
+        })
+        .collect()
+}
