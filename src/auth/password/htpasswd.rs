@@ -86,8 +86,12 @@ impl Htpasswd {
     /// Reports whether a user's line in the file is the one with this fingerprint now.
     pub(in crate::auth) async fn has_fingerprint(&self, name: &str, fingerprint: &str) -> bool {
         // one missing a moment ago may have been added since
-        is_line(&self.users.recent().await, name, fingerprint)
-            || is_line(&self.users.current().await, name, fingerprint)
+        let recent = self.users.recent().await;
+        if is_line(&recent, name, fingerprint) {
+            return true;
+        }
+        let current = self.users.current().await;
+        is_line(&current, name, fingerprint)
     }
 
     /// Returns the realm of the challenge.
