@@ -196,7 +196,7 @@ fn a_variable_chooses_among_alternatives() {
             &[("REGISTRY_AUTH", "")]
         )
         .auth,
-        None
+        Auth::default()
     );
     let error = load(
         "storage: filesystem",
