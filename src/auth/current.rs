@@ -28,14 +28,14 @@ pub(super) struct Current {
     pub(super) authenticator: Arc<Authenticator>,
 }
 
-/// What outlives a change of the settings.
+/// State that outlives a change of the settings.
 pub(super) struct Kept {
     pub(super) stats: Stats,
     /// Tokens, which count with every method.
     pub(super) issued: Issued,
 }
 
-/// What a request requires, and where it was sent.
+/// Requirements of a request, and the place to which it was sent.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'r> {
     pub(super) scopes: &'r RequiredScopes,

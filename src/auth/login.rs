@@ -24,7 +24,7 @@ pub(super) enum Rejection {
         /// Why, for whoever is known to have had valid ones.
         message: Option<String>,
     },
-    /// What proves the login cannot be read.
+    /// Failure to read the proof of a login.
     Unavailable,
     /// The address is locked out, or too many passwords wait to be checked.
     Throttled { wait: Duration },
@@ -45,7 +45,7 @@ pub struct TokenRequest<'r> {
 pub struct Site {
     /// Scheme and host, such as `https://registry.example.com`.
     pub address: String,
-    /// What precedes `/v2/`.
+    /// Part of URLs before `/v2/`.
     pub base: String,
 }
 
@@ -77,7 +77,7 @@ pub enum Refusal {
         /// Why those sent do not count, for whoever is known to have had valid ones.
         message: Option<String>,
     },
-    /// What proves the login cannot be read.
+    /// Failure to read the proof of a login.
     Unavailable,
     /// The address is locked out, or too many passwords wait to be checked.
     TooMany { wait: Duration },

@@ -177,8 +177,9 @@ impl BlobStore {
     /// # Errors
     /// Like [`Self::open_blob`].
     pub fn read_blob(&self, digest: &Digest, limit: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
         let file = self.open_file(digest)?;
+        let length = file.metadata()?.len().min(limit);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
         file.take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
     }

@@ -131,14 +131,8 @@ impl UploadFile {
 
     /// True if `place` is a name of this file.
     pub(super) fn is_at(&self, place: &Place<'_>) -> bool {
-        let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-        let here = self.file.metadata().map(identity);
-        here.is_ok_and(|here| {
-            place
-                .metadata()
-                .map(identity)
-                .is_ok_and(|there| there == here)
-        })
+        let here = self.file.metadata().map(|here| (here.dev(), here.ino()));
+        here.is_ok_and(|here| place.identity().is_ok_and(|there| there == here))
     }
 
     /// The file's length, in bytes.

@@ -1,4 +1,4 @@
-//! Where a command finds the configuration that it is about: what is named, or what the running server was started with.
+//! Sources of the configuration that a command is about: the file named, or the running server's.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;

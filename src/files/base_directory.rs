@@ -128,6 +128,7 @@ impl<'b> Place<'b> {
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = match self.base.open_beneath(&self.path, flags, mode) {
             Ok(file) => File::from(file),
+            Err(error @ Errno::NOENT) => return Err(error.into()),
             // links and sockets cannot be opened at all
             Err(error) => {
                 let irregularity = match self.metadata() {
@@ -146,6 +147,14 @@ impl<'b> Place<'b> {
     /// Looks at what is there, which may be a link.
     pub fn metadata(&self) -> io::Result<Metadata> {
         File::from(self.handle(OFlags::PATH)?).metadata()
+    }
+
+    /// Returns the numbers of what is here, which may be a link, by which the kernel knows it: of its file system, and in that.
+    pub fn identity(&self) -> io::Result<(u64, u64)> {
+        let found = self.in_parent(|parent, name| {
+            rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+        })?;
+        Ok((found.st_dev, found.st_ino))
     }
 
     /// Lists the names in this directory.

@@ -88,6 +88,11 @@ impl App {
         }
     }
 
+    async fn probe(&self, request: Request<Body>) -> Response<Body> {
+        let Ok(response) = self.pages.clone().call(request).await;
+        response.into_response()
+    }
+
     fn parse(&self, request: &Request<Body>, settings: &ServerSettings) -> Parsed {
         let uri = request.uri();
         // orchestrators need not know the prefix
@@ -245,8 +250,7 @@ async fn dispatch(
             .location(to)
             .finish()),
         Action::Liveness | Action::Readiness => {
-            let request = Request::from_parts(head, body);
-            Ok(app.pages.clone().call(request).await.into_response())
+            Ok(app.probe(Request::from_parts(head, body)).await)
         }
         Action::CheckApi | Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
         Action::GetManifest { name, reference } => {

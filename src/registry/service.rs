@@ -14,7 +14,7 @@ use crate::blob::{
     UploadId,
 };
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
-use crate::registry::access::audit::RefusedLogins;
+use crate::registry::access::refused_logins::RefusedLogins;
 use crate::registry::access::token_uses::TokenUses;
 use crate::registry::backup::counters::BackupCounters;
 use crate::registry::content::damage_log::DamageLog;

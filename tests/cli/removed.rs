@@ -1,4 +1,4 @@
-//! What was removed, wherever it is asked for: when, by whom, and how it comes back.
+//! Removed tags and images, wherever they are asked for: when, by whom, and how they come back.
 
 use std::process::Command;
 

@@ -59,7 +59,7 @@ fn with(guarded: &Guarded, token: &str, method: &str, path: &str) -> Response {
 
 fn challenge(response: &Response) -> String {
     response.refused(401, "UNAUTHORIZED");
-    let challenge = response.header("WWW-Authenticate");
+    let challenge = response.header("www-authenticate");
     challenge.expect("a challenge").to_owned()
 }
 

@@ -1,4 +1,4 @@
-//! What a token may do by itself, beside the access rules that name it.
+//! Rights of a token by itself, beside the access rules that name it.
 
 use super::pattern::RepositoryPattern;
 use super::rights::Rights;

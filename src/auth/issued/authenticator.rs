@@ -26,6 +26,7 @@ pub(in crate::auth) struct Issued {
     pub(super) source: Arc<dyn TokenSource>,
     /// By id of the secret.
     grants: Mutex<HashMap<String, ReadGrant>>,
+    /// For methods without passwords.
     throttle: Throttle,
 }
 
@@ -83,7 +84,7 @@ impl Issued {
                 self.source.note_use(secret.id(), address);
                 Ok(Identity::token(grant))
             }
-            Err(fault) => Err(self.reject(fault, address)),
+            Err(fault) => Err(self.reject(fault, address, users)),
         })
     }
 
@@ -157,7 +158,13 @@ impl Issued {
         grant
     }
 
-    pub(super) fn reject(&self, fault: Void, address: Option<IpAddr>) -> Rejection {
+    /// Counts a forged token with the wrong passwords of the same address.
+    pub(super) fn reject(
+        &self,
+        fault: Void,
+        address: Option<IpAddr>,
+        users: Option<&Htpasswd>,
+    ) -> Rejection {
         match fault {
             // no failed login: whoever has it was given it
             Void::Ended(message) => {
@@ -174,7 +181,8 @@ impl Issued {
                     address,
                     reason,
                 };
-                match self.throttle.check_lockout(failed, Instant::now()) {
+                let throttle = users.map_or(&self.throttle, Htpasswd::throttle);
+                match throttle.check_lockout(failed, Instant::now()) {
                     Some(wait) => Rejection::Throttled { wait },
                     None => Rejection::UNAUTHENTICATED,
                 }

@@ -20,7 +20,7 @@ const NAME: &str = "tarkeep";
 /// Only servers on the same database verify, so they share a secret.
 const ALGORITHM: Algorithm = Algorithm::HS256;
 
-/// What a token proves.
+/// Credential that a token proves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Credential {

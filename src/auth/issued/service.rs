@@ -23,7 +23,7 @@ pub struct IssuedToken {
     pub issued_at: i64,
 }
 
-/// What credentials prove, noted before they are checked.
+/// Proof by credentials, noted before they are checked.
 pub(in crate::auth) struct Proof(Credential);
 
 impl Proof {
@@ -88,7 +88,7 @@ impl Issued {
         let claims = match bearer::verify(token, &keys) {
             Ok(claims) => claims,
             Err(Fault::Forged(reason)) => {
-                return Err(invalid(self.reject(Void::Forged(reason), address)));
+                return Err(invalid(self.reject(Void::Forged(reason), address, users)));
             }
             Err(fault) => {
                 tracing::debug!(?address, ?fault, "token rejected");
@@ -96,7 +96,7 @@ impl Issued {
             }
         };
         let identity = self.identity(&claims, address, users).await;
-        let identity = identity.map_err(|void| invalid(self.reject(void, address)))?;
+        let identity = identity.map_err(|void| invalid(self.reject(void, address, users)))?;
         Ok(identity.limited_to(claims.access))
     }
 

@@ -94,6 +94,10 @@ impl Htpasswd {
         is_line(&current, name, fingerprint)
     }
 
+    pub(in crate::auth) fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
     /// Returns the realm of the challenge.
     pub(in crate::auth) fn realm(&self) -> &str {
         &self.realm

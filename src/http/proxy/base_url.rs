@@ -109,7 +109,7 @@ impl ExternalUrl {
 }
 
 impl ExternalUrl {
-    /// Returns what precedes `/v2/` in a URL that holds everything a client needs, as a realm must.
+    /// Returns the base with scheme and host, which a realm must have, whatever the form of locations.
     pub(crate) fn absolute(
         &self,
         uri: &Uri,
@@ -123,10 +123,15 @@ impl ExternalUrl {
             uri,
             headers,
             client,
-            believed: Believed::TrustedProxies,
+            believed: Believed::Anybody,
         };
-        let (address, own) = (address(uri, headers, client), self.prefix.as_str());
-        format!("{address}{}{own}", claims.prefix())
+        format!(
+            "{}://{}{}{}",
+            claims.scheme(),
+            with_escaped_zone(claims.host().unwrap_or_default()),
+            claims.as_proxies_say().prefix(),
+            self.prefix.as_str()
+        )
     }
 }
 

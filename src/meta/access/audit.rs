@@ -65,7 +65,7 @@ impl AuditAction {
     }
 }
 
-/// What an audited event was about.
+/// Subject of an audited event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AuditSubject<'s> {
     pub repository: Option<RepositoryId>,
@@ -102,7 +102,7 @@ pub struct AuditFilter {
     pub action: Option<&'static str>,
 }
 
-/// What follows every text that begins with another one: above all characters of names.
+/// Character above all those of names, which ends a range of names with one beginning.
 const AFTER: char = '\u{7f}';
 
 impl AuditFilter {

@@ -1,4 +1,4 @@
-//! Who may do what, and who did: the tokens of machines, the keys of the token service, the audit log.
+//! Tokens of machines, keys of the token service, and the audit log.
 
 pub(super) mod audit;
 pub(super) mod signing_keys;

@@ -1,9 +1,5 @@
 //! The audit log: read, shortened, and what is not written in the transaction of a change.
 
-use std::collections::HashMap;
-
-use parking_lot::Mutex;
-
 use crate::meta::{Actor, AuditAction, AuditFilter, AuditRow, AuditSubject, WriteTx, millis, now};
 use crate::registry::error::Error;
 use crate::registry::facades::Audit;
@@ -11,13 +7,6 @@ use crate::registry::policy::keep_untagged::KeepUntagged;
 
 /// Maximum number of rows deleted in one transaction.
 const BATCH: usize = 1000;
-/// Maximum number of clients whose refused logins are written at once; guessing from more addresses is not counted.
-const REFUSED: usize = 20;
-
-/// Refused logins since the last write, by user and address.
-#[derive(Default)]
-pub(in crate::registry) struct RefusedLogins(Mutex<HashMap<(String, Option<String>), u64>>);
-
 impl Audit<'_> {
     /// Lists rows older than the one numbered `before`, newest first, at most `limit`.
     pub async fn page(
@@ -49,16 +38,12 @@ impl Audit<'_> {
 
     /// Notes a login that was refused: `user` as the client names it, empty if it names none.
     pub fn note_refused(self, user: &str, address: Option<String>) {
-        let mut refused = self.registry.refused.0.lock();
-        let key = (user.to_owned(), address);
-        if refused.len() < REFUSED || refused.contains_key(&key) {
-            *refused.entry(key).or_default() += 1;
-        }
+        self.registry.refused.note(user, address);
     }
 
     /// Writes the refused logins noted since the last call.
     pub async fn record_refused(self) -> Result<(), Error> {
-        let refused = std::mem::take(&mut *self.registry.refused.0.lock());
+        let refused = self.registry.refused.take();
         if refused.is_empty() {
             return Ok(());
         }

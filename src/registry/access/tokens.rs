@@ -29,7 +29,7 @@ pub struct NewToken {
     pub lifetime: Option<Duration>,
 }
 
-/// What is stored of a new secret: nothing that clients send.
+/// Stored form of a new secret: nothing that clients send.
 #[derive(Clone, Debug)]
 pub struct NewSecret {
     pub id: String,
@@ -37,7 +37,7 @@ pub struct NewSecret {
     pub hash: Vec<u8>,
 }
 
-/// What a rotation changes.
+/// Changes of a rotation.
 #[derive(Clone, Copy, Debug)]
 pub struct Rotation {
     /// Time for which the former secrets go on working.

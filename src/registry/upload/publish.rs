@@ -116,14 +116,15 @@ impl Uploads<'_> {
     /// Removes the upload's own name; its lock, held by `file`, ends only then.
     pub(super) async fn release(self, id: &UploadId, file: Arc<UploadFile>) -> Result<(), Error> {
         self.registry.unsaved_hashes.lock().remove(id);
-        let (id, blobs) = (id.clone(), Arc::clone(&self.registry.blobs));
-        let removed = blocking(move || {
-            // last, so that until here recovery can open the file after a crash
-            blobs
-                .remove_upload(&id)
-                .and_then(|()| file.make_read_only())
-        });
-        if let Err(error) = removed.await? {
+        let blobs = Arc::clone(&self.registry.blobs);
+        let removed = if file.is_published().unwrap_or(false) {
+            // no block is freed: that takes less time than to wake a thread
+            remove_finished(&blobs, id, &file)
+        } else {
+            let id = id.clone();
+            blocking(move || remove_finished(&blobs, &id, &file)).await?
+        };
+        if let Err(error) = removed {
             // the blob is safe; recovery removes the remaining name
             tracing::warn!(%error, "cannot remove the file of a finished upload");
         }
@@ -155,6 +156,12 @@ impl Uploads<'_> {
         drop(file);
         ended.map(|_| ())
     }
+}
+
+fn remove_finished(blobs: &BlobStore, id: &UploadId, file: &UploadFile) -> std::io::Result<()> {
+    blobs.remove_upload(id)?;
+    // last, so that until here recovery can open the file after a crash
+    file.make_read_only()
 }
 
 /// Removes what a failed request added; acknowledged bytes stay.

@@ -1,4 +1,4 @@
-//! How a deletion is undone: the commands, and until when.
+//! Undo of a deletion: the commands, and until when.
 
 use serde_json::{Value, json};
 use tarkeep::registry::{Deletion, Millis, Retention, now};

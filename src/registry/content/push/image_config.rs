@@ -5,10 +5,12 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::blob::BlobStore;
 use crate::meta::point;
 use crate::oci::{Digest, Manifest, ManifestError, MediaType, RepositoryName, check_image_config};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::RepositoryChange;
+use crate::registry::content::push::parsing_space::SMALL;
 use crate::registry::error::Error;
 use crate::registry::facades::Manifests;
 
@@ -52,16 +54,24 @@ impl Manifests<'_> {
         // until it is checked
         let _room = self.registry.parsing_space.take_for_config(size).await;
         let blobs = Arc::clone(&self.registry.blobs);
-        let read = move || match blobs.read_blob(&config, size) {
-            Ok(bytes) if bytes.len() as u64 == size => {
-                check_image_config(&bytes).map_err(ManifestError::Config)?;
-                Ok(None)
-            }
-            Ok(_) => Ok(Some(config)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(config)),
-            Err(error) => Err(Error::files("reading an image's config")(error)),
-        };
-        blocking(read).await?
+        if size <= SMALL as u64 {
+            read_config(&blobs, config, size)
+        } else {
+            blocking(move || read_config(&blobs, config, size)).await?
+        }
+    }
+}
+
+/// Reads and checks a config of `size` bytes; returns it if it is not there to be read.
+fn read_config(blobs: &BlobStore, config: Digest, size: u64) -> Result<Option<Digest>, Error> {
+    match blobs.read_blob(&config, size) {
+        Ok(bytes) if bytes.len() as u64 == size => {
+            check_image_config(&bytes).map_err(ManifestError::Config)?;
+            Ok(None)
+        }
+        Ok(_) => Ok(Some(config)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(config)),
+        Err(error) => Err(Error::files("reading an image's config")(error)),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::registry::blocking::blocking;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::content::push::image_config::config_of;
+use crate::registry::content::push::parsing_space::SMALL;
 use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::content::reference::ManifestReference;
@@ -78,11 +79,10 @@ impl Manifests<'_> {
                 None
             }
         };
-        let rules = Arc::clone(&settings);
         // until the references are recorded
         let _room = self.registry.parsing_space.take(&bytes).await?;
-        let read = move || read_pushed(expected, content_type.as_deref(), bytes, &rules);
-        let (references, new, config) = blocking(read).await??;
+        let (references, new, config) =
+            read_in_place_if_small(expected, content_type, bytes, &settings).await?;
         let unread = self.check_config(repository, config).await?;
         let pushed = PushedManifest {
             digest: new.digest.clone(),
@@ -119,13 +119,32 @@ impl Manifests<'_> {
     }
 }
 
-/// Parses and checks a pushed manifest; returns its references, and the config to be checked.
+/// A pushed manifest's references, what is recorded of it, and the config to be checked.
+type ReadManifest = (Vec<Reference>, NewManifest, Option<Digest>);
+
+/// Does the work of [`read_pushed`], on a blocking thread if it takes longer than to wake one.
+async fn read_in_place_if_small(
+    expected: Option<Digest>,
+    content_type: Option<String>,
+    bytes: Bytes,
+    settings: &Arc<RegistrySettings>,
+) -> Result<ReadManifest, Error> {
+    let (is_small, settings) = (bytes.len() <= SMALL, Arc::clone(settings));
+    let read = move || read_pushed(expected, content_type.as_deref(), bytes, &settings);
+    if is_small {
+        read()
+    } else {
+        blocking(read).await?
+    }
+}
+
+/// Parses and checks a pushed manifest.
 fn read_pushed(
     expected: Option<Digest>,
     content_type: Option<&str>,
     bytes: Bytes,
     settings: &RegistrySettings,
-) -> Result<(Vec<Reference>, NewManifest, Option<Digest>), Error> {
+) -> Result<ReadManifest, Error> {
     let (mut manifest, new) = parse_manifest(expected, content_type, bytes)?;
     check_pushed(&manifest, &new, &settings.manifest_rules)?;
     settings

@@ -13,8 +13,8 @@ use crate::registry::error::Error;
 ///
 /// An index of 4 MiB with a platform and two annotations for each child fits.
 const SPACE_KIB: u32 = 64 << 10;
-/// Size up to which a manifest is looked over in place, in bytes.
-const SMALL: usize = 64 << 10;
+/// Size up to which a manifest or a config is read in place, in bytes: it takes less time than to wake a thread.
+pub(super) const SMALL: usize = 16 << 10;
 
 #[derive(Clone)]
 pub(in crate::registry) struct ParsingSpace(Arc<Semaphore>);

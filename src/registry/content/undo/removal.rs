@@ -15,7 +15,7 @@ pub struct Removal {
     pub undo: Undo,
 }
 
-/// Whether a removal can be undone.
+/// Possibility of undoing a removal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undo {
     /// It can, until this time.
