@@ -103,9 +103,9 @@ impl Identity {
     }
 
     /// Limits the identity to the access that a token lists.
-    pub(in crate::auth) fn limited_to(self, grants: Vec<Grant>) -> Self {
+    pub(in crate::auth) fn limited_to(self, grants: Arc<[Grant]>) -> Self {
         Self {
-            grants: Some(grants.into()),
+            grants: Some(grants),
             ..self
         }
     }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::record::{TokenRecord, TokenSource};
 use super::secret::SentSecret;
+use super::verified::VerifiedTokens;
 use crate::auth::authorization::TokenGrant;
 use crate::auth::authorization::identity::Identity;
 use crate::auth::login::Rejection;
@@ -26,6 +27,7 @@ pub(in crate::auth) struct Issued {
     pub(super) source: Arc<dyn TokenSource>,
     /// By id of the secret.
     grants: Mutex<HashMap<String, ReadGrant>>,
+    pub(super) verified: VerifiedTokens,
     /// For methods without passwords.
     throttle: Throttle,
 }
@@ -48,6 +50,7 @@ impl Issued {
         Self {
             source,
             grants: Mutex::default(),
+            verified: VerifiedTokens::default(),
             throttle: Throttle::default(),
         }
     }

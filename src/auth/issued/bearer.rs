@@ -2,11 +2,13 @@
 //!
 //! One proves its credential only. What that may do is asked at each use, so that nothing has to be revoked.
 
+use std::sync::Arc;
+
 use aws_lc_rs::rand;
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::record::SigningKey;
 use crate::auth::authorization::identity::Grant;
@@ -43,9 +45,18 @@ pub(super) struct Claims {
     sub: String,
     iat: i64,
     nbf: i64,
-    exp: i64,
-    pub(super) access: Vec<Grant>,
+    pub(super) exp: i64,
+    #[serde(serialize_with = "listed", deserialize_with = "shared")]
+    pub(super) access: Arc<[Grant]>,
     pub(super) credential: Credential,
+}
+
+fn listed<S: Serializer>(access: &Arc<[Grant]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(access.iter())
+}
+
+fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[Grant]>, D::Error> {
+    Vec::deserialize(deserializer).map(Into::into)
 }
 
 impl SigningKey {
@@ -77,7 +88,7 @@ pub(super) fn sign(
         iat: now,
         nbf: now,
         exp: now + LIFETIME,
-        access,
+        access: access.into(),
         credential,
     };
     let header = Header {

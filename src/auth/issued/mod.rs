@@ -7,6 +7,7 @@ mod record;
 mod scopes;
 mod secret;
 mod service;
+mod verified;
 
 pub(super) use authenticator::Issued;
 pub use record::{Answer, SigningKey, TokenRecord, TokenSource};

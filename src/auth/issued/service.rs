@@ -1,6 +1,9 @@
 //! The token service: tokens for credentials, and the credentials that a token proves.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use super::authenticator::{Issued, Void};
 use super::bearer::{self, Claims, Credential, LIFETIME};
@@ -81,23 +84,40 @@ impl Issued {
         address: Option<IpAddr>,
         users: Option<&Htpasswd>,
     ) -> Result<Identity, Rejection> {
-        let keys = self.source.verifying_keys().await.map_err(|error| {
-            tracing::error!(error, "cannot read the keys of tokens");
-            Rejection::Unavailable
-        })?;
-        let claims = match bearer::verify(token, &keys) {
-            Ok(claims) => claims,
-            Err(Fault::Forged(reason)) => {
-                return Err(invalid(self.reject(Void::Forged(reason), address, users)));
-            }
-            Err(fault) => {
-                tracing::debug!(?address, ?fault, "token rejected");
-                return Err(invalid(Rejection::UNAUTHENTICATED));
+        let now = Timestamp::now().as_second();
+        let claims = match self.verified.get(token, now) {
+            Some(claims) => claims,
+            None => {
+                let claims = Arc::new(self.verify_bearer(token, address, users).await?);
+                self.verified.insert(token, &claims, now);
+                claims
             }
         };
         let identity = self.identity(&claims, address, users).await;
         let identity = identity.map_err(|void| invalid(self.reject(void, address, users)))?;
-        Ok(identity.limited_to(claims.access))
+        Ok(identity.limited_to(Arc::clone(&claims.access)))
+    }
+
+    async fn verify_bearer(
+        &self,
+        token: &[u8],
+        address: Option<IpAddr>,
+        users: Option<&Htpasswd>,
+    ) -> Result<Claims, Rejection> {
+        let keys = self.source.verifying_keys().await.map_err(|error| {
+            tracing::error!(error, "cannot read the keys of tokens");
+            Rejection::Unavailable
+        })?;
+        match bearer::verify(token, &keys) {
+            Ok(claims) => Ok(claims),
+            Err(Fault::Forged(reason)) => {
+                Err(invalid(self.reject(Void::Forged(reason), address, users)))
+            }
+            Err(fault) => {
+                tracing::debug!(?address, ?fault, "token rejected");
+                Err(invalid(Rejection::UNAUTHENTICATED))
+            }
+        }
     }
 
     /// Returns whom a credential stands for now.
