@@ -12,6 +12,7 @@ pub mod log;
 pub mod telemetry;
 
 mod client_key;
+mod client_parts;
 mod log_limit;
 mod sys;
 mod threads;

@@ -159,6 +159,27 @@ pub fn take_inherited(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Limits the bytes that a TCP socket takes before it has sent those before (`TCP_NOTSENT_LOWAT`).
+///
+/// # Errors
+/// Those of `setsockopt(2)`.
+pub fn limit_unsent(socket: impl AsFd, bytes: u32) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and the call reads one number, which outlives it.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const bytes).cast(),
+            size_of::<u32>() as libc::socklen_t,
+        )
+    };
+    match outcome {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Asks the kernel to start writing `length` dirty bytes from `offset` on to disk, without waiting for them.
 ///
 /// Only a hint: the final sync writes whatever remains.

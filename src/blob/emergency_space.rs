@@ -10,9 +10,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate};
 
 use super::space::Shortage;
+use crate::files::regular_file::{self, Links};
 use crate::sys;
 
 const SIZE: u64 = 4 << 20;
@@ -63,13 +64,9 @@ impl EmergencySpace {
 }
 
 fn set_aside(path: &Path) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits() as i32)
-        .open(path)?;
+    let options = &mut OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = regular_file::open(path, options, Links::Reject)?;
     if file.metadata()?.len() >= SIZE {
         return Ok(());
     }

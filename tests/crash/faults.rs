@@ -24,12 +24,12 @@ const CALLS: [&str; 8] = [
     "ftruncate",
     "fallocate",
 ];
-const ERRORS: [&str; 2] = ["EIO", "ENOSPC"];
+const ERRORS: [&str; 2] = ["error=EIO", "error=ENOSPC"];
 
 /// Calls of each thread that fail in everyday tests.
 const FEW: u32 = 2;
 
-fn has_strace() -> bool {
+pub fn has_strace() -> bool {
     let version = Command::new("strace").arg("--version").output();
     let has = version.is_ok_and(|output| output.status.success());
     if !has {
@@ -44,12 +44,12 @@ fn numbers() -> std::ops::RangeInclusive<u32> {
     1..=if is_all { 500 } else { FEW }
 }
 
-/// `strace` with a log, which makes the `number`th of these calls fail in each thread.
-fn strace(log: &Path, calls: &str, error: &str, number: u32) -> Command {
+/// `strace` with a log, which injects a `fault` into the `number`th of these calls in each thread.
+fn strace(log: &Path, calls: &str, fault: &str, number: u32) -> Command {
     let mut command = Command::new("strace");
     command.arg("-f").arg("-o").arg(log);
     command.args(["-e", &format!("trace={calls}")]);
-    command.args(["-e", &format!("inject={calls}:error={error}:when={number}")]);
+    command.args(["-e", &format!("inject={calls}:{fault}:when={number}")]);
     command
 }
 
@@ -60,17 +60,18 @@ fn has_failed(log: &Path) -> bool {
 }
 
 /// A running server whose calls fail.
-struct Faults {
+pub struct Faults {
     strace: Child,
     log: PathBuf,
     _temporary: TempDir,
 }
 
 impl Faults {
-    fn begin(server: &Server, calls: &str, error: &str, number: u32) -> Self {
+    /// Injects a fault, in the words of `strace`, into the `number`th of these calls in each thread.
+    pub fn begin(server: &Server, calls: &str, fault: &str, number: u32) -> Self {
         let temporary = TempDir::new().expect("a directory");
         let log = temporary.path().join("log");
-        let mut strace = strace(&log, calls, error, number)
+        let mut strace = strace(&log, calls, fault, number)
             .args(["-p", &server.pid().to_string()])
             .stderr(Stdio::piped())
             .spawn()
@@ -87,7 +88,7 @@ impl Faults {
     }
 
     /// Ends them; reports whether there were any.
-    fn end(mut self) -> bool {
+    pub fn end(mut self) -> bool {
         let pid = i32::try_from(self.strace.id()).expect("a pid");
         let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("signalled");
@@ -153,7 +154,7 @@ fn verified(directory: &Path) -> (bool, Value) {
 }
 
 /// Asserts that nothing is damaged, and that recovery leaves no file behind.
-fn assert_whole(directory: &Path, what: &str) {
+pub fn assert_whole(directory: &Path, what: &str) {
     eventually(&format!("nothing is left after {what}"), || {
         let (is_sound, printed) = verified(directory);
         assert!(is_sound, "{what}: {printed}");

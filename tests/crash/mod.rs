@@ -4,7 +4,7 @@
 //! `CRASH_SEED` makes clients repeat the same actions, with kills after the same delays.
 
 pub mod audit;
-mod faults;
+pub mod faults;
 pub mod ledger;
 mod leftovers;
 pub mod promises;

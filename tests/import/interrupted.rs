@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use super::{Store, checked, tags, taken_over};
+use super::{KILLS, Store, checked, rounds_of_kills, tags, taken_over};
 use crate::start::{command, sentence};
 use crate::support::server::read_address;
 use crate::support::{Image, Server, eventually, eventually_some, noise};
@@ -63,9 +63,6 @@ fn clients_wait_and_probes_tell_how_far_it_is() {
 /// A few random moments; the note has more.
 #[test]
 fn a_kill_at_any_moment_continues_at_the_next_start() {
-    let rounds = std::env::var("KILLS")
-        .ok()
-        .and_then(|text| text.parse().ok());
     let temporary = tempfile::TempDir::new().expect("a directory");
     let store = Store::new(temporary.path());
     let images: Vec<_> = (0..60)
@@ -91,10 +88,10 @@ fn a_kill_at_any_moment_continues_at_the_next_start() {
     let whole = std::time::Instant::now();
     drop(taken_over(temporary.path()));
     let whole = whole.elapsed();
-    for round in 0..rounds.unwrap_or(5_u64) {
+    for round in 0..rounds_of_kills(5) {
         clear();
         let moments = noise(round + 1, 6);
-        for moment in &moments[..3] {
+        for moment in &moments[..KILLS] {
             let mut child = crate::support::server::command(temporary.path())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())

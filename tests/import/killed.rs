@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::Store;
 use super::archives::{archive, layout, named};
 use super::command::{assert_verified, import, imported};
+use super::{KILLS, Store, rounds_of_kills};
 use crate::support::{Image, Server, noise};
 
 const REPOSITORIES: usize = 10;
@@ -58,18 +58,15 @@ fn collect(directory: &Path) {
 
 /// Kills imports of all images at random moments, repeats them, and looks at everything after each.
 fn survives(images: &[Image], source: &Path, flags: &[&str]) {
-    let rounds = std::env::var("KILLS")
-        .ok()
-        .and_then(|text| text.parse().ok());
     let measured = Server::start();
     let whole = Instant::now();
     assert_eq!(imported(measured.directory(), source, flags).0, 0);
     let whole = whole.elapsed();
-    for round in 0..rounds.unwrap_or(3_u64) {
+    for round in 0..rounds_of_kills(3) {
         let server = Server::start();
         let own = Image::small(1000);
         own.push(&mut server.client(), "own", "v1");
-        for moment in &noise(round + 1, 6)[..3] {
+        for moment in &noise(round + 1, 6)[..KILLS] {
             let life = whole.mul_f64(f64::from(*moment) / 255.0);
             killed(server.directory(), source, flags, life);
             own.assert_pulls(&mut server.client(), "own", "v1");

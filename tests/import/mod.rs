@@ -8,11 +8,22 @@ mod interrupted;
 mod killed;
 mod taking_over;
 mod tar;
+mod without_links;
 
 use serde_json::Value;
 
 use crate::support::{Client, Server, eventually, eventually_some};
 pub use fixture::Store;
+
+/// Number of kills of one import or take-over before it is left to end.
+const KILLS: usize = 3;
+
+/// Number of imports that are killed [`KILLS`] times: `usual`, or as many as `IMPORT_KILLS` kills need.
+fn rounds_of_kills(usual: u64) -> u64 {
+    let wanted = std::env::var("IMPORT_KILLS").ok();
+    let wanted = wanted.map(|kills| kills.parse::<u64>().expect("a number"));
+    wanted.map_or(usual, |kills| kills.div_ceil(KILLS as u64))
+}
 
 /// Starts a server on a store, and waits until it has taken that over.
 fn taken_over(directory: &std::path::Path) -> Server {

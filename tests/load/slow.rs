@@ -17,6 +17,8 @@ const LENGTH: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Memory allowed for one slow client, in KiB.
 const COST: u64 = 80;
+/// Memory allowed for unfinished manifests, in KiB.
+const SLOW_MANIFESTS_SPACE: u64 = 40 << 10;
 
 struct SlowUpload {
     location: String,
@@ -137,23 +139,50 @@ fn push_and_pull_quickly(server: &Server, seed: u64) {
 #[test]
 fn slow_manifests_do_not_block_others() {
     let server = Server::start();
-    let _slow: Vec<_> = (0..20)
-        .map(|number| {
-            let mut connection = server.client().connect();
-            let head = format!("PUT /v2/slow/manifests/v{number} HTTP/1.1\r\nHost: slow\r\nTransfer-Encoding: chunked\r\n\r\n");
-            let chunk = format!("{:x}\r\n{}\r\n", 70_000, " ".repeat(70_000));
-            connection.write_all((head + &chunk).as_bytes()).expect("bytes are taken");
-            connection
-        })
-        .collect();
+    let _slow = slow_manifests(&server, 20, 70_000);
     // by the time that others are answered, these are waited for
     (0..50).for_each(|_| assert_eq!(server.client().get("/v2/").status, 200));
+    push_manifest_quickly(&server, "192.0.2.2");
+}
+
+/// More than all may have, from one client: it waits for itself.
+#[test]
+fn slow_manifests_of_one_client_do_not_block_those_of_another() {
+    let server = Server::with(&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]);
+    let before = memory(&server, "VmRSS");
+    let _slow = slow_manifests(&server, 300, 150_000);
+    (0..50).for_each(|_| assert_eq!(server.client().get("/v2/").status, 200));
+    push_manifest_quickly(&server, "192.0.2.2");
+    let grown = memory(&server, "VmHWM") - before;
+    println!("{grown} KiB for 300 unfinished manifests");
+    assert!(grown < SLOW_MANIFESTS_SPACE, "{grown} KiB");
+}
+
+/// Sends the first `length` bytes of manifests, as one client.
+fn slow_manifests(server: &Server, number: usize, length: usize) -> Vec<TcpStream> {
+    let send = |number| {
+        let mut connection = server.client().connect();
+        let head = format!(
+            "PUT /v2/slow/manifests/v{number} HTTP/1.1\r\nHost: slow\r\nX-Forwarded-For: 192.0.2.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
+        let chunk = format!("{length:x}\r\n{}\r\n", " ".repeat(length));
+        let sent = connection.write_all((head + &chunk).as_bytes());
+        sent.expect("bytes are taken");
+        connection
+    };
+    (0..number).map(send).collect()
+}
+
+fn push_manifest_quickly(server: &Server, client: &str) {
     let begun = Instant::now();
     let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": { "long": "x".repeat(300_000) } });
-    let answer =
-        server
-            .client()
-            .put_manifest("quick", "v1", OCI_INDEX, index.to_string().as_bytes());
+    let answer = server
+        .client()
+        .request("PUT", "/v2/quick/manifests/v1")
+        .header("Content-Type", OCI_INDEX)
+        .header("X-Forwarded-For", client)
+        .body(index.to_string().as_bytes())
+        .send();
     assert_eq!(answer.status, 201, "{answer:?}");
     assert!(
         begun.elapsed() < PATIENCE,

@@ -1,6 +1,6 @@
 //! Answers that nobody reads: what they take is bounded, and others are served meanwhile.
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,6 +51,19 @@ impl Target {
         }
     }
 
+    /// A server behind a proxy, whose clients have addresses.
+    fn proxied() -> Self {
+        let files = tempfile::TempDir::new().expect("a directory");
+        let socket = files.path().join("socket");
+        let [net, address] = at_socket(&socket);
+        let trust = ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]");
+        Self {
+            server: Server::with(&[net, address, trust]),
+            dial: Arc::new(|path| Ok(Box::new(dial_unix(path)?))),
+            _files: vec![files],
+        }
+    }
+
     fn encrypted() -> Self {
         let files = tempfile::TempDir::new().expect("a directory");
         let secure = Secure::with(&at_socket(&files.path().join("socket")));
@@ -69,8 +82,14 @@ impl Target {
 
     /// Asks for a path, and reads no more than the status of the answer.
     fn ask(&self, path: &str) -> Connection {
+        self.ask_for("192.0.2.1", path)
+    }
+
+    /// As [`Self::ask`], for the client of that address.
+    fn ask_for(&self, client: &str, path: &str) -> Connection {
         let mut connection = (self.dial)(self.server.address()).expect("a connection");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {client}\r\n\r\n");
         connection
             .write_all(request.as_bytes())
             .expect("the request is taken");
@@ -237,6 +256,66 @@ fn lists_that_nobody_reads_are_bounded() {
 #[test]
 fn encrypted_lists_that_nobody_reads_are_bounded() {
     lists_are_bounded(Target::encrypted());
+}
+
+/// Bytes that the kernel holds for the client of this connection, in the server's place.
+fn queued(server: &Server, client: u16) -> usize {
+    let (_, server) = server.address().rsplit_once(':').expect("a port");
+    let server: u16 = server.parse().expect("a number");
+    let ends = (format!(":{server:04X}"), format!(":{client:04X}"));
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells");
+    let socket = sockets
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .find(|fields| fields[1].ends_with(&ends.0) && fields[2].ends_with(&ends.1));
+    let queues = socket.expect("the server's end of the connection")[4];
+    usize::from_str_radix(&queues[..8], 16).expect("a number")
+}
+
+/// The kernel would take megabytes ahead, for each client.
+#[test]
+fn what_the_kernel_holds_of_unread_manifests_is_bounded() {
+    let server = Server::start();
+    let paths = push_manifests(&mut server.client());
+    let held: Vec<_> = paths
+        .iter()
+        .map(|path| {
+            let mut connection = server.client().connect();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+            let sent = connection.write_all(request.as_bytes());
+            sent.expect("the request is taken");
+            let port = connection.local_addr().expect("an address").port();
+            let mut connection: Connection = BufReader::with_capacity(1, Box::new(connection));
+            assert_eq!(status(&mut connection), 200);
+            (connection, port)
+        })
+        .collect();
+    // by the time that others are answered, the kernel has what it takes
+    (0..50).for_each(|_| assert_eq!(server.client().get("/v2/").status, 200));
+    let queues: Vec<_> = held
+        .iter()
+        .map(|(_, port)| queued(&server, *port))
+        .collect();
+    let sum: usize = queues.iter().sum();
+    println!("{} KiB in the kernel for {MANIFESTS} manifests", sum >> 10);
+    assert!(sum < MANIFESTS << 20, "{queues:?}");
+}
+
+/// Three times as many lists as fit, all of one client, leave room for the list of another.
+#[test]
+fn lists_that_one_client_does_not_read_delay_no_other() {
+    let target = Target::proxied();
+    let (list, _) = push_referrers(&mut target.client());
+    let mut held: Vec<_> = (0..32).map(|_| target.ask(&list)).collect();
+    assert_eq!(status(&mut held[0]), 200);
+    for network in ["192.0.2.2", "192.0.2.3", "2001:db8::1"] {
+        let (begun, mut client) = (Instant::now(), target.client());
+        let request = client.request("GET", &list);
+        let answer = request.header("X-Forwarded-For", network).send();
+        let took = begun.elapsed();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(took < PATIENCE / 2, "{network} waited for {took:?}");
+    }
 }
 
 /// One connection of HTTP/2 asks for more than many of HTTP/1 do.

@@ -9,6 +9,7 @@
 
 mod collected;
 pub mod disk;
+mod without_links;
 
 use std::path::Path;
 use std::time::Duration;

@@ -365,6 +365,17 @@ fn a_link_below_blobs_is_refused_at_the_start() {
     );
 }
 
+/// Opening it would wait for somebody who writes to it.
+#[test]
+fn a_fifo_in_the_place_of_the_database_is_refused_at_the_start() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let path = temporary.path().join("registry.db");
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.expect("mkfifo").success());
+    let said = sentence(serve(temporary.path()));
+    assert!(said.contains("it is a FIFO"), "{said}");
+}
+
 /// An upload becomes a blob by a second name, which leads to no other file system.
 #[test]
 fn blobs_and_uploads_on_two_file_systems_are_refused_at_the_start() {

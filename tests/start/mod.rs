@@ -130,7 +130,7 @@ fn wait_until_closed(address: &str) {
 }
 
 /// Returns the stderr of a server that must not start; panics if it starts.
-fn refusal(command: Command) -> String {
+pub fn refusal(command: Command) -> String {
     let mut server = Running::start(command);
     assert_eq!(server.line, "", "it started");
     let (code, _, err) = server.end();

@@ -58,6 +58,16 @@ const RULES: &[Rule] = &[
         "a helper without knowledge of its callers",
     ),
     rule(
+        "tarkeep::client_parts",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::registry",
+            "tarkeep::http",
+        ],
+        "a helper without knowledge of its callers",
+    ),
+    rule(
         "tarkeep::client_key",
         &["tarkeep"],
         "a helper without knowledge of its callers",

@@ -14,12 +14,17 @@ use tokio_rustls::server::TlsStream;
 
 use crate::http::connection::frame_batches::FrameBatches;
 use crate::registry::BlobFile;
+use crate::sys;
 
 /// Maximum number of bytes that one call passes to the kernel, so that other connections of the worker get their share.
 const SEND_LIMIT: usize = 1 << 20;
 /// Bytes of a file that one system call sends: 15 pages, which fill one packet, on the loopback device as on a network
 /// card that splits packets itself. One page more, and the rest is a packet of its own, which wakes the receiver too.
 const PACKET_SIZE: usize = 60 << 10;
+/// Size of a write after which the kernel takes fewer copied bytes ahead.
+const LARGE_WRITE: usize = 16 << 10;
+/// Bytes that the kernel takes ahead from then on, instead of up to 4 MiB.
+const UNSENT: u32 = 256 << 10;
 /// Bytes that are read to detect a client's protocol.
 const FIRST_READ: usize = 2048;
 
@@ -31,6 +36,8 @@ pub(crate) struct Socket {
     stalled: Option<Pin<Box<Sleep>>>,
     /// Bytes that were read to detect the client's protocol, and will be read again.
     early: Bytes,
+    /// True once the kernel takes fewer bytes ahead. Not for files, which it need not copy.
+    is_limited: bool,
 }
 
 enum Kind {
@@ -45,6 +52,7 @@ impl Socket {
             patience,
             stalled: None,
             early: Bytes::new(),
+            is_limited: false,
         }
     }
 
@@ -54,6 +62,7 @@ impl Socket {
             patience,
             stalled: None,
             early: Bytes::new(),
+            is_limited: false,
         }
     }
 
@@ -71,6 +80,18 @@ impl Socket {
                 .poll(cx)
         );
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Has the kernel take fewer bytes ahead, once a large answer is copied to it.
+    fn limit_unsent(&mut self, length: usize) {
+        if let (Kind::Tcp(stream), false, true) =
+            (&self.kind, self.is_limited, length > LARGE_WRITE)
+        {
+            self.is_limited = true;
+            if let Err(error) = sys::limit_unsent(stream, UNSENT) {
+                tracing::debug!(%error, "cannot limit what the kernel holds for a client");
+            }
+        }
     }
 
     /// Peeks at the client's first bytes until `judge` can decide or the client has sent all. They can be read again.
@@ -188,6 +209,7 @@ impl AsyncWrite for Socket {
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.limit_unsent(buffer.len());
         let poll = match &mut this.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buffer),
             Kind::Unix(stream) => Pin::new(stream).poll_write(cx, buffer),
@@ -201,6 +223,7 @@ impl AsyncWrite for Socket {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.limit_unsent(buffers.iter().map(|buffer| buffer.len()).sum());
         let poll = match &mut this.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
             Kind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName};
+use http::request::Parts;
 use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -28,6 +29,13 @@ pub(crate) struct Client {
     pub is_encrypted: bool,
     /// True if the connection is a trusted proxy's.
     pub is_by_proxy: bool,
+}
+
+impl Client {
+    /// Returns the address of the client that sent a request, as far as it is known.
+    pub(crate) fn address_of(head: &Parts) -> Option<IpAddr> {
+        head.extensions.get::<Self>()?.address
+    }
 }
 
 /// Networks of proxies whose headers are trusted.

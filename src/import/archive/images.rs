@@ -215,8 +215,8 @@ impl ImageTransfer<'_> {
     /// Transfers an image, its parts first.
     ///
     /// Indexes nest as deep as their makers like, so no function calls itself for them.
-    fn image(&self, target: &mut Target<'_>, digest: &Digest) -> Result<(), Error> {
-        let mut steps = vec![Step::Visit(digest.clone())];
+    fn image(&self, target: &mut Target<'_>, root: &Digest) -> Result<(), Error> {
+        let mut steps = vec![Step::Visit(root.clone())];
         while let Some(step) = steps.pop() {
             match step {
                 Step::Visit(digest) => {
@@ -233,7 +233,7 @@ impl ImageTransfer<'_> {
                             steps.extend(children);
                         }
                         // BuildKit's caches list blobs in an index
-                        Err(_) if self.has_blob(target, &digest)? => {}
+                        Err(_) if digest != *root && self.has_blob(target, &digest)? => {}
                         Err(damage) => self.report(&digest, damage),
                     }
                 }
@@ -380,19 +380,21 @@ impl ImageTransfer<'_> {
             let is_here =
                 target.sound.contains(digest) || target.present.manifests.contains(digest);
             let tag = tag.clone().filter(|_| is_here)?;
-            Some(ImportedTag::asked_for(tag, digest.clone(), self.now))
+            Some(ImportedTag::named(tag, digest.clone(), self.now))
         });
         let mut to_set = Vec::new();
         for (tag, fate) in self.receiver.judge(target.name, tags.collect())? {
-            match fate {
-                TagFate::Immutable(reason) => {
-                    let path = format!("{}:{}", target.name, tag.name);
-                    self.receiver
-                        .report(Path::new(&path), Damage::Immutable(reason));
+            let damage = match fate {
+                TagFate::Set | TagFate::Moved(_) => {
+                    to_set.push(tag);
+                    continue;
                 }
-                TagFate::Set => to_set.push(tag),
-                TagFate::Unchanged | TagFate::KeptHere | TagFate::ChangedOnBothSides => {}
-            }
+                TagFate::Unchanged => continue,
+                TagFate::KeptHere | TagFate::ChangedOnBothSides => Damage::PushedHere,
+                TagFate::Immutable(reason) => Damage::Immutable(reason),
+            };
+            let path = format!("{}:{}", target.name, tag.name);
+            self.receiver.report(Path::new(&path), damage);
         }
         if !to_set.is_empty() {
             let piece = ImportPiece::Tags(target.name.clone(), to_set);

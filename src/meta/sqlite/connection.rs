@@ -13,6 +13,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::Semaphore;
 
+use crate::files::regular_file::{self, Links};
 use crate::meta::error::{Error, Fault};
 use crate::meta::process_clock::now;
 use crate::meta::sqlite::beside::beside;
@@ -125,13 +126,9 @@ impl Pools {
 /// may wait for, as when a new database gets its log.
 pub(in crate::meta) fn open_writer(path: &Path) -> Result<Connection, Error> {
     // created here to be private from the start; SQLite gives -wal and -shm the same mode
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| open_error(path, error))?;
+    let options = &mut OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600);
+    regular_file::open(path, options, Links::Follow).map_err(|error| open_error(path, error))?;
     let index = Index::open(path).unwrap_or_else(|error| {
         tracing::debug!(%error, "cannot open the index of the database's log");
         None
@@ -278,11 +275,10 @@ pub(in crate::meta) fn check_owner(connection: &Connection, path: &Path) -> Resu
 pub(in crate::meta) fn check_header(path: &Path) -> Result<(), Error> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     let mut header = Vec::new();
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .open(path)
-        .map_err(|error| open_error(path, error))?;
+    let options = &mut OpenOptions::new();
+    options.read(true).append(true);
+    let opened = regular_file::open(path, options, Links::Follow);
+    let file = opened.map_err(|error| open_error(path, error))?;
     std::io::Read::read_to_end(&mut std::io::Read::take(file, 100), &mut header)
         .map_err(|error| open_error(path, error))?;
     let number = |offset: usize| {

@@ -102,3 +102,36 @@ impl Pacer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::blob::UploadId;
+
+    /// Works for `worked` a number of times, without working; returns the time of rest.
+    async fn rest(blobs: &BlobStore, pace: Pace, times: u32, worked: Duration) -> Duration {
+        let (begun, mut pacer) = (Instant::now(), Pacer::new(pace));
+        for _ in 0..times {
+            pacer.rest(blobs, worked, 0).await;
+        }
+        begun.elapsed()
+    }
+
+    #[tokio::test]
+    async fn small_pieces_rest_at_once_and_for_as_long_as_they_took() {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = BlobStore::new(directory.path());
+        blobs.prepare().unwrap();
+        let piece = Duration::from_micros(100);
+        let half = rest(&blobs, Pace::Half, 400, piece).await;
+        // a timer for each piece would take a millisecond or two
+        assert!(half >= 400 * piece && half < 3000 * piece, "{half:?}");
+        let alone = rest(&blobs, Pace::Yielding, 1000, Duration::from_secs(1)).await;
+        assert!(alone < Duration::from_secs(1), "{alone:?}");
+        let _in_use = blobs.open_upload(&UploadId::random()).unwrap();
+        let beside = rest(&blobs, Pace::Yielding, 400, piece).await;
+        assert!(beside >= 400 * piece, "{beside:?}");
+    }
+}

@@ -2,9 +2,11 @@
 //!
 //! A list is made in a turn, of which there are few. A long one then needs room until its client has it. If there is
 //! none, the list is dropped, and made again once there is, so that those who wait hold nothing. While they wait, a list
-//! that its client did not take in time gives up its room, with its connection.
+//! that its client did not take in time gives up its room, with its connection. A client that asks for more than its part of
+//! the room waits for its own lists, so that it delays no other.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,17 +15,23 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::AbortHandle;
+use http::request::Parts;
 use http::{HeaderValue, Response};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
+use crate::client_key;
+use crate::client_parts::ClientParts;
 use crate::http::connection::send_budget::{Charge, SMALLEST, SendBudget, TotalBudget};
+use crate::http::proxy::client::Client;
 use crate::http::response::error::ApiError;
 use crate::registry::Error;
 
 /// Size of the room, in KiB: half of what all answers may take.
 const ROOM_KIB: usize = 32 << 10;
+/// Part of the room that the lists of one client get, in KiB.
+const CLIENT_KIB: usize = ROOM_KIB / 4;
 /// Number of lists that are made at once.
 const TURNS: usize = 4;
 /// Maximum time for which a request waits for a turn and for room.
@@ -41,14 +49,24 @@ struct Room {
     turns: Semaphore,
     /// Remaining room, in KiB.
     space: Arc<Semaphore>,
+    /// Remaining part of each client, in KiB.
+    parts: ClientParts<Semaphore>,
     /// Lists that have room, in the order in which they got it.
     held: Mutex<BTreeMap<u64, Held>>,
     next: AtomicU64,
     budget: TotalBudget,
 }
 
+/// Whoever asks for a list.
+struct Asker {
+    connection: SendBudget,
+    /// Key of the client; `None` if it has no address.
+    client: Option<IpAddr>,
+}
+
 struct Held {
     since: Instant,
+    client: Option<IpAddr>,
     /// Ends the connection.
     end: AbortHandle,
 }
@@ -58,6 +76,7 @@ struct Share {
     room: Arc<Room>,
     number: u64,
     space: OwnedSemaphorePermit,
+    _part: Option<OwnedSemaphorePermit>,
     _charge: Charge,
 }
 
@@ -72,25 +91,26 @@ impl ListRoom {
         Self(Arc::new(Room {
             turns: Semaphore::new(TURNS),
             space: Arc::new(Semaphore::new(ROOM_KIB)),
+            parts: ClientParts::new(|| Semaphore::new(CLIENT_KIB)),
             held: Mutex::default(),
             next: AtomicU64::default(),
             budget: budget.clone(),
         }))
     }
 
-    /// Answers with the list that `make` makes, once there is room for it. It may be made more than once.
+    /// Answers a request with the list that `make` makes, once there is room for it. It may be made more than once.
     ///
     /// # Errors
     /// [`Error::Overloaded`] after [`PATIENCE`], and those of `make`.
     pub(crate) async fn answer<F>(
         &self,
-        connection: &SendBudget,
+        head: &Parts,
         make: impl Fn() -> F,
     ) -> Result<Response<Body>, ApiError>
     where
         F: Future<Output = Result<Response<String>, ApiError>>,
     {
-        let deadline = Instant::now() + PATIENCE;
+        let (asker, deadline) = (Asker::of(head), Instant::now() + PATIENCE);
         let mut share: Option<Share> = None;
         loop {
             // the semaphores are never closed
@@ -104,39 +124,74 @@ impl ListRoom {
             }
             let size = space_of(length);
             let fitting = share.take().filter(|share| share.fits(size));
-            if let Some(share) = fitting.or_else(|| self.0.try_take(size, connection)) {
+            if let Some(share) = fitting.or_else(|| self.0.try_take(size, &asker)) {
                 return Ok(list.map(|text| share.hold(text)));
             }
             drop((list, turn));
-            let room = timeout_at(deadline, self.0.take(size, connection)).await;
+            let room = timeout_at(deadline, self.0.take(size, &asker)).await;
             share = Some(room.map_err(|_| overloaded())?);
         }
     }
 }
 
+impl Asker {
+    fn of(head: &Parts) -> Self {
+        Self {
+            connection: SendBudget::of(head),
+            client: Client::address_of(head).map(client_key::of),
+        }
+    }
+}
+
 impl Room {
-    fn try_take(self: &Arc<Self>, size: u32, connection: &SendBudget) -> Option<Share> {
+    fn try_take(self: &Arc<Self>, size: u32, asker: &Asker) -> Option<Share> {
+        let part = match self.part(asker) {
+            Some(part) => Some(part.try_acquire_many_owned(part_of(size)).ok()?),
+            None => None,
+        };
         let space = Arc::clone(&self.space).try_acquire_many_owned(size).ok()?;
-        Some(self.share(space, connection))
+        Some(self.share(space, part, asker))
     }
 
-    /// Waits for room, and ends connections that have kept it for too long.
-    async fn take(self: &Arc<Self>, size: u32, connection: &SendBudget) -> Share {
-        let mut space = pin!(Arc::clone(&self.space).acquire_many_owned(size));
+    /// Waits for room, at first in the client's own part, and ends connections that have kept it for too long.
+    async fn take(self: &Arc<Self>, size: u32, asker: &Asker) -> Share {
+        let part = match self.part(asker) {
+            Some(part) => Some(self.wait(part, part_of(size), asker.client).await),
+            None => None,
+        };
+        let space = self.wait(Arc::clone(&self.space), size, None).await;
+        self.share(space, part, asker)
+    }
+
+    /// Returns the part of the client; `None` if it has no address.
+    fn part(&self, asker: &Asker) -> Option<Arc<Semaphore>> {
+        asker.client.map(|client| self.parts.of(client))
+    }
+
+    /// Waits for space, and ends connections of the client, or of all, that have kept theirs for too long.
+    async fn wait(
+        &self,
+        space: Arc<Semaphore>,
+        size: u32,
+        client: Option<IpAddr>,
+    ) -> OwnedSemaphorePermit {
+        let mut space = pin!(space.acquire_many_owned(size));
         loop {
             tokio::select! {
                 biased;
-                Ok(space) = &mut space => return self.share(space, connection),
-                () = self.end_oldest() => {}
+                Ok(space) = &mut space => return space,
+                () = self.end_oldest(client) => {}
             }
         }
     }
 
-    /// Waits until the oldest list has had its time, and ends its connection.
-    async fn end_oldest(&self) {
+    /// Waits until the oldest list of the client, or of all, has had its time, and ends its connection.
+    async fn end_oldest(&self, client: Option<IpAddr>) {
         let oldest = || {
             let held = self.held.lock();
-            let (number, list) = held.first_key_value()?;
+            let mut lists = held.iter();
+            let (number, list) =
+                lists.find(|(_, list)| client.is_none() || list.client == client)?;
             Some((*number, list.since + TIME))
         };
         if let Some((number, due)) = oldest() {
@@ -152,18 +207,25 @@ impl Room {
         sleep(RETURN).await;
     }
 
-    fn share(self: &Arc<Self>, space: OwnedSemaphorePermit, connection: &SendBudget) -> Share {
+    fn share(
+        self: &Arc<Self>,
+        space: OwnedSemaphorePermit,
+        part: Option<OwnedSemaphorePermit>,
+        asker: &Asker,
+    ) -> Share {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let charge = self.budget.charge((space.num_permits() as u64) << 10);
         let held = Held {
             since: Instant::now(),
-            end: connection.end().clone(),
+            client: asker.client,
+            end: asker.connection.end().clone(),
         };
         self.held.lock().insert(number, held);
         Share {
             room: Arc::clone(self),
             number,
             space,
+            _part: part,
             _charge: charge,
         }
     }
@@ -200,6 +262,11 @@ fn length(list: &Response<String>) -> usize {
 /// Returns the size of a list, in KiB; a list that is larger than the room takes all of it.
 fn space_of(length: usize) -> u32 {
     length.div_ceil(1024).min(ROOM_KIB) as u32
+}
+
+/// Returns what a list of that size takes of its client's part; one that is larger than the part takes all of it.
+fn part_of(size: u32) -> u32 {
+    size.min(CLIENT_KIB as u32)
 }
 
 fn overloaded() -> ApiError {

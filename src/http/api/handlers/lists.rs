@@ -10,7 +10,6 @@ use serde_json::json;
 use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::request::query::{PageQuery, SearchQuery};
 use crate::http::api::request::rights::visibility;
-use crate::http::connection::send_budget::SendBudget;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, MediaType, Referrer, RepositoryName};
@@ -60,7 +59,7 @@ impl<'l> Lists<'l> {
     where
         F: Future<Output = Result<Response<String>, ApiError>>,
     {
-        self.room.answer(&SendBudget::of(self.head), make).await
+        self.room.answer(self.head, make).await
     }
 
     pub(crate) async fn tags(

@@ -18,6 +18,7 @@ use crate::http::api::request::conditions::precondition;
 use crate::http::api::request::rights::tag_changes;
 use crate::http::connection::send_budget::SendBudget;
 use crate::http::limits::BODY_TIMEOUT;
+use crate::http::proxy::client::Client;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{RepositoryName, TagName};
@@ -27,7 +28,7 @@ use crate::registry::{Error, ManifestPush, ManifestReference, ManifestReservatio
 const CONTENDED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum size of a manifest that needs no reservation of memory, in bytes.
-const UNRESERVED_SIZE: usize = 64 << 10;
+const UNRESERVED_SIZE: usize = 8 << 10;
 
 /// Maximum number of headers that name tags. Common clients fail at 100 headers in a response; 64 in all leave room for
 /// proxies.
@@ -83,7 +84,10 @@ pub(crate) async fn put(
     if body.size_hint().lower() > limit as u64 {
         return Err(Error::ManifestTooLarge { limit }.into());
     }
-    let (bytes, reservation) = read(registry, body).await?;
+    let reservation = registry
+        .manifests()
+        .reserve_memory(Client::address_of(head));
+    let (bytes, reservation) = read(registry, body, reservation).await?;
     let push = ManifestPush {
         reference,
         tags: tags.clone(),
@@ -114,9 +118,13 @@ pub(crate) async fn put(
 
 /// Reads a whole manifest, in limited time. A large one reserves memory as it arrives; the reservation ends when the
 /// manifest is stored.
-async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, ManifestReservation), Error> {
+async fn read(
+    registry: &Registry,
+    mut body: Body,
+    mut reservation: ManifestReservation,
+) -> Result<(Bytes, ManifestReservation), Error> {
     let limit = registry.settings().manifest_limit;
-    let (mut bytes, mut reservation) = (BytesMut::new(), registry.manifests().reserve_memory());
+    let mut bytes = BytesMut::new();
     let mut deadline = Instant::now() + BODY_TIMEOUT;
     let late = |_| {
         Error::ManifestBody(

@@ -9,10 +9,7 @@ use crate::registry::Actor;
 
 /// Returns the actor of a request.
 pub(crate) fn actor(head: &Parts) -> Actor {
-    let address = head
-        .extensions
-        .get::<Client>()
-        .and_then(|client| client.address);
+    let address = Client::address_of(head);
     let name = head
         .extensions
         .get::<Requester>()

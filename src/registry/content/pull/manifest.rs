@@ -1,5 +1,6 @@
 //! Pulling manifests (OCI distribution-spec 1.1, "Pulling manifests").
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::meta::{self, StoredManifest, now};
@@ -83,10 +84,10 @@ impl Manifests<'_> {
         Ok(manifest)
     }
 
-    /// Reserves memory for a large manifest that is being received; takes none of it yet.
+    /// Reserves memory for a large manifest that is being received from `client`; takes none of it yet.
     #[must_use]
-    pub fn reserve_memory(self) -> ManifestReservation {
-        self.registry.manifest_budget.reserve()
+    pub fn reserve_memory(self, client: Option<IpAddr>) -> ManifestReservation {
+        self.registry.manifest_budget.reserve(client)
     }
 
     /// Counts a pull.

@@ -160,11 +160,19 @@ fn check_pushed(
     new: &NewManifest,
     rules: &ManifestRules,
 ) -> Result<(), Error> {
-    if !manifest.media_type.is_json() {
-        return Err(ManifestError::NotJson(manifest.media_type.clone()).into());
-    }
-    check_manifest(&new.bytes).map_err(ManifestError::from)?;
+    check_unambiguous(manifest, &new.bytes)?;
     rules.check(manifest)
+}
+
+/// Checks that every client sees the same manifest, and no browser runs it.
+pub(in crate::registry) fn check_unambiguous(
+    manifest: &Manifest,
+    bytes: &[u8],
+) -> Result<(), ManifestError> {
+    if !manifest.media_type.is_json() {
+        return Err(ManifestError::NotJson(manifest.media_type.clone()));
+    }
+    Ok(check_manifest(bytes)?)
 }
 
 /// Parses a manifest and verifies its digest.
