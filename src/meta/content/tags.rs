@@ -105,10 +105,10 @@ impl TagOrigin {
 impl TagOrigin {
     /// Returns what the audit log says of it.
     fn audited(&self) -> Option<&'static str> {
-        match (self.restored_from, self.is_imported) {
+        match (self.restored_from, self.source) {
             (Some(_), _) => Some("restored"),
-            (None, true) => Some("imported"),
-            (None, false) => None,
+            (None, TagSource::Here) => None,
+            (None, TagSource::Store | TagSource::Archive) => Some("imported"),
         }
     }
 }
