@@ -247,7 +247,7 @@ fn a_form_is_answered_like_a_query() {
         .collect();
     let query = bearer(&ask(&guarded, Some(("ann", "secret")), &many));
     assert!(query.len() < 8000, "{}", query.len());
-    let too_many = many.repeat(3);
+    let too_many = many.repeat(4);
     form(&guarded, &too_many).refused(413, "UNSUPPORTED");
 }
 
