@@ -27,6 +27,7 @@ them or without; digests may be shortened, and globs are quoted.
   registry rm 'team/app:pr-*'       delete tags, after asking
   registry restore team/app         undo that
   registry du --limit 10            where the disk space is
+  registry config show --example    a configuration to begin with
   registry help COMMAND             more about a command";
 
 /// A container registry: one binary, one data directory.
@@ -36,7 +37,7 @@ them or without; digests may be shortened, and globs are quoted.
     version,
     disable_version_flag = true,
     arg_required_else_help = true,
-    max_term_width = 100,
+    max_term_width = 80,
     after_help = EXAMPLES
 )]
 struct Arguments {
@@ -78,7 +79,9 @@ enum Command {
     Uploads(uploads::Arguments),
     /// Remove what is due, and say what waits and why; a server may be running
     Gc(gc::Arguments),
-    /// Run garbage collection like registry:2: immediately and without undo, if no server is running
+    /// Collect garbage as registry:2 does, at once and without undo; beside a running server as gc does
+    ///
+    /// While a server runs on the same directory, leases and grace periods apply, because its clients rely on them.
     GarbageCollect(garbage_collect::Arguments),
     /// Explain what the access rules let somebody do
     Access(access::Arguments),

@@ -28,6 +28,35 @@ pub struct TagActivity {
     pub restored_at: Option<Millis>,
 }
 
+/// What has set a tag; an import moves only tags that imports have set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagSource {
+    /// A push or a command.
+    Here,
+    /// An import of a store, whose tags are followed.
+    Store,
+    /// An import of an archive or a layout.
+    Archive,
+}
+
+impl TagSource {
+    pub(super) fn of(number: i64) -> Self {
+        match number {
+            1 => Self::Store,
+            2 => Self::Archive,
+            _ => Self::Here,
+        }
+    }
+
+    fn number(self) -> i64 {
+        match self {
+            Self::Here => 0,
+            Self::Store => 1,
+            Self::Archive => 2,
+        }
+    }
+}
+
 /// Origin of a tag's new target.
 #[derive(Clone, Copy, Debug)]
 pub struct TagOrigin {
@@ -35,8 +64,7 @@ pub struct TagOrigin {
     /// The state that a restore went back to.
     restored_from: Option<HistoryCursor>,
     restored_at: Option<Millis>,
-    /// True if an import may move the tag again.
-    is_imported: bool,
+    source: TagSource,
     /// Earlier uses, for a tag that was removed.
     uses: TagUses,
 }
@@ -48,15 +76,15 @@ impl TagOrigin {
             pushed_at: now,
             restored_from: None,
             restored_at: None,
-            is_imported: false,
+            source: TagSource::Here,
             uses: TagUses::default(),
         }
     }
 
     /// An import of what was pushed to another registry at that time.
-    pub fn import(pushed_at: Millis) -> Self {
+    pub fn import(pushed_at: Millis, source: TagSource) -> Self {
         Self {
-            is_imported: true,
+            source,
             ..Self::push(pushed_at)
         }
     }
@@ -67,7 +95,7 @@ impl TagOrigin {
             pushed_at: state.pushed_at,
             restored_from: Some(state.origin()),
             restored_at: Some(now),
-            is_imported: false,
+            source: TagSource::Here,
             uses: state.uses,
         }
     }
@@ -192,7 +220,7 @@ impl WriteTx<'_> {
                 origin.pushed_at,
                 origin.restored_from.map(|state| state.0),
                 origin.restored_at,
-                origin.is_imported,
+                origin.source.number(),
                 origin.uses.pulled_at,
                 origin.uses.checked_at,
                 origin.uses.pulls
