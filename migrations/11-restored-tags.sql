@@ -5,3 +5,5 @@ ALTER TABLE tags ADD COLUMN restored_at INTEGER;
 ALTER TABLE tag_history ADD COLUMN pulled_at INTEGER;
 ALTER TABLE tag_history ADD COLUMN checked_at INTEGER;
 ALTER TABLE tag_history ADD COLUMN pulls INTEGER NOT NULL DEFAULT 0;
+
+-- tags.is_imported: 1 if an import of a store has set the target, 2 if one of an archive or a layout has.

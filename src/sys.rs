@@ -109,6 +109,26 @@ pub fn is_cached(file: impl AsFd, range: Range<usize>) -> Option<bool> {
     (outcome == 0).then_some(pages[0] >= expected as u64)
 }
 
+/// Sets the number of bytes in a socket's buffer from which on it counts as readable. The kernel makes room for them.
+pub fn set_receive_low_mark(socket: impl AsFd, bytes: usize) -> io::Result<()> {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the option reads one integer, and the descriptor is open for the length of the call.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            (&raw const bytes).cast(),
+            size_of_val(&bytes) as libc::socklen_t,
+        )
+    };
+    if outcome == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// The beginning of a file that other processes change through their own mappings.
 pub struct SharedWords<const WORDS: usize>(Mapping);
 

@@ -6,9 +6,8 @@ use std::io::{self, IoSlice, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use rustix::fs::OFlags;
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
 
 use super::hasher::Hasher;
 use super::traffic::{InUse, Traffic};
@@ -144,8 +143,11 @@ impl UploadFile {
     ///
     /// # Errors
     /// After an error the file may hold part of them: [`Self::truncate`] or discard it.
-    pub fn append(&mut self, chunks: &[Bytes]) -> io::Result<()> {
-        let mut slices: Vec<IoSlice<'_>> = chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
+    pub fn append(&mut self, chunks: &[impl AsRef<[u8]>]) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = chunks
+            .iter()
+            .map(|chunk| IoSlice::new(chunk.as_ref()))
+            .collect();
         let mut rest = &mut slices[..];
         while !rest.is_empty() {
             let written = match self.file.write_vectored(rest) {
@@ -162,6 +164,14 @@ impl UploadFile {
             self.handed_over = self.length;
         }
         Ok(())
+    }
+
+    /// Reserves disk space for the next `bytes`, which costs less than finding space for each page that is written.
+    ///
+    /// Where the file system cannot do that, or the disk is full, writes find their space themselves, or fail.
+    /// [`Self::truncate`] frees what was not used.
+    pub fn reserve(&self, bytes: u64) {
+        let _ = fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, bytes);
     }
 
     /// Makes this empty file share the blocks of another one; false where the file system cannot do that.

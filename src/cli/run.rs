@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
-use crate::cli::commands::reports::{du, inspect, ls, verify, why};
+use crate::cli::commands::reports::{audit, du, inspect, ls, verify, why};
 use crate::cli::commands::setup::{access, completions, config, health, htpasswd};
 use crate::cli::commands::token;
 use crate::cli::commands::transfer::{backup, export, import};
@@ -27,6 +27,7 @@ them or without; digests may be shortened, and globs are quoted.
   registry rm 'team/app:pr-*'       delete tags, after asking
   registry restore team/app         undo that
   registry du --limit 10            where the disk space is
+  registry config show --example    a configuration to begin with
   registry help COMMAND             more about a command";
 
 /// A container registry: one binary, one data directory.
@@ -36,7 +37,7 @@ them or without; digests may be shortened, and globs are quoted.
     version,
     disable_version_flag = true,
     arg_required_else_help = true,
-    max_term_width = 100,
+    max_term_width = 80,
     after_help = EXAMPLES
 )]
 struct Arguments {
@@ -78,12 +79,16 @@ enum Command {
     Uploads(uploads::Arguments),
     /// Remove what is due, and say what waits and why; a server may be running
     Gc(gc::Arguments),
-    /// Run garbage collection like registry:2: immediately and without undo, if no server is running
+    /// Collect garbage as registry:2 does, at once and without undo; beside a running server as gc does
+    ///
+    /// While a server runs on the same directory, leases and grace periods apply, because its clients rely on them.
     GarbageCollect(garbage_collect::Arguments),
     /// Explain what the access rules let somebody do
     Access(access::Arguments),
     /// Make, list, rotate or revoke tokens: passwords for machines, with rights of their own
     Token(token::Arguments),
+    /// List who changed what, and when: pushes, tags, deletions, tokens, refused logins
+    Audit(audit::Arguments),
     Htpasswd(htpasswd::Arguments),
     Health(health::Arguments),
     /// Check a configuration, or show the effective one
@@ -132,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(garbage_collect::run(arguments)),
         Command::Access(arguments) => access::run(arguments),
+        Command::Audit(arguments) => wait_for(audit::run(arguments)),
         Command::Token(arguments) => wait_for(token::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),

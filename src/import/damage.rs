@@ -39,8 +39,10 @@ pub enum Damage {
     Unnamed,
     #[error("the archive has no such file")]
     MissingFile,
-    #[error("the tag was changed here, and in the source as well")]
+    #[error("the tag was changed here, and in the source as well; --move-tags moves it")]
     ChangedOnBothSides,
+    #[error("the tag was pushed here, and points at another image; --move-tags moves it")]
+    PushedHere,
     #[error("{0}")]
     Immutable(String),
     #[error("it belongs to no store of registry:2")]
@@ -57,7 +59,9 @@ impl Damage {
         match self {
             Self::MendedLink => "imported",
             Self::Gap(_) => "imported without it",
-            Self::ChangedOnBothSides | Self::Immutable(_) => "stays as it is here",
+            Self::ChangedOnBothSides | Self::PushedHere | Self::Immutable(_) => {
+                "stays as it is here"
+            }
             _ => "left out",
         }
     }

@@ -10,7 +10,7 @@ use crate::registry;
 pub enum Error {
     #[error(transparent)]
     Registry(#[from] registry::Error),
-    #[error("cannot read {path}: {cause}; run the server as the user that owns the files of registry:2, or as root", path = .path.display())]
+    #[error("cannot read {path}: {cause}{remedy}", path = .path.display(), remedy = unreadable_remedy(.cause))]
     Unreadable { path: PathBuf, cause: io::Error },
     #[error("the store of registry:2 in {path} was not taken over completely, and is not there any more: put it back, and start again", path = .0.display())]
     Gone(PathBuf),
@@ -34,6 +34,16 @@ pub enum Error {
     /// The receiver of the pieces has ended, and says why.
     #[error("the import was interrupted")]
     Interrupted,
+}
+
+/// Ends the sentence about a file that cannot be read.
+fn unreadable_remedy(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; run this as the user that owns the files of registry:2, or as root"
+        }
+        _ => "",
+    }
 }
 
 impl Error {

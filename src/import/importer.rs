@@ -16,7 +16,7 @@ use crate::import::damage::Damage;
 use crate::import::distribution::store::DistributionStore;
 use crate::import::error::Error;
 use crate::import::receiver::{Arrived, Receiver};
-use crate::import::report::{ImportState, Ledger, Report};
+use crate::import::report::{ImportState, Ledger, MovedTag, Report};
 use crate::import::selection::Selection;
 use crate::import::source::Source;
 use crate::oci::{Digest, RepositoryName};
@@ -37,6 +37,8 @@ pub struct Importer {
     pub actor: Actor,
     /// Place for all images of a layout, which may have no names.
     pub place: Option<Place>,
+    /// Move tags that were changed here, too.
+    pub moves_tags: bool,
     /// The registry here; a plan needs none.
     registry: Option<Registry>,
     ledger: Arc<Ledger>,
@@ -50,6 +52,7 @@ impl Importer {
             way: None,
             actor,
             place: None,
+            moves_tags: false,
             registry,
             ledger: Arc::default(),
         }
@@ -76,6 +79,7 @@ impl Importer {
             actor: self.actor.clone(),
             ledger: Arc::clone(&self.ledger),
             claims: Claims::default(),
+            moves_tags: self.moves_tags,
             runtime: Handle::current(),
         };
         let (selection, place) = (self.selection.clone(), self.place.clone());
@@ -110,6 +114,7 @@ struct Importing {
     actor: Actor,
     ledger: Arc<Ledger>,
     claims: Claims,
+    moves_tags: bool,
     runtime: Handle,
 }
 
@@ -288,12 +293,24 @@ impl Receiver for Importing {
     fn judge(
         &self,
         repository: &RepositoryName,
-        tags: Vec<ImportedTag>,
+        mut tags: Vec<ImportedTag>,
     ) -> Result<Vec<(ImportedTag, TagFate)>, Error> {
-        match &self.registry {
-            Some(registry) => self.wait(registry.import().tag_fates(repository, tags)),
-            None => Ok(tags.into_iter().map(|tag| (tag, TagFate::Set)).collect()),
+        let Some(registry) = &self.registry else {
+            return Ok(tags.into_iter().map(|tag| (tag, TagFate::Set)).collect());
+        };
+        tags.iter_mut().for_each(|tag| tag.moves = self.moves_tags);
+        let judged = self.wait(registry.import().tag_fates(repository, tags))?;
+        for (tag, fate) in &judged {
+            if let TagFate::Moved(was) = fate {
+                self.ledger.add_moved(MovedTag {
+                    repository: repository.clone(),
+                    tag: tag.name.clone(),
+                    was: was.clone(),
+                    digest: tag.target.clone(),
+                });
+            }
         }
+        Ok(judged)
     }
 
     fn take(&self, pieces: Vec<ImportPiece>) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 
 use crate::import::damage::Damage;
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{ImportPiece, Way};
 
 /// Result of an import, or the plan of one: what is new here, and what is left out.
@@ -22,6 +22,8 @@ pub struct Report {
     pub linked: u64,
     /// Bytes that were copied.
     pub copied: u64,
+    /// Tags that move from another target, those that follow a store included.
+    pub moved: Vec<MovedTag>,
     /// Damage, and what was left out for another reason.
     pub problems: Vec<Problem>,
 }
@@ -32,6 +34,16 @@ pub struct NewContent {
     pub tags: u64,
     pub manifests: u64,
     pub blobs: u64,
+}
+
+/// A tag that moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedTag {
+    pub repository: RepositoryName,
+    pub tag: TagName,
+    /// Target before.
+    pub was: Digest,
+    pub digest: Digest,
 }
 
 /// A piece of the source that does not come here as it is.
@@ -86,6 +98,10 @@ impl Ledger {
             path: path.to_owned(),
             damage,
         });
+    }
+
+    pub fn add_moved(&self, tag: MovedTag) {
+        self.0.lock().report.moved.push(tag);
     }
 
     /// Counts blobs that a repository did not show before.

@@ -23,6 +23,8 @@ mod stats;
 mod store;
 mod timeline;
 
+pub use access::audit::{AuditAction, AuditFilter, AuditRow, AuditSubject};
+pub use access::signing_keys::SigningKeyRow;
 pub use access::tokens::{ListedToken, SecretRow, SecretUse, TokenRow};
 pub use actor::Actor;
 pub use clock::{Millis, millis};
@@ -32,7 +34,7 @@ pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};
 pub use content::pulls::ManifestUses;
 pub use content::quarantine::{Damaged, Quarantined, WithdrawnFile};
 pub use content::tag_history::{RecordedState, TagEnd, TagState};
-pub use content::tags::{TagActivity, TagOrigin};
+pub use content::tags::{TagActivity, TagOrigin, TagSource};
 pub use content::uploads::{ExpiredUpload, OpenUpload, UploadRow};
 pub use error::{Error, Fault};
 pub use gc::candidates::{DueCounts, IdleBlob, IdleLink, IdleManifest};

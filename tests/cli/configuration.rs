@@ -119,6 +119,15 @@ fn the_rights_of_a_group_are_those_of_its_members() {
         (&shown["groups"], &shown["members"]),
         (&json!(["dev"]), &json!(["ann", "bob"]))
     );
+    let (text, _) = said(&run(&["access", "show", "@dev"]));
+    assert!(text.starts_with("@dev is ann, bob\n"), "{text}");
+    let (text, _) = said(&run(&["access", "show", "ann"]));
+    assert!(text.starts_with("ann is in @dev\n"), "{text}");
+    let (text, _) = said(&run(&["access", "show", "anonymous"]));
+    assert!(
+        text.contains("no rule gives anonymous any rights"),
+        "{text}"
+    );
     let numbers: Vec<_> = shown["rules"]
         .as_array()
         .expect("rules")

@@ -264,8 +264,11 @@ fn import(printed: &mut Printed) {
     altered[7] ^= 1;
     store.write(&store.blob_path(&sha256(&image.layers[0])), &altered);
     store.write(&store.tag_path("app", "empty"), b"");
-    let source = source.path().to_str().expect("text");
-    printed.run(&Server::start(), "registry import", &["import", source]);
+    let path = source.path().to_str().expect("text");
+    let server = Server::start();
+    printed.run(&server, "registry import", &["import", path]);
+    store.image("app", "v1", &Image::small(2));
+    printed.run(&server, "registry import", &["import", path]);
 }
 
 /// Commands that need no server, by heading.
@@ -278,6 +281,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("registry config check", "config check config.yml"),
     ("registry config check", "config check --config wrong.yml"),
     ("registry config show", "config show --config config.yml"),
+    ("registry config show --example", "config show --example"),
     (
         "registry access check",
         "access check joe push app config.yml",
@@ -370,6 +374,7 @@ fn machines(printed: &mut Printed, server: &Server) {
         ("registry token rotate", "token rotate ci"),
         ("registry token revoke", "token revoke old"),
         ("registry token ls", "token ls --all"),
+        ("registry audit", "audit --limit 0"),
     ] {
         printed.run(server, heading, &words.split(' ').collect::<Vec<_>>());
     }

@@ -6,6 +6,7 @@ mod data_directory;
 mod disk;
 mod gc;
 mod gc_now;
+mod help;
 mod hostile_text;
 mod inspecting;
 mod json;

@@ -251,6 +251,23 @@ fn references_are_understood_as_people_have_them() {
     assert_eq!(mirror["repository"], "registry.example.com/mirror");
     let history = json(&server, &["tag", "history", "localhost:5000/team/app:v1"]);
     assert_eq!(history["tag"], "v1");
+    // nobody else's registry is asked, and a host that is not this machine is no mistake
+    for (name, is_told) in [
+        ("localhost:5000/team/app:v1", false),
+        ("127.0.0.1:5000/team/app:v1", false),
+        ("registry.example.com/mirror:v1", false),
+        ("registry.example.com:5000/team/app:v1", true),
+        ("registry.internal/team/app:v1", true),
+    ] {
+        let output = server.cli(&["inspect", name]);
+        let note = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(
+            note.contains("is not asked: registry inspect works on the data directory"),
+            is_told,
+            "{name}: {note}"
+        );
+    }
 }
 
 #[test]

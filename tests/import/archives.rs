@@ -116,7 +116,7 @@ fn an_archive_on_standard_input_is_imported_under_its_names() {
     }
     // what is asked for is done, whatever was pushed here since
     images[2].push(&mut client, "team/app", "v1");
-    piped(server.directory(), &archive, &[]);
+    piped(server.directory(), &archive, &["--move-tags"]);
     images[0].assert_pulls(&mut client, "team/app", "v1");
     assert_eq!(server.upload_files(), Vec::<std::path::PathBuf>::new());
     assert_verified(server.directory());
@@ -448,4 +448,67 @@ fn what_is_exported_is_imported_again_as_it_was() {
     let found = &referrers.json()["manifests"][0]["digest"];
     assert_eq!(found, sha256(&referrer).as_str());
     assert_verified(to.directory());
+}
+
+/// Repeated imports need nobody, and what was pushed here is not overwritten unasked.
+#[test]
+fn a_tag_that_was_pushed_here_moves_only_if_that_is_asked_for() {
+    let images: Vec<_> = (0..4).map(Image::small).collect();
+    let of = |image: &Image| archive(&layout(&[(image, named("app:v1"))]));
+    let server = Server::start();
+    let mut client = server.client();
+    assert_eq!(piped(server.directory(), &of(&images[0]), &[]).0, 0);
+    let (code, report) = piped(server.directory(), &of(&images[1]), &["--dry-run"]);
+    let moved = json!([{
+        "repository": "app", "tag": "v1", "was": images[0].digest(), "digest": images[1].digest(),
+    }]);
+    assert_eq!((code, &report["moved"]), (0, &moved), "{report}");
+    images[0].assert_pulls(&mut client, "app", "v1");
+    let (code, report) = piped(server.directory(), &of(&images[1]), &[]);
+    assert_eq!((code, &report["moved"]), (0, &moved), "{report}");
+    images[1].assert_pulls(&mut client, "app", "v1");
+
+    images[2].push(&mut client, "app", "v1");
+    let (code, report) = piped(server.directory(), &of(&images[3]), &[]);
+    let problem = &report["problems"][0];
+    assert_eq!(
+        (code, &problem["path"], &problem["outcome"]),
+        (3, &json!("app:v1"), &json!("stays as it is here")),
+        "{report}"
+    );
+    assert!(
+        problem["problem"]
+            .as_str()
+            .is_some_and(|text| text.contains("--move-tags")),
+        "{report}"
+    );
+    images[2].assert_pulls(&mut client, "app", "v1");
+    let output = {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_registry"));
+        let file = server.directory().join("../app.tar");
+        std::fs::write(&file, of(&images[3])).expect("a file");
+        command
+            .args(["import", "--move-tags", "--data-dir"])
+            .arg(server.directory())
+            .arg(file)
+            .output()
+            .expect("it runs")
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success()
+            && said.contains(&format!(
+                "moved app:v1 from {} to {}",
+                images[2].digest(),
+                images[3].digest()
+            ))
+            && said.contains("registry tag restore"),
+        "{output:?}"
+    );
+    images[3].assert_pulls(&mut client, "app", "v1");
+
+    // what was removed here loses nothing by an import that names it
+    assert_eq!(client.delete("/v2/app/manifests/v1").status, 202);
+    assert_eq!(piped(server.directory(), &of(&images[2]), &[]).0, 0);
+    images[2].assert_pulls(&mut client, "app", "v1");
 }

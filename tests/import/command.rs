@@ -213,7 +213,23 @@ fn tags_follow_the_source_unless_they_were_changed_here() {
         tags(&mut client, "app"),
         json!(["both", "changed", "mine", "moves", "new"])
     );
-    // the targets between two imports are history
+    assert_moved(&server, &images, &report);
+    // asked for, everything is as in the source again
+    let (code, report) = imported(server.directory(), source.path(), &["--move-tags"]);
+    assert_eq!(code, 0, "{report}");
+    for (tag, image) in [
+        ("changed", 0),
+        ("both", 4),
+        ("deleted", 0),
+        ("gone-on-both", 4),
+        ("mine", 0),
+    ] {
+        images[image].assert_pulls(&mut client, "app", tag);
+    }
+}
+
+/// Checks that `moves` is named, and that the targets between two imports are history.
+fn assert_moved(server: &Server, images: &[Image], report: &Value) {
     let history = server.cli(&["tag", "history", "app:moves", "--output", "json"]);
     let history: Value = serde_json::from_slice(&history.stdout).expect("JSON");
     let digests: Vec<_> = history["states"]
@@ -226,6 +242,13 @@ fn tags_follow_the_source_unless_they_were_changed_here() {
         .map(|number: usize| images[number].digest())
         .into();
     assert_eq!(digests, expected, "{history}");
+    let moved: Vec<_> = report["moved"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|tag| tag["tag"].clone())
+        .collect();
+    assert_eq!(moved, ["moves"], "{report}");
 }
 
 #[test]
@@ -350,6 +373,12 @@ fn wrong_sources_are_refused() {
         "{message}"
     );
     assert!(!directory.exists());
+    let output = import(&directory, &target.path().join("no.tar"), &[]).output();
+    let message = String::from_utf8_lossy(&output.expect("it runs").stderr).into_owned();
+    assert!(
+        message.contains("No such file") && !message.contains("run "),
+        "{message}"
+    );
     let output = import(&directory, source.path(), &["--map", "a/**=b"]).output();
     assert_eq!(output.expect("it runs").status.code(), Some(2));
 }

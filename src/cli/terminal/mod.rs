@@ -3,6 +3,7 @@
 pub(crate) mod confirm;
 pub(crate) mod copy_bar;
 pub(crate) mod json;
+pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod listing;
 pub(crate) mod output;

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 use tarkeep::registry::{Progress, VerifyProgress};
 
 use crate::cli::terminal::values::size;
@@ -15,7 +16,7 @@ const EXPORT: &str =
 const LINE: &str = "{spinner} {msg}, {elapsed}";
 
 /// A bar on standard error, removed when it is dropped.
-pub(crate) struct Bar(ProgressBar);
+pub(crate) struct Bar(ProgressBar, Mutex<f64>);
 
 impl Bar {
     /// A bar of a collection.
@@ -43,12 +44,17 @@ impl Bar {
                 .with_message(message)
                 .with_style(style.progress_chars("= "))
         };
-        stderr().is_terminal().then(bar).map(Self)
+        let bar = stderr().is_terminal().then(bar)?;
+        Some(Self(bar, Mutex::new(0.0)))
     }
 
+    /// Shows how far a collection is; the bar never goes back, although its estimate may grow.
     pub(crate) fn update(&self, progress: &Progress) {
         if progress.due > 0 {
-            self.0.set_length(progress.due);
+            let mut reached = self.1.lock();
+            let (length, now) = forward(progress.done, progress.due, *reached);
+            *reached = now;
+            self.0.set_length(length);
             self.0.set_message(size(progress.swept.bytes));
             self.0.set_position(progress.done);
         }
@@ -77,6 +83,16 @@ impl Drop for Bar {
     }
 }
 
+/// Returns the length at which a bar stands no further back than it has reached, and what it reaches, from 0 to 1.
+fn forward(done: u64, due: u64, reached: f64) -> (u64, f64) {
+    let part = done as f64 / due.max(1) as f64;
+    if part >= reached {
+        return (due, part);
+    }
+    let length = (done as f64 / reached).floor() as u64;
+    (length.max(done), reached)
+}
+
 /// A line on standard error that tells how far something is, removed when it is dropped.
 pub(crate) struct Line(ProgressBar);
 
@@ -103,6 +119,20 @@ impl Drop for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bar_never_goes_back() {
+        let mut reached = 0.0;
+        let mut parts = Vec::new();
+        for (done, due) in [(0, 10), (5, 10), (6, 100), (50, 100), (51, 200), (200, 200)] {
+            let (length, now) = forward(done, due, reached);
+            assert!(length >= done, "{done} of {due}");
+            parts.push(done as f64 / length as f64);
+            reached = now;
+        }
+        assert!(parts.is_sorted(), "{parts:?}");
+        assert_eq!(parts.last(), Some(&1.0));
+    }
 
     #[test]
     fn the_templates_are_valid() {

@@ -7,9 +7,13 @@ use tarkeep::oci::{Algorithm, Digest, Glob, RepositoryName, TagName};
 use tarkeep::registry::{ManifestReference, Registry};
 
 use crate::cli::error::Error;
+use crate::cli::terminal::output;
 
 /// Minimum length of a shortened digest without its algorithm.
 const SHORTEST_PREFIX: usize = 4;
+
+/// File with this machine's name.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// A name, or a glob that matches many.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +37,8 @@ pub(crate) struct Reference {
     text: String,
     /// Possible repositories: as written, and without what may be a host; empty for a digest alone.
     candidates: Vec<Names<RepositoryName>>,
+    /// What may be the host of a registry.
+    host: Option<String>,
     part: Part,
 }
 
@@ -74,13 +80,14 @@ impl Reference {
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        let reference = |candidates, part| Self {
+        let reference = |candidates, host: Option<&str>, part| Self {
             text: text.to_owned(),
             candidates,
+            host: host.map(str::to_owned),
             part,
         };
         if is_digest(text) {
-            return Ok(reference(Vec::new(), Part::Digest(text.to_owned())));
+            return Ok(reference(Vec::new(), None, Part::Digest(text.to_owned())));
         }
         let name = text.split_once("://").map_or(text, |(_, rest)| rest);
         let (name, digest) = match name.split_once('@') {
@@ -99,7 +106,13 @@ impl Reference {
             })?),
             (None, None) => Part::Whole,
         };
-        Ok(reference(candidates(name)?, part))
+        let candidates = candidates(name)?;
+        let host = name.split_once('/').map(|(host, _)| host);
+        Ok(reference(
+            candidates,
+            host.filter(|host| is_host(host)),
+            part,
+        ))
     }
 
     /// Returns the digest or its prefix, if the reference may be one without a repository.
@@ -120,6 +133,7 @@ impl Reference {
         let Self {
             text,
             mut candidates,
+            mut host,
             part,
         } = self;
         let Some(last) = candidates.pop() else {
@@ -135,7 +149,14 @@ impl Reference {
             };
             if registry.repositories().is_known_below(known).await? {
                 repositories = candidate;
+                host = None;
             }
+        }
+        let host = host.filter(|host| host.contains(['.', ':']) && !is_this_machine(host));
+        if let Some(host) = host {
+            output::complain(&format!(
+                "note: {host} is not asked: registry {command} works on the data directory of this machine"
+            ));
         }
         Ok(Named {
             text,
@@ -347,14 +368,34 @@ fn candidates(name: &str) -> Result<Vec<Names<RepositoryName>>, String> {
     let Some((host, rest)) = name.split_once('/') else {
         return Ok(vec![parse(name)?]);
     };
-    // no name contains a colon or capital letters
-    if host.contains(':') || host.chars().any(char::is_uppercase) {
+    if !is_host(host) {
+        return Ok(vec![parse(name)?]);
+    }
+    if is_no_name(host) {
         return Ok(vec![parse(rest)?]);
     }
-    if host == "localhost" || (host.contains('.') && !is_glob(host)) {
-        return Ok(vec![parse(name)?, parse(rest)?]);
-    }
-    Ok(vec![parse(name)?])
+    Ok(vec![parse(name)?, parse(rest)?])
+}
+
+/// True if the first component of a name may be the host of a registry.
+fn is_host(first: &str) -> bool {
+    is_no_name(first) || first == "localhost" || (first.contains('.') && !is_glob(first))
+}
+
+/// True for text that no repository's name begins with: a colon, capital letters.
+fn is_no_name(first: &str) -> bool {
+    first.contains(':') || first.chars().any(char::is_uppercase)
+}
+
+/// True for the names that a machine has for itself.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let own = std::fs::read_to_string(HOST_NAME).unwrap_or_default();
+    let is_loopback = name.starts_with("127.") || name == "[::1]";
+    is_loopback || name.eq_ignore_ascii_case("localhost") || name.eq_ignore_ascii_case(own.trim())
 }
 
 /// Checks a digest or a prefix of one.

@@ -31,8 +31,18 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Formats a time: `2026-11-21T10:29:00Z`.
+/// Formats a time for a sentence: `2026-11-21T10:29:00Z`, on a terminal followed by ` (2 h ago)`, as tables there show it.
 pub(crate) fn time(millis: Millis) -> String {
+    match Screen::of_stdout() {
+        Screen::Terminal { .. } => {
+            format!("{} ({})", absolute(millis), relative(millis, now()))
+        }
+        Screen::Pipe => absolute(millis),
+    }
+}
+
+/// Formats a time to be typed again: `2026-11-21T10:29:00Z`.
+pub(crate) fn absolute(millis: Millis) -> String {
     format!("{:.0}", timestamp(millis))
 }
 
@@ -137,7 +147,7 @@ mod tests {
 
     #[test]
     fn times_are_utc() {
-        assert_eq!(time(1_795_256_940_000), "2026-11-21T10:29:00Z");
+        assert_eq!(absolute(1_795_256_940_000), "2026-11-21T10:29:00Z");
     }
 
     #[test]

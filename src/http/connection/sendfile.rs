@@ -27,6 +27,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::http::connection::h2_heads::H2Heads;
 use crate::http::connection::head_budget::{Head, Size};
 use crate::http::connection::head_timer::HeadTimer;
+use crate::http::connection::lending::{Lender, Lending};
 use crate::http::connection::raw_error;
 use crate::http::connection::stream::Stream;
 use crate::http::response::extra_headers::ExtraHeaders;
@@ -55,6 +56,7 @@ struct Shared {
     is_answering: AtomicBool,
     /// Number of requests so far.
     requests: AtomicUsize,
+    lending: Lending,
 }
 
 struct Region {
@@ -77,6 +79,11 @@ impl ConnectionState {
     /// Reports whether a mapping is worth registering.
     pub(crate) fn sends_files(&self) -> bool {
         self.0.sends_files
+    }
+
+    /// What the connection and the body of its request agree on about the socket.
+    pub(super) fn lending(&self) -> &Lending {
+        &self.0.lending
     }
 
     fn region(&self) -> MutexGuard<'_, Option<Region>> {
@@ -155,6 +162,7 @@ pub(crate) struct Connection {
     h2: Option<H2Heads>,
     /// Unwritten rest of the error that replaces hyper's.
     raw_error: Option<Bytes>,
+    lender: Lender,
 }
 
 impl Connection {
@@ -174,6 +182,7 @@ impl Connection {
             head,
             h2: None,
             raw_error: None,
+            lender: Lender::default(),
         }
     }
 
@@ -285,7 +294,9 @@ impl AsyncRead for Connection {
         // bodies have limits of their own
         if this.state.is_answering() {
             this.head.finish();
-            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+            return this
+                .lender
+                .poll_read(this.state.lending(), &mut this.stream, cx, buffer);
         }
         let number = this.state.requests();
         let size = this.head.wait_for(number);
@@ -318,7 +329,12 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_write_out(cx, buffers)
+        let this = self.get_mut();
+        ready!(
+            this.lender
+                .poll_back(this.state.lending(), &mut this.stream, cx)
+        )?;
+        this.poll_write_out(cx, buffers)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -333,6 +349,10 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        ready!(
+            this.lender
+                .poll_back(this.state.lending(), &mut this.stream, cx)
+        )?;
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
             if !this.state.is_unread() {

@@ -1,7 +1,8 @@
 //! Streams of connections: a socket, with or without encryption.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::mem;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub(crate) struct Socket {
 enum Kind {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// The socket is lent (`lending.rs`): nothing is read or written until it is back.
+    Lent,
 }
 
 impl Socket {
@@ -63,6 +66,17 @@ impl Socket {
             stalled: None,
             early: Bytes::new(),
             is_limited: false,
+        }
+    }
+
+    /// Lends the socket, unless a caller has yet to read early bytes from here; `None` if it cannot be lent.
+    fn lend(&mut self) -> Option<io::Result<std::net::TcpStream>> {
+        if self.early.has_remaining() || !matches!(self.kind, Kind::Tcp(_)) {
+            return None;
+        }
+        match mem::replace(&mut self.kind, Kind::Lent) {
+            Kind::Tcp(stream) => Some(stream.into_std()),
+            Kind::Unix(_) | Kind::Lent => None,
         }
     }
 
@@ -133,11 +147,17 @@ impl Socket {
             match &self.kind {
                 Kind::Tcp(stream) => ready!(stream.poll_write_ready(cx))?,
                 Kind::Unix(stream) => ready!(stream.poll_write_ready(cx))?,
+                Kind::Lent => {}
             }
-            let send = || self.send_packets(file, offset, length.min(SEND_LIMIT));
+            let length = length.min(SEND_LIMIT);
             let sent = match &self.kind {
-                Kind::Tcp(stream) => stream.try_io(Interest::WRITABLE, send),
-                Kind::Unix(stream) => stream.try_io(Interest::WRITABLE, send),
+                Kind::Tcp(stream) => stream.try_io(Interest::WRITABLE, || {
+                    send_packets(stream, file, offset, length)
+                }),
+                Kind::Unix(stream) => stream.try_io(Interest::WRITABLE, || {
+                    send_packets(stream, file, offset, length)
+                }),
+                Kind::Lent => Err(is_lent()),
             };
             match sent {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -152,35 +172,36 @@ impl Socket {
             }
         }
     }
-
-    /// Sends packet by packet until `length` bytes are sent or the socket is full. Returns the bytes sent.
-    fn send_packets(&self, file: &BlobFile, offset: u64, length: usize) -> io::Result<usize> {
-        let (mut position, mut sent) = (offset, 0);
-        while sent < length {
-            let wanted = PACKET_SIZE.min(length - sent);
-            match rustix::fs::sendfile(self, file, Some(&mut position), wanted) {
-                Ok(packet) => {
-                    sent += packet;
-                    if packet < wanted {
-                        break;
-                    }
-                }
-                // the next call reports it
-                Err(_) if sent > 0 => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(sent)
-    }
 }
 
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.kind {
-            Kind::Tcp(stream) => stream.as_fd(),
-            Kind::Unix(stream) => stream.as_fd(),
+/// Sends packet by packet until `length` bytes are sent or the socket is full. Returns the bytes sent.
+fn send_packets(
+    socket: impl AsFd,
+    file: &BlobFile,
+    offset: u64,
+    length: usize,
+) -> io::Result<usize> {
+    let (mut position, mut sent) = (offset, 0);
+    while sent < length {
+        let wanted = PACKET_SIZE.min(length - sent);
+        match rustix::fs::sendfile(&socket, file, Some(&mut position), wanted) {
+            Ok(packet) => {
+                sent += packet;
+                if packet < wanted {
+                    break;
+                }
+            }
+            // the next call reports it
+            Err(_) if sent > 0 => break,
+            Err(error) => return Err(error.into()),
         }
     }
+    Ok(sent)
+}
+
+/// Error of what is done to a lent socket: its connection waits until it is back.
+fn is_lent() -> io::Error {
+    io::Error::other("the socket is lent")
 }
 
 impl AsyncRead for Socket {
@@ -198,6 +219,7 @@ impl AsyncRead for Socket {
         match &mut this.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Kind::Lent => Poll::Ready(Err(is_lent())),
         }
     }
 }
@@ -213,6 +235,7 @@ impl AsyncWrite for Socket {
         let poll = match &mut this.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buffer),
             Kind::Unix(stream) => Pin::new(stream).poll_write(cx, buffer),
+            Kind::Lent => Poll::Ready(Err(is_lent())),
         };
         this.watch(cx, poll)
     }
@@ -227,6 +250,7 @@ impl AsyncWrite for Socket {
         let poll = match &mut this.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
             Kind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
+            Kind::Lent => Poll::Ready(Err(is_lent())),
         };
         this.watch(cx, poll)
     }
@@ -239,6 +263,7 @@ impl AsyncWrite for Socket {
         match &mut self.get_mut().kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Kind::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Kind::Lent => Poll::Ready(Ok(())),
         }
     }
 
@@ -246,6 +271,7 @@ impl AsyncWrite for Socket {
         match &mut self.get_mut().kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Lent => Poll::Ready(Ok(())),
         }
     }
 }
@@ -266,6 +292,22 @@ impl Stream {
 
     pub(crate) fn is_encrypted(&self) -> bool {
         !matches!(self, Self::Plain(_))
+    }
+
+    /// Lends the socket of a connection without encryption; `None` if it cannot be lent now.
+    pub(super) fn lend(&mut self) -> Option<io::Result<std::net::TcpStream>> {
+        match self {
+            Self::Plain(socket) => socket.lend(),
+            Self::Tls(_) | Self::TlsFrames(_) => None,
+        }
+    }
+
+    /// Takes a lent socket back.
+    pub(super) fn take_back(&mut self, lent: std::net::TcpStream) -> io::Result<()> {
+        if let Self::Plain(socket) = self {
+            socket.kind = Kind::Tcp(TcpStream::from_std(lent)?);
+        }
+        Ok(())
     }
 
     /// Sends up to `length` bytes of `file` from `offset` without copying them. Fails on an encrypted stream.

@@ -380,19 +380,21 @@ impl ImageTransfer<'_> {
             let is_here =
                 target.sound.contains(digest) || target.present.manifests.contains(digest);
             let tag = tag.clone().filter(|_| is_here)?;
-            Some(ImportedTag::asked_for(tag, digest.clone(), self.now))
+            Some(ImportedTag::named(tag, digest.clone(), self.now))
         });
         let mut to_set = Vec::new();
         for (tag, fate) in self.receiver.judge(target.name, tags.collect())? {
-            match fate {
-                TagFate::Immutable(reason) => {
-                    let path = format!("{}:{}", target.name, tag.name);
-                    self.receiver
-                        .report(Path::new(&path), Damage::Immutable(reason));
+            let damage = match fate {
+                TagFate::Set | TagFate::Moved(_) => {
+                    to_set.push(tag);
+                    continue;
                 }
-                TagFate::Set => to_set.push(tag),
-                TagFate::Unchanged | TagFate::KeptHere | TagFate::ChangedOnBothSides => {}
-            }
+                TagFate::Unchanged => continue,
+                TagFate::KeptHere | TagFate::ChangedOnBothSides => Damage::PushedHere,
+                TagFate::Immutable(reason) => Damage::Immutable(reason),
+            };
+            let path = format!("{}:{}", target.name, tag.name);
+            self.receiver.report(Path::new(&path), damage);
         }
         if !to_set.is_empty() {
             let piece = ImportPiece::Tags(target.name.clone(), to_set);

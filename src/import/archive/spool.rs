@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
-use bytes::Bytes;
 use futures_util::stream;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -12,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::import::error::Error;
 use crate::oci::{Algorithm, Digest};
-use crate::registry::{self, Actor, BodyError, Hasher, Registry};
+use crate::registry::{self, Actor, BodyError, Hasher, Part, Registry};
 
 /// Size of the pieces in which content is passed on, in bytes.
 const CHUNK: u64 = 256 << 10;
@@ -98,13 +97,13 @@ impl Spool for RegistrySpool {
 /// Passes content on until it ends, fails, or is not wanted any more.
 async fn feed(
     content: &mut dyn Read,
-    sender: mpsc::Sender<Result<Bytes, BodyError>>,
+    sender: mpsc::Sender<Result<Part, BodyError>>,
 ) -> std::io::Result<()> {
     loop {
         let mut chunk = Vec::new();
         match content.take(CHUNK).read_to_end(&mut chunk) {
             Ok(0) => return Ok(()),
-            Ok(_) if sender.send(Ok(chunk.into())).await.is_err() => return Ok(()),
+            Ok(_) if sender.send(Ok(Part::Bytes(chunk.into()))).await.is_err() => return Ok(()),
             Ok(_) => {}
             Err(error) => {
                 let _ = sender.send(Err("the archive cannot be read".into())).await;

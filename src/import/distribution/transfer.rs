@@ -290,7 +290,7 @@ impl Transfer<'_> {
         let mut to_set = Vec::new();
         for (tag, fate) in self.receiver.judge(content.name, sound)? {
             let damage = match fate {
-                TagFate::Set => {
+                TagFate::Set | TagFate::Moved(_) => {
                     to_set.push(tag);
                     continue;
                 }

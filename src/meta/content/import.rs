@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::meta::clock::Millis;
 use crate::meta::content::blobs::BlobRow;
+use crate::meta::content::tags::TagSource;
 use crate::meta::error::Error;
 use crate::meta::ids::{BlobId, ManifestId, RepositoryId};
 use crate::meta::sqlite::reader::Reader;
@@ -58,8 +59,8 @@ pub struct FormerTarget {
 /// Memory of a tag, beside a target that another registry has.
 #[derive(Clone, Debug, Default)]
 pub struct TagMemory {
-    /// Its target, and true if an import has set it.
-    pub current: Option<(Digest, bool)>,
+    /// Its target, and what has set it.
+    pub current: Option<(Digest, TagSource)>,
     /// True if it had another target before, or was removed.
     pub has_past: bool,
     /// True if the other registry's target is one that it had before.
@@ -128,7 +129,7 @@ impl Reader<'_> {
                      JOIN manifests ON manifests.id = manifest_id WHERE repositories.name = ?1",
                 )?
                 .query_row([repository.as_str(), tag.as_str()], |row| {
-                    Ok((digest(row, 0)?, row.get(1)?))
+                    Ok((digest(row, 0)?, TagSource::of(row.get(1)?)))
                 })
                 .optional()?;
             let mut past = connection.prepare_cached(

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use crate::meta::access::audit::{AuditAction, AuditSubject};
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
 use crate::meta::content::tag_history::{Ending, RecordedState, TagUses};
@@ -28,6 +29,35 @@ pub struct TagActivity {
     pub restored_at: Option<Millis>,
 }
 
+/// What has set a tag; an import moves only tags that imports have set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagSource {
+    /// A push or a command.
+    Here,
+    /// An import of a store, whose tags are followed.
+    Store,
+    /// An import of an archive or a layout.
+    Archive,
+}
+
+impl TagSource {
+    pub(super) fn of(number: i64) -> Self {
+        match number {
+            1 => Self::Store,
+            2 => Self::Archive,
+            _ => Self::Here,
+        }
+    }
+
+    fn number(self) -> i64 {
+        match self {
+            Self::Here => 0,
+            Self::Store => 1,
+            Self::Archive => 2,
+        }
+    }
+}
+
 /// Origin of a tag's new target.
 #[derive(Clone, Copy, Debug)]
 pub struct TagOrigin {
@@ -35,8 +65,7 @@ pub struct TagOrigin {
     /// The state that a restore went back to.
     restored_from: Option<HistoryCursor>,
     restored_at: Option<Millis>,
-    /// True if an import may move the tag again.
-    is_imported: bool,
+    source: TagSource,
     /// Earlier uses, for a tag that was removed.
     uses: TagUses,
 }
@@ -48,15 +77,15 @@ impl TagOrigin {
             pushed_at: now,
             restored_from: None,
             restored_at: None,
-            is_imported: false,
+            source: TagSource::Here,
             uses: TagUses::default(),
         }
     }
 
     /// An import of what was pushed to another registry at that time.
-    pub fn import(pushed_at: Millis) -> Self {
+    pub fn import(pushed_at: Millis, source: TagSource) -> Self {
         Self {
-            is_imported: true,
+            source,
             ..Self::push(pushed_at)
         }
     }
@@ -67,8 +96,19 @@ impl TagOrigin {
             pushed_at: state.pushed_at,
             restored_from: Some(state.origin()),
             restored_at: Some(now),
-            is_imported: false,
+            source: TagSource::Here,
             uses: state.uses,
+        }
+    }
+}
+
+impl TagOrigin {
+    /// Returns what the audit log says of it.
+    fn audited(&self) -> Option<&'static str> {
+        match (self.restored_from, self.source) {
+            (Some(_), _) => Some("restored"),
+            (None, TagSource::Here) => None,
+            (None, TagSource::Store | TagSource::Archive) => Some("imported"),
         }
     }
 }
@@ -127,6 +167,26 @@ impl Reader<'_> {
             .optional()?)
     }
 
+    /// Returns the digest of a manifest.
+    pub(in crate::meta) fn digest_of(&self, manifest: ManifestId) -> Result<Option<String>, Error> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT digest FROM manifests WHERE id = ?1")?
+            .query_row([manifest.0], |row| row.get(0))
+            .optional()?)
+    }
+
+    fn digest_of_tag(&self, repository: RepositoryId, tag: &str) -> Result<Option<String>, Error> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT digest FROM tags JOIN manifests ON manifests.id = manifest_id
+                 WHERE tags.repository_id = ?1 AND name = ?2",
+            )?
+            .query_row(params![repository.0, tag], |row| row.get(0))
+            .optional()?)
+    }
+
     /// Lists the tags that point at a manifest, in byte order.
     pub fn tags_on(&self, manifest: ManifestId) -> Result<Vec<String>, Error> {
         let mut statement = self
@@ -165,12 +225,22 @@ impl WriteTx<'_> {
         actor: &Actor,
         now: Millis,
     ) -> Result<(), Error> {
-        if self
-            .tag_target(repository, tag)?
-            .is_some_and(|(present, _)| present == manifest)
+        let former = self.tag_target(repository, tag)?;
+        if former
+            .as_ref()
+            .is_some_and(|(present, _)| *present == manifest)
         {
             return Ok(());
         }
+        let digest = self.digest_of(manifest)?;
+        let subject = AuditSubject {
+            repository: Some(repository),
+            tag: Some(tag.as_str()),
+            digest: digest.as_deref(),
+            former: former.as_ref().map(|(_, digest)| digest.as_str()),
+            detail: origin.audited(),
+        };
+        self.audit(AuditAction::Tag, subject, actor, now)?;
         self.record_end(repository, tag.as_str(), Ending::Moved, actor, now)?;
         self.connection
             .prepare_cached(
@@ -192,7 +262,7 @@ impl WriteTx<'_> {
                 origin.pushed_at,
                 origin.restored_from.map(|state| state.0),
                 origin.restored_at,
-                origin.is_imported,
+                origin.source.number(),
                 origin.uses.pulled_at,
                 origin.uses.checked_at,
                 origin.uses.pulls
@@ -208,6 +278,16 @@ impl WriteTx<'_> {
         actor: &Actor,
         now: Millis,
     ) -> Result<bool, Error> {
+        let former = self.digest_of_tag(repository, tag)?;
+        if former.is_some() {
+            let subject = AuditSubject {
+                repository: Some(repository),
+                tag: Some(tag),
+                former: former.as_deref(),
+                ..AuditSubject::default()
+            };
+            self.audit(AuditAction::Untag, subject, actor, now)?;
+        }
         self.record_end(repository, tag, Ending::Removed, actor, now)?;
         let removed = self
             .connection

@@ -3,7 +3,6 @@
 use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::stream;
 
 use crate::blob::{BlobStore, Hasher, SourceFile, UploadFile, UploadId};
@@ -13,7 +12,8 @@ use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::import::piece::ImportedBlob;
-use crate::registry::upload::ingest::{BodyStream, HashedFile};
+use crate::registry::upload::body::{BodyStream, Part};
+use crate::registry::upload::ingest::HashedFile;
 
 /// Size of the pieces in which a file is copied, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -233,7 +233,7 @@ fn body(reader: impl Read + Send + 'static) -> impl BodyStream {
             read.map(|_| (chunk, reader))
         });
         let (chunk, reader) = read.await??;
-        Ok((!chunk.is_empty()).then(|| (Bytes::from(chunk), reader)))
+        Ok((!chunk.is_empty()).then(|| (Part::Bytes(chunk.into()), reader)))
     });
     Box::pin(chunks)
 }

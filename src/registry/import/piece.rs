@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::blob::SourceFile;
-use crate::meta::{Millis, NewManifest, RemovalId};
+use crate::meta::{Millis, NewManifest, RemovalId, TagSource};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, TagName};
 use crate::registry::content::push::manifest::{check_unambiguous, parse_manifest};
 use crate::registry::content::push::parsing_space::check_outline;
@@ -50,8 +50,9 @@ pub struct ImportedTag {
     pub since: Millis,
     /// Former targets with the times from which on they were it, oldest first.
     pub former: Vec<(Digest, Millis)>,
-    /// True if it is set whatever was done here before, because somebody names it.
-    pub(super) is_asked_for: bool,
+    pub(super) source: TagSource,
+    /// True if it moves even a tag that was changed here.
+    pub moves: bool,
 }
 
 impl ImportedTag {
@@ -67,18 +68,20 @@ impl ImportedTag {
             target,
             since,
             former,
-            is_asked_for: false,
+            source: TagSource::Store,
+            moves: false,
         }
     }
 
-    /// A tag that somebody names, as with a push.
-    pub fn asked_for(name: TagName, target: Digest, now: Millis) -> Self {
+    /// A tag of an archive or a layout.
+    pub fn named(name: TagName, target: Digest, now: Millis) -> Self {
         Self {
             name,
             target,
             since: now,
             former: Vec::new(),
-            is_asked_for: true,
+            source: TagSource::Archive,
+            moves: false,
         }
     }
 }

@@ -262,7 +262,10 @@ fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Er
     };
     let memory = tx.tag_memory(change.name, &tag.name, &tag.target)?;
     let retention = &change.settings.retention;
-    if TagFate::under_rules(&memory, tag, change.name, retention) != TagFate::Set {
+    if !matches!(
+        TagFate::under_rules(&memory, tag, change.name, retention),
+        TagFate::Set | TagFate::Moved(_)
+    ) {
         return Ok(());
     }
     let since = tag.since.min(change.now);
@@ -289,11 +292,7 @@ fn set_tag(
     target: ManifestId,
     since: Millis,
 ) -> Result<(), Error> {
-    let origin = if tag.is_asked_for {
-        TagOrigin::push(since)
-    } else {
-        TagOrigin::import(since)
-    };
+    let origin = TagOrigin::import(since, tag.source);
     Ok(change
         .tx
         .set_tag(change.id, &tag.name, target, origin, change.actor, since)?)

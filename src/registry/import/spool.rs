@@ -11,7 +11,8 @@ use crate::oci::{Algorithm, Digest};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
-use crate::registry::upload::ingest::{BodyStream, HashedFile};
+use crate::registry::upload::body::BodyStream;
+use crate::registry::upload::ingest::HashedFile;
 
 impl Import<'_> {
     /// Stores content of a size, whatever its digest is.

@@ -1,6 +1,6 @@
 //! The rule about tags that another registry has: whoever changed a tag here keeps it.
 
-use crate::meta::TagMemory;
+use crate::meta::{TagMemory, TagSource};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
@@ -10,8 +10,10 @@ use crate::registry::policy::retention::Retention;
 /// Outcome for a tag of another registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TagFate {
-    /// It gets the other registry's target, with the targets between.
+    /// It is not here, and gets the other registry's target.
     Set,
+    /// It moves from this target to the other registry's, by way of the targets between.
+    Moved(Digest),
     /// It has that target.
     Unchanged,
     /// It was changed or removed here, and not there since.
@@ -27,7 +29,7 @@ impl TagFate {
     pub(super) fn of(memory: &TagMemory, target: &Digest) -> Self {
         match &memory.current {
             Some((current, _)) if current == target => Self::Unchanged,
-            Some((_, true)) => Self::Set,
+            Some((current, TagSource::Store)) => Self::Moved(current.clone()),
             None if !memory.has_past => Self::Set,
             _ if memory.had_target => Self::KeptHere,
             _ => Self::ChangedOnBothSides,
@@ -41,17 +43,30 @@ impl TagFate {
         repository: &RepositoryName,
         retention: &Retention,
     ) -> Self {
-        let fate = match Self::of(memory, &tag.target) {
-            Self::KeptHere | Self::ChangedOnBothSides if tag.is_asked_for => Self::Set,
-            fate => fate,
+        let fate = match (Self::of(memory, &tag.target), &memory.current) {
+            (Self::KeptHere | Self::ChangedOnBothSides, None) if tag.takes(None) => Self::Set,
+            (Self::KeptHere | Self::ChangedOnBothSides, Some((current, source)))
+                if tag.takes(Some(*source)) =>
+            {
+                Self::Moved(current.clone())
+            }
+            (fate, _) => fate,
         };
-        if fate == Self::Set
-            && memory.current.is_some()
+        if matches!(fate, Self::Moved(_))
             && let Err(immutable) = retention.check_mutable(repository, tag.name.as_str())
         {
             return Self::Immutable(immutable.to_string());
         }
         fate
+    }
+}
+
+impl ImportedTag {
+    /// Reports whether it takes the place of a tag that was changed here, or removed.
+    ///
+    /// Nothing is lost by setting a removed tag that an archive names.
+    fn takes(&self, here: Option<TagSource>) -> bool {
+        self.moves || (self.source == TagSource::Archive && here != Some(TagSource::Here))
     }
 }
 
@@ -86,8 +101,8 @@ mod tests {
     fn only_an_import_s_own_tags_move_and_what_was_removed_here_stays_removed() {
         let digest = |hex: &str| Digest::parse(&format!("sha256:{}", hex.repeat(64))).unwrap();
         let (theirs, ours) = (digest("a"), digest("b"));
-        let fate = |current: Option<(&Digest, bool)>, has_past, had_target| {
-            let current = current.map(|(digest, is_imported)| (digest.clone(), is_imported));
+        let fate = |current: Option<(&Digest, TagSource)>, has_past, had_target| {
+            let current = current.map(|(digest, source)| (digest.clone(), source));
             let memory = TagMemory {
                 current,
                 has_past,
@@ -96,9 +111,13 @@ mod tests {
             TagFate::of(&memory, &theirs)
         };
         assert_eq!(fate(None, false, false), TagFate::Set);
-        assert_eq!(fate(Some((&ours, true)), true, true), TagFate::Set);
-        assert_eq!(fate(Some((&theirs, false)), true, true), TagFate::Unchanged);
-        for current in [None, Some((&ours, false))] {
+        assert_eq!(
+            fate(Some((&ours, TagSource::Store)), true, true),
+            TagFate::Moved(ours.clone())
+        );
+        let theirs_here = Some((&theirs, TagSource::Here));
+        assert_eq!(fate(theirs_here, true, true), TagFate::Unchanged);
+        for current in [None, Some((&ours, TagSource::Here))] {
             assert_eq!(fate(current, true, true), TagFate::KeptHere);
             assert_eq!(fate(current, true, false), TagFate::ChangedOnBothSides);
         }

@@ -426,17 +426,26 @@ impl<'m> Simulation<'m> {
                 return Ok(());
             };
             after = *last;
-            self.removals
-                .extend(idle.into_iter().map(|(_, blob)| PlannedRemoval {
+            for (_, blob) in idle {
+                // an import of an archive stores manifests as blobs at first
+                let (cause, why) = match self.meta.manifests_of(&blob.digest, 1)?.is_empty() {
+                    true => (WaitCause::Undo, "no repository links to it"),
+                    false => (
+                        WaitCause::Lease,
+                        "an import left these bytes; the manifest of this digest stays",
+                    ),
+                };
+                self.removals.push(PlannedRemoval {
                     kind: RemovalKind::Blob,
                     repository: None,
                     tag: None,
                     digest: blob.digest,
                     size: blob.size,
                     at: blob.idle_since.saturating_add(self.retention.hold_period()),
-                    cause: WaitCause::Undo,
-                    why: "no repository links to it".to_owned(),
-                }));
+                    cause,
+                    why: why.to_owned(),
+                });
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::registry::facades::Status;
 use crate::registry::gc::counters::GcCounters;
 use crate::registry::report::measurement::StoreMeasurement;
 use crate::registry::verify::counters::VerifyCounters;
+use crate::telemetry::Counter;
 use crate::threads::blocking;
 
 /// Maximum wait for the first measurement.
@@ -31,6 +32,11 @@ impl<'r> Status<'r> {
 
     pub fn files(self) -> &'r blob::Stats {
         self.registry.blobs.stats()
+    }
+
+    /// Returns the counter of bytes that uploads with their own threads have received.
+    pub fn direct_bytes(self) -> &'r Counter {
+        self.registry.batches.direct_bytes()
     }
 
     /// Returns the number of blobs whose files were found lost, and not repaired since.

@@ -16,6 +16,7 @@ use crate::blob::{Hasher, UploadFile};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
+use crate::registry::upload::body::{BodyError, BodyStream, Part};
 
 /// Maximum size of a batch, for clients faster than hash and disk.
 const BATCH_SIZE: usize = 512 << 10;
@@ -23,14 +24,7 @@ const BATCH_SIZE: usize = 512 << 10;
 /// more.
 const SMALL_BATCH: usize = 64 << 10;
 /// Number of bytes received between two checks of the free disk.
-const SPACE_CHECK_STEP: u64 = 16 << 20;
-
-/// Cause of a body's early end.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Body of a request.
-pub trait BodyStream: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static {}
-impl<S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static> BodyStream for S {}
+pub(super) const SPACE_CHECK_STEP: u64 = 16 << 20;
 
 /// An upload's file, and the hash of its content.
 pub(in crate::registry) struct HashedFile {
@@ -55,11 +49,20 @@ impl Uploads<'_> {
     ) -> Result<HashedFile, IngestError> {
         let mut reader = BodyReader {
             body: body.fuse(),
+            put_back: None,
             failure: None,
         };
         let mut work = WriteTask::Idle(upload);
         let mut unchecked = 0;
-        while let Some(first) = reader.next().await {
+        while let Some(part) = reader.next().await {
+            let first = match part {
+                Part::Bytes(first) => first,
+                Part::Direct(source) => {
+                    let upload = work.settle().await?;
+                    work = WriteTask::Idle(self.receive_directly(upload, source).await?);
+                    continue;
+                }
+            };
             // only now: no memory is held while waiting for a client
             let place = self.registry.batches.acquire().await;
             let mut batch = Batch {
@@ -68,7 +71,11 @@ impl Uploads<'_> {
             };
             while batch.size < BATCH_SIZE {
                 match reader.next_unless_done(&mut work).await? {
-                    Some(chunk) => batch.push(chunk),
+                    Some(Part::Bytes(chunk)) => batch.push(chunk),
+                    Some(direct) => {
+                        reader.put_back = Some(direct);
+                        break;
+                    }
                     None => break,
                 }
             }
@@ -112,19 +119,24 @@ impl Batch {
 /// A body that ends at its first error, and keeps the error.
 struct BodyReader<S: Stream> {
     body: Fuse<S>,
+    /// Part that comes first.
+    put_back: Option<Part>,
     failure: Option<BodyError>,
 }
 
 impl<S: BodyStream> BodyReader<S> {
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn next(&mut self) -> Option<Part> {
         if self.failure.is_some() {
             return None;
+        }
+        if let Some(part) = self.put_back.take() {
+            return Some(part);
         }
         loop {
             match self.body.next().await? {
                 // HTTP/2 ends bodies with an empty chunk
-                Ok(chunk) if chunk.is_empty() => {}
-                Ok(chunk) => return Some(chunk),
+                Ok(Part::Bytes(chunk)) if chunk.is_empty() => {}
+                Ok(part) => return Some(part),
                 Err(failure) => {
                     self.failure = Some(failure);
                     return None;
@@ -133,21 +145,21 @@ impl<S: BodyStream> BodyReader<S> {
         }
     }
 
-    /// Returns the next chunk if it arrives before `work` completes; `None` if waiting is of no
+    /// Returns the next part if it arrives before `work` completes; `None` if waiting is of no
     /// use.
     async fn next_unless_done(
         &mut self,
         work: &mut WriteTask,
-    ) -> Result<Option<Bytes>, IngestError> {
-        if let Some(chunk) = self.next().now_or_never() {
-            return Ok(chunk);
+    ) -> Result<Option<Part>, IngestError> {
+        if let Some(part) = self.next().now_or_never() {
+            return Ok(part);
         }
         let WriteTask::Busy(task) = work else {
             return Ok(None);
         };
         tokio::select! {
             biased;
-            chunk = self.next() => Ok(chunk),
+            part = self.next() => Ok(part),
             done = task => {
                 *work = WriteTask::Idle(finished(done)?);
                 Ok(self.next().now_or_never().flatten())
@@ -194,7 +206,7 @@ async fn write_batch(upload: HashedFile, batch: Batch) -> Result<HashedFile, Ing
     };
     let write = move || {
         let written = file
-            .append(&chunks)
+            .append(&chunks[..])
             .map_err(Error::files("writing an upload"));
         (file, written)
     };

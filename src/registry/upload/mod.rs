@@ -1,7 +1,9 @@
 //! Uploads of blobs: sessions, the pipeline of their bytes, expiry, and recovery after a crash.
 
 pub(super) mod batch_budget;
+pub(super) mod body;
 pub(super) mod chunk_range;
+pub(super) mod direct;
 pub(super) mod expiry;
 pub(super) mod ingest;
 pub(super) mod listing;

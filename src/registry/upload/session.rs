@@ -16,8 +16,9 @@ use crate::registry::blocking::blocking;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
+use crate::registry::upload::body::{BodyStream, Part};
 use crate::registry::upload::chunk_range::ChunkRange;
-use crate::registry::upload::ingest::{BodyStream, HashedFile, IngestError};
+use crate::registry::upload::ingest::{HashedFile, IngestError};
 use crate::registry::upload::publish::{Origin, roll_back};
 
 /// Progress of an upload.
@@ -149,7 +150,7 @@ impl Uploads<'_> {
             Err(unknown @ Error::UploadUnknown(_)) => {
                 self.find_finished(repository, digest, unknown).await?;
                 // a client that is still sending might never read the response
-                while body.next().await.is_some_and(|chunk| chunk.is_ok()) {}
+                while body.next().await.is_some_and(|part| part.is_ok()) {}
                 return Ok(());
             }
             other => other?,
@@ -325,10 +326,10 @@ impl Uploads<'_> {
 
 /// Reads a body to its end or to its first content; true if it has none.
 async fn is_empty(body: &mut impl BodyStream) -> Result<bool, Error> {
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|cause| Error::Body(cause.to_string()))?;
-        if !chunk.is_empty() {
-            return Ok(false);
+    while let Some(part) = body.next().await {
+        match part.map_err(|cause| Error::Body(cause.to_string()))? {
+            Part::Bytes(chunk) if chunk.is_empty() => {}
+            _ => return Ok(false),
         }
     }
     Ok(true)

@@ -7,7 +7,8 @@ use crate::meta::Actor;
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;
 use crate::registry::facades::{Blobs, Uploads};
-use crate::registry::upload::ingest::{BodyStream, HashedFile, IngestError};
+use crate::registry::upload::body::BodyStream;
+use crate::registry::upload::ingest::{HashedFile, IngestError};
 use crate::registry::upload::publish::Origin;
 
 impl Blobs<'_> {

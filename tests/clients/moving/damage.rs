@@ -223,7 +223,7 @@ fn damaged_store(sandbox: &Sandbox) -> Served {
     for (seed, kind) in (200..).zip(KINDS) {
         push(sandbox, host, kind.name, seed);
     }
-    let sound = Served::of(&*peer, SOUND);
+    let sound = Served::of(&peer, SOUND);
     for kind in KINDS {
         (kind.damage)(&Victim {
             sandbox,
@@ -290,14 +290,14 @@ pub fn damaged_store_taken_over(sandbox: &Sandbox) {
             });
             assert!(is_named, "{} is not in\n{log}", kind.name);
         }
-        Served::of(&*server, SOUND).assert_same_as(&sound);
+        Served::of(&server, SOUND).assert_same_as(&sound);
         pulls::by_skopeo_and_docker(sandbox, &server.host, &sound);
         assert_fates(sandbox, &server, &server.host);
         heal(sandbox, &server, &server.host);
     }
     tree::assert_unchanged(&files, &tree::snapshot(sandbox, "theirs"));
     let peer = Peer::start(sandbox.dir(), &Value::Null);
-    Served::of(&*peer, SOUND).assert_same_as(&sound);
+    Served::of(&peer, SOUND).assert_same_as(&sound);
     pulls::by_skopeo_and_docker(sandbox, &peer.address, &sound);
 }
 
@@ -325,7 +325,7 @@ pub fn damaged_store_imported(sandbox: &Sandbox) {
         };
         assert_named(&report, list, kind, kind.problem);
     }
-    Served::of(&**server, SOUND).assert_same_as(&sound);
+    Served::of(server, SOUND).assert_same_as(&sound);
     pulls::by_skopeo_and_docker(sandbox, &server.host, &sound);
     assert_fates(sandbox, server, &server.host);
 
@@ -337,7 +337,7 @@ pub fn damaged_store_imported(sandbox: &Sandbox) {
         "later",
         "amd64",
     );
-    let grown = Served::of(&*peer, SOUND);
+    let grown = Served::of(&peer, SOUND);
     let (code, report) = import(sandbox);
     assert_eq!(code, 3, "{report}");
     for kind in KINDS {
@@ -355,6 +355,6 @@ pub fn damaged_store_imported(sandbox: &Sandbox) {
             Fate::Gone | Fate::Gap => assert_named(&report, "problems", kind, kind.problem),
         }
     }
-    Served::of(&**server, SOUND).assert_same_as(&grown);
+    Served::of(server, SOUND).assert_same_as(&grown);
     heal(sandbox, server, &server.host);
 }

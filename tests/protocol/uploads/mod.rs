@@ -1,5 +1,6 @@
 //! Uploads: sessions, resuming, hash state and mounts.
 
+mod direct;
 mod hash_state;
 mod mounts;
 mod resuming;

@@ -6,7 +6,7 @@ use crate::protocol::Wire;
 use crate::support::{Client, Server, eventually, noise, sha256};
 
 /// Number of received bytes according to the session's status.
-fn received(client: &mut Client, location: &str) -> usize {
+pub(super) fn received(client: &mut Client, location: &str) -> usize {
     let response = client.get(location);
     assert_eq!(response.status, 204, "{response:?}");
     let last: usize = response
@@ -19,7 +19,7 @@ fn received(client: &mut Client, location: &str) -> usize {
 }
 
 /// Sends the missing part of `content` and asserts that the blob is complete.
-fn finish(client: &mut Client, location: &str, content: &[u8]) {
+pub(super) fn finish(client: &mut Client, location: &str, content: &[u8]) {
     let start = received(client, location);
     let range = format!("{start}-{}", content.len() - 1);
     let response = client
@@ -39,7 +39,7 @@ fn finish(client: &mut Client, location: &str, content: &[u8]) {
     assert!(client.get(&format!("/v2/a/blobs/{digest}")).body == content);
 }
 
-fn patch_head(location: &str, promised: usize) -> String {
+pub(super) fn patch_head(location: &str, promised: usize) -> String {
     format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: {promised}\r\n\r\n")
 }
 

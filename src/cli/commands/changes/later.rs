@@ -30,7 +30,7 @@ pub(super) fn say(repository: &RepositoryName, removals: &[RuleRemoval]) -> Resu
         Some(last) => output::say(&format!(
             "and {}: registry policy preview {repository} --removed-only --at {} lists them",
             values::count((removals.len() - NAMED) as u64, "more tag"),
-            values::time(last)
+            values::absolute(last)
         )),
         None => Ok(()),
     }

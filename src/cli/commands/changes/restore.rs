@@ -12,6 +12,7 @@ use crate::cli::commands::changes::later;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::reference::{self, Names, Part, Reference};
@@ -19,6 +20,7 @@ use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::values::{count, plain};
 
 #[derive(clap::Args)]
+#[command(after_help = keys::RESTORE)]
 pub(crate) struct Arguments {
     /// Manifest with its children and tags (REPOSITORY@DIGEST), removed tag (REPOSITORY:TAG), or everything deleted from a
     /// REPOSITORY [default: list what can be restored]

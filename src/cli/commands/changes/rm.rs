@@ -15,6 +15,7 @@ use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::confirm::Confirmation;
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output, Screen, written};
 use crate::cli::terminal::reference::Reference;
 use crate::cli::terminal::removed;
@@ -23,6 +24,7 @@ use crate::cli::terminal::table::{Cell, Column, Table};
 use crate::cli::terminal::values::{count, size, time};
 
 #[derive(clap::Args)]
+#[command(after_help = keys::RM)]
 pub(crate) struct Arguments {
     /// Tag (REPOSITORY:TAG), manifest with its tags (REPOSITORY@DIGEST), or whole REPOSITORY; repository and tag may be quoted
     /// globs: 'team/app:pr-*', 'team/*:pr-*', 'old/**'

@@ -9,6 +9,7 @@ use crate::cli::commands::changes::later;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::reference::{self, Reference};
@@ -18,6 +19,7 @@ use crate::cli::terminal::{time_arg, values};
 
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = keys::TAG)]
 pub(crate) struct Arguments {
     /// Image that the tag is to point at
     #[arg(value_name = "SOURCE", required = true)]
@@ -42,6 +44,7 @@ enum Command {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = keys::TAG)]
 struct History {
     /// Tag, existing or removed
     #[arg(value_name = "REPOSITORY:TAG")]
@@ -53,6 +56,7 @@ struct History {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = keys::TAG)]
 struct RestoreArguments {
     /// Tag, existing or removed
     #[arg(value_name = "REPOSITORY:TAG")]

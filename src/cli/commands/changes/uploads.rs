@@ -8,6 +8,7 @@ use crate::cli::actor;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::confirm::Confirmation;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::reference::{self, Reference};
@@ -20,6 +21,7 @@ const SHORTEST_ID: usize = 4;
 
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = keys::UPLOADS)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     list: ListArguments,

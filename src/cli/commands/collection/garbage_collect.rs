@@ -10,10 +10,12 @@ use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, log, registry};
 use crate::cli::owner;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::values::{size, time};
 
 #[derive(clap::Args)]
+#[command(after_help = keys::GC)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     config: Configuration,

@@ -14,11 +14,13 @@ use crate::cli::from_config::log;
 use crate::cli::store::Store;
 use crate::cli::terminal::confirm::Confirmation;
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::values::{count, size};
 
 #[derive(clap::Args)]
+#[command(after_help = keys::GC)]
 pub(crate) struct Arguments {
     /// With --now: repositories, or quoted globs such as 'team/*' [default: all]
     #[arg(value_name = "REPOSITORY", requires = "now")]

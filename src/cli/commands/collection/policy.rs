@@ -1,15 +1,14 @@
 //! `registry policy preview`: the decision of the retention rules about each tag.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tarkeep::oci::{RepositoryName, TagName};
-use tarkeep::registry::{
-    KeepUntagged, Millis, PolicyPreview, Registry, Retention, RuleEffect, TagDecision, now,
-};
+use tarkeep::registry::{Millis, PolicyPreview, Registry, Retention, RuleEffect, TagDecision, now};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::listing::{check_listed, nothing_matches, repositories};
 use crate::cli::terminal::output::{self, Format, Output, Screen, written};
@@ -19,6 +18,7 @@ use crate::cli::terminal::values::{count, size};
 use crate::cli::terminal::{json, time_arg};
 
 #[derive(clap::Args)]
+#[command(after_help = keys::POLICY)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -31,6 +31,7 @@ enum Command {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = keys::POLICY)]
 struct PreviewArguments {
     /// Repository, tag, or a quoted glob: 'team/**', 'team/*:pr-*' [default: all]
     #[arg(value_name = "REPOSITORY[:TAG]")]
@@ -67,7 +68,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         .rule_effects(repositories.clone(), &retention, at)
         .await?;
     if format == Format::Text {
-        show_summary(&effects)?;
+        show_summary(&effects, &retention)?;
+        if !removed_only && tags.is_none() {
+            say_untagged(&repositories, &retention)?;
+        }
+        output::print("\n")?;
     }
     let preview = Preview {
         registry: &registry,
@@ -101,7 +106,14 @@ async fn meant(
 }
 
 /// Prints what each rule removes.
-fn show_summary(effects: &[RuleEffect]) -> Result<(), Error> {
+fn show_summary(effects: &[RuleEffect], retention: &Retention) -> Result<(), Error> {
+    let has_rules = retention
+        .policies
+        .iter()
+        .any(|policy| !policy.tags.is_empty());
+    if !has_rules {
+        return output::say("no rules about tags are configured (policies): every tag stays");
+    }
     let columns = [
         Column::name("POLICY"),
         Column::text("RULE"),
@@ -121,12 +133,12 @@ fn show_summary(effects: &[RuleEffect]) -> Result<(), Error> {
     }
     let removed: u64 = effects.iter().map(|effect| effect.removed_tags).sum();
     if removed == 0 {
-        return output::say("the rules remove no tags\n");
+        return output::say("the rules remove no tags");
     }
     written(table.print(&mut std::io::stdout().lock()))?;
     let bytes = effects.iter().map(|effect| effect.bytes).sum();
     output::say(&format!(
-        "{} removed, which frees {} once nothing else keeps the images\n",
+        "{} removed, which frees {} once nothing else keeps the images",
         count(removed, "tag"),
         size(bytes)
     ))
@@ -170,15 +182,9 @@ impl Preview<'_> {
                 .preview_policy(name, self.retention, self.at)
                 .await?;
             self.tags_of(name, &preview, &mut list).await?;
-            if format == Format::Text {
-                if !self.removed_only && self.tags.is_none() {
-                    list.push(|| untagged_cells(name, &preview), || Value::Null)?;
-                }
-            } else {
-                rules.push(json!({
-                    "repository": name.as_str(), "policy": preview.policy, "keepUntagged": preview.untagged.to_string(),
-                }));
-            }
+            rules.push(json!({
+                "repository": name.as_str(), "policy": preview.policy, "keepUntagged": preview.untagged.to_string(),
+            }));
         }
         list.field("repositories", &Value::from(rules))?;
         list.finish()
@@ -241,24 +247,34 @@ fn cells(name: &RepositoryName, preview: &PolicyPreview, decision: &TagDecision)
     ]
 }
 
-/// Returns the row about untagged manifests.
-fn untagged_cells(name: &RepositoryName, preview: &PolicyPreview) -> Vec<Cell> {
-    let (verdict, why) = match preview.untagged {
-        KeepUntagged::Forever => ("kept", "untagged manifests are kept forever".to_owned()),
-        KeepUntagged::For(Duration::ZERO) => (
-            "removed",
-            "untagged manifests are kept only for the lease and grace period".to_owned(),
-        ),
-        time => ("removed", format!("untagged manifests are kept for {time}")),
+/// Says how long manifests without a tag stay in the repositories.
+fn say_untagged(repositories: &[RepositoryName], retention: &Retention) -> Result<(), Error> {
+    let rules: BTreeSet<_> = repositories
+        .iter()
+        .map(|name| {
+            let policy = retention.policy(name.as_str());
+            let policy = policy.map(|policy| policy.repositories.to_string());
+            let time = retention.untagged_rule(name.as_str()).to_string();
+            (policy, time)
+        })
+        .collect();
+    rules
+        .iter()
+        .try_for_each(|(policy, time)| output::say(&untagged_sentence(policy.as_deref(), time)))
+}
+
+/// Says how long manifests without a tag stay, by a policy or by `gc.keepuntagged`.
+fn untagged_sentence(policy: Option<&str>, time: &str) -> String {
+    let place = match policy {
+        Some(policy) => format!(" in the repositories of policy '{policy}'"),
+        None => " where no policy applies".to_owned(),
     };
-    vec![
-        name.as_str().into(),
-        "(untagged)".into(),
-        verdict.into(),
-        Cell::Empty,
-        why.into(),
-        preview.policy.as_deref().into(),
-    ]
+    let stay = match time {
+        "forever" => "stay forever".to_owned(),
+        "0s" => "stay for the lease and the grace period only".to_owned(),
+        time => format!("stay for {time}"),
+    };
+    format!("images without a tag{place} {stay} (keepuntagged)")
 }
 
 fn as_json(name: &RepositoryName, preview: &PolicyPreview, decision: &TagDecision) -> Value {

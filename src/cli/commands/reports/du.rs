@@ -12,13 +12,14 @@ use tarkeep::registry::{
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_has};
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::reference::{self, Reference};
 use crate::cli::terminal::removed;
 use crate::cli::terminal::table::{Cell, Column};
-use crate::cli::terminal::values::{count, size, time};
+use crate::cli::terminal::values::{absolute, count, size};
 
 /// Maximum number of tags whose usage is computed at once.
 const BATCH: usize = 200;
@@ -29,6 +30,7 @@ const BATCH: usize = 200;
 /// blobs that nothing else uses: deleting the repository or tag frees that much after garbage collection. To see how much disk
 /// space a deletion frees, and when, run registry rm --dry-run.
 #[derive(clap::Args)]
+#[command(after_help = keys::DU)]
 pub(crate) struct Arguments {
     /// Repository whose tags are shown, or a quoted glob: 'team/*' for repositories, 'team/*:pr-*' for tags [default: all
     /// repositories, and the store]
@@ -183,7 +185,7 @@ fn days(forecast: &Forecast) -> BTreeMap<String, RemovalTotals> {
         .filter(|removal| removal.kind == RemovalKind::Blob && removal.at > forecast.now)
     {
         let share = days
-            .entry(time(removal.at).chars().take(10).collect())
+            .entry(absolute(removal.at).chars().take(10).collect())
             .or_default();
         share.blobs += 1;
         share.bytes += removal.size;

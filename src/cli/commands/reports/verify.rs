@@ -14,6 +14,7 @@ use crate::cli::error::Error;
 use crate::cli::from_config::log;
 use crate::cli::store::Store;
 use crate::cli::terminal::json::JsonObject;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::listing::{self, nothing_matches};
 use crate::cli::terminal::output::{self, Format, Output, written};
 use crate::cli::terminal::progress::Bar;
@@ -21,6 +22,7 @@ use crate::cli::terminal::reference::{Names, Part, Reference};
 use crate::cli::terminal::values::{count, plain, size, time};
 
 #[derive(clap::Args)]
+#[command(after_help = keys::VERIFY)]
 pub(crate) struct Arguments {
     /// Repositories, or quoted globs such as 'team/*' [default: everything that is stored, and the database]
     #[arg(value_name = "REPOSITORY")]

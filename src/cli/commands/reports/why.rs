@@ -12,12 +12,14 @@ use tarkeep::registry::{
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output, Screen, wrapped};
 use crate::cli::terminal::reference::{self, Names, Part, Reference};
 use crate::cli::terminal::removed;
 use crate::cli::terminal::values::{actor, plain, size, time};
 
 #[derive(clap::Args)]
+#[command(after_help = keys::WHY)]
 pub(crate) struct Arguments {
     /// Tag, manifest, or digest of a blob or manifest in any repository; digests may be shortened
     #[arg(value_name = "DIGEST|REPOSITORY:TAG|REPOSITORY@DIGEST")]

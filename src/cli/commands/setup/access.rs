@@ -12,11 +12,13 @@ use crate::cli::error::Error;
 use crate::cli::from_config::{access, known_users};
 use crate::cli::sources::Sources;
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::table::{Cell, Column};
 
 #[derive(clap::Args)]
+#[command(after_help = keys::ACCESS)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -33,17 +35,20 @@ enum Command {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = keys::ACCESS)]
 struct CheckArguments {
     #[command(flatten)]
     who: Person,
     /// Action or role: pull, create, update, delete, push, maintain or admin
     action: String,
+    /// Repository, whether it exists or not
     repository: String,
     #[command(flatten)]
     source: Source,
 }
 
 #[derive(clap::Args)]
+#[command(after_help = keys::ACCESS)]
 struct ShowArguments {
     #[command(flatten)]
     who: Person,
@@ -190,41 +195,64 @@ fn show(ShowArguments { who, source }: &ShowArguments) -> Result<(), Error> {
         Column::text("WHO"),
         Column::text("FROM"),
     ];
-    let mut list = List::object(source.output.format, &columns);
+    let format = source.output.format;
+    let numbers = rules.rules_of(who.client(source.from));
+    if format == Format::Text {
+        output::say(&membership(who, &rules))?;
+        if numbers.is_empty() {
+            return output::say(&format!("no rule gives {} any rights", who.who));
+        }
+    }
+    let mut list = List::object(format, &columns);
     list.field("name", &Value::from(&*who.who))?;
     list.field("groups", &json!(rules.groups_of(&who.who)))?;
-    let members = who.group().and_then(|group| rules.groups().get(group));
-    let members: Vec<_> = members
-        .into_iter()
-        .flatten()
-        .filter(|name| **name != who.who)
-        .collect();
-    list.field("members", &json!(members))?;
+    list.field("members", &json!(members(who, &rules)))?;
     list.next("rules")?;
-    for number in rules.rules_of(who.client(source.from)) {
+    for number in numbers {
         let rule = &rules.rules()[number];
-        list.push(
-            || {
-                vec![
-                    Cell::Count(number as u64),
-                    joined(&rule.repositories).into(),
-                    rule.may.to_string().into(),
-                    joined(&rule.who).into(),
-                    joined(&rule.from).into(),
-                ]
-            },
-            || {
-                json!({
-                    "ruleNumber": number,
-                    "repositories": texts(&rule.repositories),
-                    "may": names(rule.may),
-                    "clients": texts(&rule.who),
-                    "from": texts(&rule.from),
-                })
-            },
-        )?;
+        list.push(|| cells(number, rule), || as_json(number, rule))?;
     }
     list.finish()
+}
+
+/// Returns the members of a group; nobody for anything else.
+fn members<'r>(who: &Person, rules: &'r AccessRules) -> Vec<&'r str> {
+    let members = who.group().and_then(|group| rules.groups().get(group));
+    let members = members.into_iter().flatten().map(String::as_str);
+    // it was made a member of itself
+    members.filter(|name| *name != who.who).collect()
+}
+
+/// Says which groups somebody is in, or who is in a group.
+fn membership(who: &Person, rules: &AccessRules) -> String {
+    let name = &who.who;
+    let (members, groups) = (members(who, rules), rules.groups_of(name));
+    match (who.group(), &members[..], &groups[..]) {
+        (Some(_), [], _) => format!("{name} has no members"),
+        (Some(_), members, _) => format!("{name} is {}", members.join(", ")),
+        (None, _, []) => format!("{name} is in no group"),
+        (None, _, groups) => format!("{name} is in @{}", groups.join(", @")),
+    }
+}
+
+fn cells(number: usize, rule: &AccessRule) -> Vec<Cell> {
+    vec![
+        Cell::Count(number as u64),
+        joined(&rule.repositories).into(),
+        rule.may.to_string().into(),
+        joined(&rule.who).into(),
+        joined(&rule.from).into(),
+    ]
+}
+
+fn as_json(number: usize, rule: &AccessRule) -> Value {
+    json!({
+        "ruleNumber": number,
+        "repositories": texts(&rule.repositories),
+        "may": names(rule.may),
+        "clients": texts(&rule.who),
+        "from": texts(&rule.from),
+    })
 }
 
 /// Formats a rule as one line.

@@ -11,6 +11,9 @@ use crate::cli::sources::Sources;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format, Output};
 
+/// A commented configuration.
+const EXAMPLE: &str = include_str!("example.yml");
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -34,6 +37,9 @@ enum Command {
     Show {
         #[command(flatten)]
         config: Configuration,
+        /// Print a commented example instead, to begin with
+        #[arg(long, conflicts_with_all = ["position", "named"])]
+        example: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -42,7 +48,12 @@ enum Command {
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     match arguments.command {
         Command::Check { config, output } => check(Sources::find(config.path())?, output.format),
-        Command::Show { config, output } => show(Sources::find(config.path())?, output.format),
+        Command::Show {
+            example: true,
+            output,
+            ..
+        } => print_example(output.format),
+        Command::Show { config, output, .. } => show(Sources::find(config.path())?, output.format),
     }
 }
 
@@ -96,6 +107,13 @@ fn object(problem: &Problem) -> Value {
     json!({
         "key": key, "file": file, "line": line, "variable": variable, "reason": problem.sentence,
     })
+}
+
+fn print_example(format: Format) -> Result<(), Error> {
+    match format {
+        Format::Text => output::print(EXAMPLE),
+        Format::Json => json::print(&json!({ "example": EXAMPLE })),
+    }
 }
 
 fn show(sources: Sources, format: Format) -> Result<(), Error> {

@@ -18,6 +18,7 @@ use crate::cli::from_config::{defaults, http, tls};
 use crate::cli::owner;
 use crate::cli::running_server::{self, RunningServer};
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output};
 
 /// Timeout of the whole check.
@@ -27,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// Without arguments it asks the only server that runs on this machine or in this container.
 #[derive(clap::Args)]
+#[command(after_help = keys::HEALTH)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     config: Configuration,

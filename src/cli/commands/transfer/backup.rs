@@ -12,6 +12,7 @@ use crate::cli::from_config::log;
 use crate::cli::store::Store;
 use crate::cli::terminal::copy_bar::CopyBar;
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::values::{count, plain, size};
 
@@ -20,12 +21,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Copy everything to a directory that a server can run on; a server may be running
 #[derive(clap::Args)]
-#[command(after_help = "\
-The directory is created, or holds the backup before: then only what is new is
-copied. It belongs on another disk. Docs: docs/backup.md
-
-  registry backup /mnt/backup/registry
-  registry verify --data-dir /mnt/backup/registry")]
+#[command(after_help = keys::BACKUP)]
 pub(crate) struct Arguments {
     /// Directory of the backup
     #[arg(value_name = "DEST")]

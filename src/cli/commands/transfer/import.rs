@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tarkeep::import::{Importer, NameMap, Place, Problem, Report, Selection, Source};
+use tarkeep::import::{Importer, MovedTag, NameMap, Place, Problem, Report, Selection, Source};
 use tarkeep::oci::Glob;
 use tarkeep::registry::{BlobCheck, Pace, Registry, UnsoundBlob, Way};
 
@@ -13,26 +13,32 @@ use crate::cli::error::Error;
 use crate::cli::from_config::log;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
+use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::progress::Line;
 use crate::cli::terminal::values::{count, plain, size};
 
 /// Interval at which the progress is shown.
 const SHOWN_EVERY: Duration = Duration::from_millis(200);
+/// Maximum number of moved tags that are named as text.
+const NAMED: usize = 20;
 
 /// Import images from the store of a registry:2, an archive or an image layout; a server may be running
 ///
-/// registry import /srv/registry-2          the whole store of a registry:2, without copying it where that is possible
+/// registry import /srv/registry-2          the whole store of a registry:2
 /// registry import DIR --only 'team/**'     some of its repositories
 /// registry import DIR --map 'a/**=b/**'    under other names
-/// docker save app:v1 | registry import -   images of docker, podman, skopeo or registry export
+/// docker save app:v1 | registry import -   images of docker, podman or skopeo
 /// registry import app.tar team/app:v1      an image under that name
 ///
-/// An import of a store may be repeated, and then costs what has changed: import while the old registry works, stop it,
-/// import again. Tags that were changed here stay. Exit code 3: something was left out, and named
-/// (docs/move-from-registry-2.md).
+/// Files of a store are linked instead of copied where that is possible. Imports
+/// may be repeated, and then cost what has changed: import while the old registry
+/// works, stop it, import again. Tags that an import has set move with the next
+/// one; tags that were pushed or changed here stay, and are named.
+/// Exit code 3: something was left out, and named (docs/import.md).
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
+#[command(after_help = keys::IMPORT)]
 pub(crate) struct Arguments {
     /// Directory of a registry:2 or of an image layout; archive of an image layout or of docker save (.tar, .tar.gz), or - for one
     /// on standard input
@@ -49,7 +55,10 @@ pub(crate) struct Arguments {
     /// Copy the files of blobs even where they could be linked
     #[arg(long)]
     copy: bool,
-    /// Only show what would be imported, and what would be left out
+    /// Move tags that were pushed or removed here, too: without it they stay, and are named
+    #[arg(long)]
+    move_tags: bool,
+    /// Only show what would be imported or moved, and what would be left out
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -65,6 +74,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         only,
         map,
         copy,
+        move_tags,
         dry_run,
         store,
         output: Output { format },
@@ -88,6 +98,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         (importer, Some(registry))
     };
     importer.place = place;
+    importer.moves_tags = move_tags;
     let line = Line::new().filter(|_| format == Format::Text);
     read(&importer, source, line.as_ref()).await?;
     let mut outcome = Outcome {
@@ -160,7 +171,31 @@ impl Outcome {
         let lines: String = self.report.problems.iter().map(problem).collect();
         let unsound: String = self.unsound.iter().map(damaged).collect();
         output::print(&(lines + &unsound))?;
+        self.say_moved()?;
         output::say(&self.sentence())
+    }
+
+    /// Names the first tags that move.
+    fn say_moved(&self) -> Result<(), Error> {
+        let moved = &self.report.moved;
+        let verb = if self.is_dry_run {
+            "would move"
+        } else {
+            "moved"
+        };
+        for tag in moved.iter().take(NAMED) {
+            let MovedTag {
+                repository,
+                tag,
+                was,
+                digest,
+            } = tag;
+            output::say(&format!("{verb} {repository}:{tag} from {was} to {digest}"))?;
+        }
+        match moved.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => output::say(&format!("{verb} {}", count(more as u64, "more tag"))),
+        }
     }
 
     fn sentence(&self) -> String {
@@ -181,11 +216,16 @@ impl Outcome {
             count(report.blobs, "blob"),
             size(report.size),
         );
-        match (self.is_dry_run, report.copied) {
-            (true, _) => what,
-            (false, 0) => format!("{what}, without copying them"),
-            (false, copied) => format!("{what}, of which {} were copied", size(copied)),
-        }
+        let undo = match report.moved.is_empty() || self.is_dry_run {
+            true => "",
+            false => "; registry tag restore REPOSITORY:TAG takes the move of a tag back",
+        };
+        let way = match (self.is_dry_run, report.linked, report.copied) {
+            (true, ..) | (false, 0, 0) => String::new(),
+            (false, _, 0) => ", whose files are hard links to those of the source".to_owned(),
+            (false, _, copied) => format!(", of which {} were copied", size(copied)),
+        };
+        what + &way + undo
     }
 
     /// Fails if something was left out.
@@ -211,6 +251,12 @@ impl Outcome {
                 "blobCount": new.blobs,
             })
         });
+        let moved = report.moved.iter().map(|tag| {
+            json!({
+                "repository": tag.repository.as_str(), "tag": tag.tag.as_str(), "was": tag.was.as_str(),
+                "digest": tag.digest.as_str(),
+            })
+        });
         let problems = report.problems.iter().map(|problem| {
             json!({
                 "path": problem.path.to_string_lossy(), "problem": problem.damage.to_string(),
@@ -232,6 +278,7 @@ impl Outcome {
             "blobCount": report.blobs, "size": report.size,
             "linkedCount": report.linked, "copiedSize": report.copied,
             "checkedCount": self.checked.sound,
+            "moved": moved.collect::<Vec<_>>(),
             "problems": problems.collect::<Vec<_>>(),
             "damagedBlobs": unsound.collect::<Vec<_>>(),
         })

@@ -1,7 +1,6 @@
 //! Handlers of uploads.
 
 use axum::body::Body;
-use futures_util::TryStreamExt;
 use http::header::RANGE;
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -9,12 +8,12 @@ use http::{Response, StatusCode};
 use crate::http::api::download::range;
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::conditions::precondition;
+use crate::http::connection::sendfile::ConnectionState;
+use crate::http::connection::upload_body::UploadBody;
 use crate::http::response::builder::{self, DOCKER_UPLOAD_UUID, ResponseBuilder};
 use crate::http::response::error::{ApiError, received_range};
 use crate::oci::{Algorithm, Digest, RepositoryName};
-use crate::registry::{
-    BodyError, BodyStream, ClosingRequest, Error, Registry, UploadId, UploadStatus,
-};
+use crate::registry::{BodyStream, ClosingRequest, Error, Registry, UploadId, UploadStatus};
 
 pub(crate) async fn begin(
     registry: &Registry,
@@ -56,7 +55,7 @@ pub(crate) async fn push(
 ) -> Result<Response<Body>, ApiError> {
     registry
         .blobs()
-        .push(name, digest, content(body), actor(head))
+        .push(name, digest, content(head, body), actor(head))
         .await?;
     Ok(created(name, digest))
 }
@@ -80,7 +79,7 @@ pub(crate) async fn append(
     let range = range::chunk(&head.headers)?;
     let status = registry
         .uploads()
-        .append(name, id, range, content(body), actor(head))
+        .append(name, id, range, content(head, body), actor(head))
         .await
         .map_err(|error| with_location(name, id, error))?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
@@ -101,7 +100,7 @@ pub(crate) async fn finish(
     };
     registry
         .uploads()
-        .finish(name, id, request, content(body), actor(head))
+        .finish(name, id, request, content(head, body), actor(head))
         .await
         .map_err(|error| with_location(name, id, error))?;
     Ok(created(name, digest))
@@ -119,8 +118,8 @@ pub(crate) async fn cancel(
         .finish())
 }
 
-fn content(body: Body) -> impl BodyStream {
-    body.into_data_stream().map_err(BodyError::from)
+fn content(head: &Parts, body: Body) -> impl BodyStream {
+    UploadBody::new(body, head.extensions.get::<ConnectionState>().cloned())
 }
 
 /// Returns the location of an upload, which has a query, as in distribution: many clients append `&digest=` to it

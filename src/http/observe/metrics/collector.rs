@@ -178,6 +178,11 @@ impl Collected {
             "How long syncing an upload's bytes took",
             ConstHistogram::seconds(&stats.file_syncs),
         )?;
+        out.metric(
+            "registry_upload_direct_bytes",
+            "Bytes of uploads from fast clients, which threads of their own received",
+            count(self.monitor.registry.status().direct_bytes()),
+        )?;
         let database = self.monitor.registry.status().database();
         out.metric(
             "registry_storage_cache_requests",

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
+use crate::cli::terminal::keys;
 use crate::cli::terminal::output::Output;
 
 /// Create or change a password file for auth.htpasswd; always with bcrypt
@@ -11,7 +12,7 @@ use crate::cli::terminal::output::Output;
 #[derive(clap::Args)]
 #[command(
     arg_required_else_help = true,
-    after_help = "As in: registry htpasswd -Bbn joe SECRET >> htpasswd"
+    after_help = keys::HTPASSWD
 )]
 pub(crate) struct Arguments {
     /// Take the password from the command line
