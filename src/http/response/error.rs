@@ -12,6 +12,7 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::auth::{RequiredScopes, Scope};
+use crate::escape;
 use crate::http::limits::CONNECTION_BUFFER;
 use crate::http::limits::{MAX_TAGS, TOKEN_FORM};
 use crate::http::response::builder;
@@ -181,6 +182,8 @@ impl ApiError {
         };
         // serializing text and JSON cannot fail
         let errors = serde_json::to_string(&Errors { errors: [body] }).unwrap_or_default();
+        // clients print what they sent
+        let errors = escape::json(&errors).into_owned();
         let mut response = builder::json(rendered.status, errors);
         response.extensions_mut().insert(ReportedError {
             code: rendered.code,
