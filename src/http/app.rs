@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use futures_util::future::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 use tower_service::Service;
@@ -88,9 +89,9 @@ impl App {
         }
     }
 
-    async fn probe(&self, request: Request<Body>) -> Response<Body> {
-        let Ok(response) = self.pages.clone().call(request).await;
-        response.into_response()
+    async fn probe(&self, head: Parts, body: Body) -> Result<Response<Body>, ApiError> {
+        let request = Request::from_parts(head, body);
+        Ok(self.pages.clone().call(request).await.into_response())
     }
 
     fn parse(&self, request: &Request<Body>, settings: &ServerSettings) -> Parsed {
@@ -249,9 +250,7 @@ async fn dispatch(
         Action::Redirect { to } => Ok(builder::empty(StatusCode::MOVED_PERMANENTLY)
             .location(to)
             .finish()),
-        Action::Liveness | Action::Readiness => {
-            Ok(app.probe(Request::from_parts(head, body)).await)
-        }
+        Action::Liveness | Action::Readiness => app.probe(head, body).await,
         Action::CheckApi | Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
         Action::GetManifest { name, reference } => {
             manifests::get(registry, &name, &reference, &head).await
