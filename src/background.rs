@@ -28,6 +28,8 @@ const MIN_INTERVAL: Duration = Duration::from_millis(5);
 const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
 /// Interval between two looks for a collection that asks which pushes are under way.
 const PROMISES_INTERVAL: Duration = Duration::from_millis(500);
+/// Interval at which old rows of the audit log are deleted.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(3600);
 /// Maximum time for which a pull stays unrecorded.
 const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -43,6 +45,7 @@ pub async fn run(registry: &Registry) {
         record_uses(registry),
         backup::keep_going(registry),
         write_promises(registry),
+        forget_audit(registry),
         watch.run(registry)
     );
 }
@@ -327,6 +330,17 @@ async fn write_promises(registry: &Registry) {
     }
 }
 
+/// Deletes rows of the audit log that are too old.
+async fn forget_audit(registry: &Registry) {
+    loop {
+        let changed = registry.settings_changed();
+        if let Err(error) = registry.audit().forget().await {
+            tracing::warn!(%error, "cannot delete old rows of the audit log; retrying in an hour");
+        }
+        let _ = tokio::time::timeout(AUDIT_INTERVAL, changed).await;
+    }
+}
+
 async fn record_uses(registry: &Registry) {
     loop {
         tokio::time::sleep(PULLS_INTERVAL).await;
@@ -335,6 +349,9 @@ async fn record_uses(registry: &Registry) {
         }
         if let Err(error) = registry.tokens().record_uses().await {
             tracing::warn!(%error, "cannot record the last uses of some tokens");
+        }
+        if let Err(error) = registry.audit().record_refused().await {
+            tracing::warn!(%error, "cannot record refused logins");
         }
     }
 }

@@ -30,6 +30,25 @@ pub(super) enum Rejection {
     Throttled { wait: Duration },
 }
 
+/// Request for a token of the token service.
+#[derive(Clone, Debug)]
+pub struct TokenRequest<'r> {
+    pub login: Login<'r>,
+    /// User and password beside the `Authorization` header, which they replace.
+    pub credentials: Option<(String, Vec<u8>)>,
+    /// Scopes, several of them between spaces.
+    pub scopes: &'r [String],
+}
+
+/// URLs by which a client reaches this registry.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Scheme and host, such as `https://registry.example.com`.
+    pub address: String,
+    /// Part of URLs before `/v2/`.
+    pub base: String,
+}
+
 impl Login<'_> {
     /// Credentials without user and password, which podman and skopeo send if they have none.
     const EMPTY: &'static [u8] = b"Basic Og==";
@@ -66,4 +85,16 @@ pub enum Refusal {
     Denied(Scope),
     /// The client may not see the repository.
     Hidden(RepositoryName),
+    /// Tokens are made by another server, or none are needed.
+    NoTokenService,
+}
+
+impl From<Rejection> for Refusal {
+    /// Refuses without a challenge, unless one is required that names the registry.
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Throttled { wait } => Self::TooMany { wait },
+            Rejection::Unauthenticated { .. } | Rejection::Unavailable => Self::Unavailable,
+        }
+    }
 }

@@ -5,8 +5,10 @@
 //! how a [`Refusal`] looks on the wire is [`crate::http`]'s.
 
 mod access;
+mod authenticator;
 mod authorization;
 mod challenge;
+mod current;
 mod error;
 mod issued;
 mod login;
@@ -24,12 +26,12 @@ pub use authorization::{
     may_pull_everything, visible,
 };
 pub use error::Error;
-pub use issued::{Answer, TokenRecord, TokenSecret, TokenSource};
-pub use login::{Login, Refusal};
+pub use issued::{Answer, IssuedToken, SigningKey, TokenRecord, TokenSecret, TokenSource};
+pub use login::{Login, Refusal, Site, TokenRequest};
 pub use password::{
     BcryptHash, DEFAULT_COST, Entry, HtpasswdSettings, MAX_COST, MIN_COST, UserError, entries,
     user_name,
 };
-pub use settings::{Method, Settings};
+pub use settings::{Challenge, Method, Settings};
 pub use stats::Stats;
 pub use token::TokenSettings;

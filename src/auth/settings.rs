@@ -10,8 +10,21 @@ use super::token::TokenSettings;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub method: Method,
+    pub challenge: Challenge,
     /// `None` if every client that is admitted may do everything.
     pub rules: Option<Arc<AccessRules>>,
+}
+
+/// Kind of challenge that asks for a login; methods `token` and `silly` have their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Challenge {
+    /// Bearer if there are rules for anonymous clients or tokens, else Basic.
+    #[default]
+    Auto,
+    /// User and password with each request.
+    Basic,
+    /// A token of this registry's service.
+    Bearer,
 }
 
 /// Method of authentication and its settings: distribution's `auth` section.

@@ -16,6 +16,7 @@ pub(crate) fn local_user() -> Actor {
     Actor {
         name: Some(name),
         address: None,
+        credential: None,
         user_agent: None,
     }
 }

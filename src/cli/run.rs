@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
-use crate::cli::commands::reports::{du, inspect, ls, verify, why};
+use crate::cli::commands::reports::{audit, du, inspect, ls, verify, why};
 use crate::cli::commands::setup::{access, completions, config, health, htpasswd};
 use crate::cli::commands::token;
 use crate::cli::commands::transfer::{backup, export, import};
@@ -87,6 +87,8 @@ enum Command {
     Access(access::Arguments),
     /// Make, list, rotate or revoke tokens: passwords for machines, with rights of their own
     Token(token::Arguments),
+    /// List who changed what, and when: pushes, tags, deletions, tokens, refused logins
+    Audit(audit::Arguments),
     Htpasswd(htpasswd::Arguments),
     Health(health::Arguments),
     /// Check a configuration, or show the effective one
@@ -135,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(garbage_collect::run(arguments)),
         Command::Access(arguments) => access::run(arguments),
+        Command::Audit(arguments) => wait_for(audit::run(arguments)),
         Command::Token(arguments) => wait_for(token::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),

@@ -31,12 +31,12 @@ pub use environment::FILE_VARIABLE;
 pub use error::{Error, Problem};
 pub use loaded::Loaded;
 pub use schema::{
-    AccessLog, AccessRule, AccessSection, Auth, Backup, Catalog, Class, ClientAuth, Config,
-    ContentPolicy, DebugServer, Delete, FileCheck, Filesystem, Formatter, Gc, H2c, Health,
-    Htpasswd, Http, Http2, HttpCheck, Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level,
-    Limits, Log, Maintenance, Manifests, MinimumTls, Net, Platform, Platforms, Policy, Prometheus,
-    ReadOnly, RepositoryPolicy, Silly, Storage, StorageDriver, TagRule, Tags, TcpCheck, Tls, Token,
-    UploadPurging, Urls, ValidatedManifests, Validation, Verify,
+    AccessLog, AccessRule, AccessSection, Audit, Auth, Backup, Catalog, Challenge, Class,
+    ClientAuth, Config, ContentPolicy, DebugServer, Delete, FileCheck, Filesystem, Formatter, Gc,
+    H2c, Health, Htpasswd, Http, Http2, HttpCheck, Import, Indexes, Interval, KeepUntagged,
+    LetsEncrypt, Level, Limits, Log, Maintenance, Manifests, MinimumTls, Net, Platform, Platforms,
+    Policy, Prometheus, ReadOnly, RepositoryPolicy, Silly, Storage, StorageDriver, TagRule, Tags,
+    TcpCheck, Tls, Token, UploadPurging, Urls, ValidatedManifests, Validation, Verify,
 };
 pub use source::Origin;
 pub use violations::{CombineResults, Violations, collect, combine};

@@ -1,6 +1,6 @@
 //! Detection of a configuration that lost its protection, as half-written files do.
 
-use crate::config::schema::{Auth, Config, Tls};
+use crate::config::schema::{Config, Tls};
 use crate::config::violations::Violations;
 
 impl Config {
@@ -8,7 +8,7 @@ impl Config {
     ///
     /// A half-written file looks just like that.
     pub fn lost_protection(&self, before: &Self) -> Option<Violations> {
-        let asks = |config: &Self| !matches!(config.auth, None | Some(Auth::None(_)));
+        let asks = |config: &Self| config.auth.asks();
         let limits = |config: &Self| config.access.is_some();
         let encrypts = |config: &Self| config.http.tls != Tls::default();
         let knows = |config: &Self| !config.http.tls.clientcas.is_empty();

@@ -58,6 +58,7 @@ impl Loaded {
         if path == "auth"
             && alternatives
                 .iter()
+                .chain(&["challenge"])
                 .all(|way| value.is_none_or(|value| value.get(way).is_none()))
         {
             return Some(Shown::Value(Value::from("none"), Origin::Default));

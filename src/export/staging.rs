@@ -8,10 +8,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 
 use crate::export::error::Error;
-use crate::files::regular_file;
+use crate::files::regular_file::{self, Links};
 use crate::oci::layout::{DOCKER_FILE, INDEX_FILE, LayoutIndex, MARK_FILE, OWN_NAME};
 
 /// Everything in the directory of an export.
@@ -42,11 +42,10 @@ impl Staging {
         let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
         let mut options = File::options();
         options.write(true).create(true).truncate(false);
-        let staging = Self::lock(&target, Kind::Archive, |path| options.open(path))?;
-        staging
-            .lock
-            .set_len(0)
-            .map_err(|cause| Error::destination(&target, cause))?;
+        let staging = Self::lock(&target, Kind::Archive, |path| {
+            regular_file::open(path, &options, Links::Reject)
+        })?;
+        cut(&staging.lock).map_err(|cause| Error::destination(&target, cause))?;
         Ok(staging)
     }
 
@@ -60,7 +59,7 @@ impl Staging {
         let staging = Self::lock(&target, Kind::Directory, |path| {
             match fs::create_dir(path) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-                _ => File::open(path),
+                _ => open_directory(path),
             }
         })?;
         empty(&staging.path).map_err(|cause| Error::destination(&target, cause))?;
@@ -150,6 +149,21 @@ impl Staging {
             Kind::Directory => fs::remove_dir_all(&self.path),
         };
     }
+}
+
+/// Opens a directory that is there itself, not by a link: whoever else may write there could plant one.
+fn open_directory(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+/// Removes what an earlier export left in its file.
+fn cut(archive: &File) -> io::Result<()> {
+    if archive.metadata()?.nlink() > 1 {
+        let error = "the file beside it, which ends in .partial, has a second name: remove it";
+        return Err(io::Error::other(error));
+    }
+    archive.set_len(0)
 }
 
 fn is_at(file: &File, path: &Path) -> bool {

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use futures_util::future::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 use tower_service::Service;
@@ -16,7 +17,7 @@ use tower_service::Service;
 use crate::auth::{Access, Requester};
 use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::handlers::lists::Lists;
-use crate::http::api::handlers::{blobs, manifests, tag_history, uploads};
+use crate::http::api::handlers::{blobs, manifests, tag_history, token, uploads};
 use crate::http::api::request::action::Action;
 use crate::http::api::request::{authorize, route, validate};
 use crate::http::connection::bodies::RequestBody;
@@ -86,6 +87,11 @@ impl App {
             heads: HeadBudget::default(),
             pages,
         }
+    }
+
+    async fn probe(&self, head: Parts, body: Body) -> Result<Response<Body>, ApiError> {
+        let request = Request::from_parts(head, body);
+        Ok(self.pages.clone().call(request).await.into_response())
     }
 
     fn parse(&self, request: &Request<Body>, settings: &ServerSettings) -> Parsed {
@@ -163,7 +169,7 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
     let mut request =
         request.map(|body| observation.receive(RequestBody::wrap(body, &state, patience)));
     let action = match action {
-        Ok(action) => authorize::admit(&app.access, action, &mut request).await,
+        Ok(action) => authorize::admit(&app.access, &app.settings, action, &mut request).await,
         Err(error) => Err(error),
     };
     let requester = request.extensions().get::<Requester>();
@@ -244,10 +250,7 @@ async fn dispatch(
         Action::Redirect { to } => Ok(builder::empty(StatusCode::MOVED_PERMANENTLY)
             .location(to)
             .finish()),
-        Action::Liveness | Action::Readiness => {
-            let request = Request::from_parts(head, body);
-            Ok(app.pages.clone().call(request).await.into_response())
-        }
+        Action::Liveness | Action::Readiness => app.probe(head, body).await,
         Action::CheckApi | Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
         Action::GetManifest { name, reference } => {
             manifests::get(registry, &name, &reference, &head).await
@@ -293,6 +296,8 @@ async fn dispatch(
             tag_history::get(&lists(), &name, &tag, filter).await
         }
         Action::ListRepositories { page } => lists().catalog(page).await,
+        Action::GetToken { scopes } => token::get(&app.access, &scopes, &head).await,
+        Action::PostToken => token::post(&app.access, &head, body).await,
         Action::SearchV1(query) => lists().search(query).await,
     }
 }

@@ -5,7 +5,7 @@ use crate::auth::Permission;
 /// Right that an endpoint requires, by distribution's rules (`registry/handlers/app.go`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Right {
-    /// None: the response tells nothing of the content. Browsers send `OPTIONS` without credentials.
+    /// None: the response tells nothing of the content, or is a token. Browsers send `OPTIONS` without credentials.
     Public,
     /// A login, with any permissions.
     Login,
@@ -40,6 +40,7 @@ pub(crate) enum RouteLabel {
     Referrers,
     TagHistory,
     Repository,
+    Token,
     Other,
 }
 
@@ -103,6 +104,8 @@ endpoints! {
     ListReferrers:    GET     "/v2/{name}/referrers/{digest}",       PULL,    Reads,   Referrers;
     TagHistory:       GET     "/v2/{name}/_oci/tag-history/{tag}",   PULL,    Reads,   TagHistory;
     ListRepositories: GET     "/v2/_catalog",                        Catalog, Reads,   Catalog;
+    GetToken:         GET     "/v2/_token",                          Public,  Reads,   Token;
+    PostToken:        POST    "/v2/_token",                          Public,  Reads,   Token;
     DeleteRepository: DELETE  "/v2/{name}/",                         DELETE,  Changes, Repository;
     Root:             GET     "/",                                   Public,  Reads,   Other;
     Liveness:         GET     "/livez",                              Public,  Reads,   Other;
@@ -126,7 +129,7 @@ impl Endpoint {
 }
 
 impl RouteLabel {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Base,
         Self::Catalog,
         Self::Tags,
@@ -137,6 +140,7 @@ impl RouteLabel {
         Self::Referrers,
         Self::TagHistory,
         Self::Repository,
+        Self::Token,
         Self::Other,
     ];
 
@@ -152,6 +156,7 @@ impl RouteLabel {
             Self::Referrers => "referrers",
             Self::TagHistory => "tag_history",
             Self::Repository => "repository",
+            Self::Token => "token",
             Self::Other => "other",
         }
     }
@@ -281,7 +286,9 @@ mod tests {
     #[test]
     fn methods_and_effects_agree() {
         for endpoint in Endpoint::ALL {
-            let is_read = matches!(endpoint.info().method, "GET" | "OPTIONS");
+            // making a token changes nothing
+            let is_read = matches!(endpoint.info().method, "GET" | "OPTIONS")
+                || *endpoint == Endpoint::PostToken;
             assert_eq!(is_read, !endpoint.is_change(), "{endpoint:?}");
         }
     }

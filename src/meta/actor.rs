@@ -8,9 +8,11 @@ pub struct Actor {
     /// Name of the user, of the part of the registry that acts by itself, or of the person at the shell; `None` without
     /// a login.
     pub name: Option<String>,
+    /// Id of the secret by which a token logged in. Not stored but in the audit log.
+    pub credential: Option<String>,
     /// Network address, for requests.
     pub address: Option<String>,
-    /// `User-Agent` header, for requests that have one. Not stored: `None` in what is read back.
+    /// `User-Agent` header, for requests that have one. Not stored but in the audit log.
     pub user_agent: Option<String>,
 }
 
@@ -18,6 +20,7 @@ pub struct Actor {
 pub(in crate::meta) fn actor(row: &Row<'_>, column: usize) -> rusqlite::Result<Actor> {
     Ok(Actor {
         name: row.get(column)?,
+        credential: None,
         address: row.get(column + 1)?,
         user_agent: None,
     })

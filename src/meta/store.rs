@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::access::signing_keys::SigningKeyRow;
 use super::access::tokens::{SecretRow, TokenRow};
 use super::content::manifests::StoredManifest;
 use super::error::Error;
@@ -29,6 +30,7 @@ pub struct Meta {
     manifest_cache: Arc<ManifestCache>,
     token_cache: Arc<ReadCache<Option<FoundSecret>>>,
     has_tokens: Arc<ReadCache<bool>>,
+    signing_keys: Arc<ReadCache<Arc<Vec<SigningKeyRow>>>>,
     /// SQLite's write-ahead log.
     log: Arc<Path>,
     writer: Arc<Writer>,
@@ -56,6 +58,7 @@ impl Meta {
             manifest_cache: Arc::new(ManifestCache::beside(path)),
             token_cache: Arc::default(),
             has_tokens: Arc::default(),
+            signing_keys: Arc::default(),
             log: beside(path, "-wal").into(),
             writer: Arc::new(Writer::start(
                 writing,
@@ -170,6 +173,14 @@ impl Meta {
     pub async fn has_tokens(&self) -> Result<bool, Error> {
         self.remembered(&self.has_tokens, "", |reader| reader.has_tokens())
             .await
+    }
+
+    /// Returns the keys that sign tokens, the newest first, from memory as [`Self::token_of_secret`].
+    pub async fn signing_keys(&self) -> Result<Arc<Vec<SigningKeyRow>>, Error> {
+        self.remembered(&self.signing_keys, "", |reader| {
+            Ok(Arc::new(reader.signing_keys()?))
+        })
+        .await
     }
 
     async fn remembered<T: Clone + Send>(

@@ -83,6 +83,12 @@ pub struct Tokens<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// The audit log.
+#[derive(Clone, Copy)]
+pub struct Audit<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// Counters and checks for monitoring.
 #[derive(Clone, Copy)]
 pub struct Status<'r> {
@@ -153,6 +159,11 @@ impl Registry {
     /// Tokens of machines.
     pub fn tokens(&self) -> Tokens<'_> {
         Tokens { registry: self }
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> Audit<'_> {
+        Audit { registry: self }
     }
 
     /// Counters and checks for monitoring.

@@ -29,10 +29,11 @@ pub use crate::blob::{
     KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, BackupMark, BlobId, ClockState, Damaged, DatabaseCopy, DatabaseSize,
-    Idle, Jump, ListedToken, Millis, Quarantined, RemovedTagRow, RepositoryRow, SecretRow,
-    SecretUse, TagEnd, TagRow, TagState, TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage,
-    VerificationRun, backup_mark, now, settle_log,
+    Actor, AffectedImage, AuditAction, AuditFilter, AuditRow, BackupMark, BlobId, ClockState,
+    Damaged, DatabaseCopy, DatabaseSize, Idle, Jump, ListedToken, Millis, Quarantined,
+    RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState,
+    TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now,
+    settle_log,
 };
 pub use access::tokens::{NewSecret, NewToken, Rotation};
 pub use backup::counters::{BackupCounters, BackupState};
@@ -56,8 +57,8 @@ pub use error::Error;
 pub use export::blob::{BlobReader, CopyError};
 pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
-    Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Tokens,
-    Trash, Uploads, Verify,
+    Audit, Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags,
+    Tokens, Trash, Uploads, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;

@@ -14,6 +14,7 @@ use crate::blob::{
     UploadId,
 };
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
+use crate::registry::access::refused_logins::RefusedLogins;
 use crate::registry::access::token_uses::TokenUses;
 use crate::registry::backup::counters::BackupCounters;
 use crate::registry::content::damage_log::DamageLog;
@@ -51,6 +52,8 @@ pub struct Registry {
     pub(super) uses: Arc<UseCounts>,
     /// Last uses of tokens that are not yet recorded.
     pub(super) token_uses: Arc<TokenUses>,
+    /// Refused logins that are not yet recorded.
+    pub(super) refused: Arc<RefusedLogins>,
     /// Blobs that pushes count on without a record of it.
     pub(super) promises: Arc<Promises>,
     /// Files that could not be removed.
@@ -114,6 +117,7 @@ impl Registry {
             unsaved_hashes: Arc::default(),
             uses: Arc::default(),
             token_uses: Arc::default(),
+            refused: Arc::default(),
             promises: Arc::default(),
             failed_removals: Arc::default(),
             lost_blobs: Arc::default(),

@@ -6,6 +6,7 @@ use crate::meta::{Millis, millis};
 use crate::registry::backup::settings::BackupSettings;
 use crate::registry::content::page::PageLimits;
 use crate::registry::content::push::validation::ManifestRules;
+use crate::registry::policy::keep_untagged::KeepUntagged;
 use crate::registry::policy::retention::Retention;
 use crate::registry::verify::pace::VerifySchedule;
 
@@ -34,6 +35,8 @@ pub struct RegistrySettings {
     pub retention: Retention,
     /// Backups that the server makes; `None` if it makes none.
     pub backup: Option<BackupSettings>,
+    /// Time for which rows of the audit log are kept.
+    pub audit_keep: KeepUntagged,
     /// The server's own verification.
     pub verify: VerifySchedule,
 }
@@ -51,6 +54,7 @@ impl Default for RegistrySettings {
             manifest_rules: ManifestRules::default(),
             retention: Retention::default(),
             backup: None,
+            audit_keep: KeepUntagged::For(Duration::from_secs(365 * 24 * 3600)),
             verify: VerifySchedule::default(),
         }
     }

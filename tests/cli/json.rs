@@ -374,6 +374,7 @@ fn machines(printed: &mut Printed, server: &Server) {
         ("registry token rotate", "token rotate ci"),
         ("registry token revoke", "token revoke old"),
         ("registry token ls", "token ls --all"),
+        ("registry audit", "audit --limit 0"),
     ] {
         printed.run(server, heading, &words.split(' ').collect::<Vec<_>>());
     }

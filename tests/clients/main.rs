@@ -172,6 +172,12 @@ const TESTS: &[Test] = &[
     )
     .on_every_engine(),
     Test::root(
+        "switching-public",
+        &["docker", "dockerd", "skopeo"],
+        switching::public::anonymous_pulls,
+    )
+    .on_every_engine(),
+    Test::root(
         "switching-tokens",
         &["docker", "dockerd", "skopeo", "podman"],
         switching::tokens::of_another_server,

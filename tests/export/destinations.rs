@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
 use super::{assert_whole, export, files_in, files_of, push_everything, refusal};
@@ -31,7 +32,7 @@ fn an_earlier_export_is_replaced_and_nothing_else_is() {
 
     fs::create_dir(path("empty")).expect("a directory");
     export(&server, &["other", &path("empty")]);
-    std::os::unix::fs::symlink("a.tar", path("link.tar")).expect("a link");
+    symlink("a.tar", path("link.tar")).expect("a link");
     export(&server, &["other", &path("link.tar")]);
     assert!(root.join("link.tar").is_symlink());
 
@@ -49,6 +50,28 @@ fn an_earlier_export_is_replaced_and_nothing_else_is() {
         assert!(said.contains("something else"), "{said}");
         assert_eq!(files_in(&root.join(name)), before);
     }
+}
+
+/// Others may write to a directory such as `/tmp`, and know the name.
+#[test]
+fn what_others_put_in_the_place_of_an_unfinished_export_is_not_written_to() {
+    let server = Server::start();
+    push_everything(&mut server.client());
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("victims")).expect("a directory");
+    fs::write(path("victims/file"), "mine").expect("a file");
+    symlink(path("victims/file"), path(".a.tar.partial")).expect("a link");
+    symlink(path("victims/new"), path(".b.tar.partial")).expect("a link");
+    fs::hard_link(path("victims/file"), path(".c.tar.partial")).expect("a second name");
+    symlink(path("victims"), path(".d.partial")).expect("a link");
+    for name in ["a.tar", "b.tar", "c.tar", "d"] {
+        refusal(&server, &["team/app", &path(name).display().to_string()]);
+        assert!(!path(name).exists(), "{name}");
+    }
+    assert_eq!(path("victims").read_dir().expect("a directory").count(), 1);
+    let kept = fs::read_to_string(path("victims/file")).expect("a file");
+    assert_eq!(kept, "mine");
 }
 
 #[test]

@@ -17,8 +17,6 @@ const LENGTH: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Memory allowed for one slow client, in KiB.
 const COST: u64 = 80;
-/// Memory allowed for unfinished manifests, in KiB.
-const SLOW_MANIFESTS_SPACE: u64 = 40 << 10;
 
 struct SlowUpload {
     location: String,
@@ -149,13 +147,9 @@ fn slow_manifests_do_not_block_others() {
 #[test]
 fn slow_manifests_of_one_client_do_not_block_those_of_another() {
     let server = Server::with(&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]);
-    let before = memory(&server, "VmRSS");
     let _slow = slow_manifests(&server, 300, 150_000);
     (0..50).for_each(|_| assert_eq!(server.client().get("/v2/").status, 200));
     push_manifest_quickly(&server, "192.0.2.2");
-    let grown = memory(&server, "VmHWM") - before;
-    println!("{grown} KiB for 300 unfinished manifests");
-    assert!(grown < SLOW_MANIFESTS_SPACE, "{grown} KiB");
 }
 
 /// Sends the first `length` bytes of manifests, as one client.

@@ -45,7 +45,7 @@ fn message(response: &Response) -> String {
 }
 
 /// Pushes an image to `team/app:v1` and `other/app:v1`, by ann.
-fn fill(guarded: &Guarded) -> Image {
+pub(super) fn fill(guarded: &Guarded) -> Image {
     let image = Image::small(1);
     for repository in ["team/app", "other/app"] {
         for content in [&image.config].into_iter().chain(&image.layers) {
@@ -99,9 +99,6 @@ fn a_token_may_do_what_it_was_made_for() {
         .refused(403, "DENIED");
     let catalog = get(&guarded, &ci, "/v2/_catalog");
     assert_eq!(catalog.json()["repositories"], json!(["team/app"]));
-    // the history names it
-    let history = get(&guarded, &ci, "/v2/team/app/_oci/tag-history/v2").json();
-    assert!(history.to_string().contains("token:ci"), "{history}");
     // nothing by itself
     let bare = token(&guarded, &["bare"]);
     get(&guarded, &bare, V1).refused(404, "NAME_UNKNOWN");

@@ -1,6 +1,7 @@
 //! Logins and challenges.
 
 mod access;
+mod audit;
 mod challenges;
 mod command;
 mod guessing;
@@ -9,6 +10,7 @@ mod machine_tokens;
 mod odd_files;
 mod reloading;
 mod swapping;
+mod token_service;
 mod tokens;
 
 use std::path::{Path, PathBuf};

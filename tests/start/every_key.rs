@@ -333,6 +333,11 @@ const CASES: &[Case] = &[
         let ready = seen.client().get("/readyz?verbose").json();
         ready["checks"]["verification"] == "off"
     }),
+    Case("audit", "", "audit: {keep: 1s}", |seen| {
+        seen.push("a", "v1");
+        let pushes = ["audit", "--action", "push"];
+        (0..50).any(|_| seen.configured.object(&pushes)["events"] == json!([]))
+    }),
     Case(
         "access",
         "",

@@ -63,6 +63,15 @@ impl Configured {
         std::fs::rename(new, &self.path).expect("a name");
     }
 
+    /// Runs a command on the data directory, and returns its object.
+    pub fn object(&self, arguments: &[&str]) -> serde_json::Value {
+        let mut command = command(arguments);
+        let data = self.path.with_file_name("data");
+        command.arg("--data-dir").arg(data).args(["-o", "json"]);
+        let output = command.output().expect("it runs");
+        serde_json::from_slice(&output.stdout).expect("an object")
+    }
+
     pub fn hang_up(&self) {
         self.server.signal(rustix::process::Signal::HUP);
     }

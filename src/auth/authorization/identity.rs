@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::rules::Subject;
-use super::scope::Scope;
+use super::scope::{Permission, Resource, Scope};
 use super::token_grant::TokenGrant;
 
 /// Authenticated client: a user, a token, or anonymous if no login is required.
@@ -21,7 +21,7 @@ pub struct Identity {
 /// Access to one resource that a token lists (`docs/content/spec/auth/jwt.md`).
 ///
 /// Names are compared literally: distribution supports no patterns.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::auth) struct Grant {
     #[serde(rename = "type")]
     kind: String,
@@ -31,12 +31,34 @@ pub(in crate::auth) struct Grant {
 }
 
 impl Grant {
+    pub(in crate::auth) fn new(resource: &Resource, permissions: &[Permission]) -> Self {
+        let mut grant = Self {
+            kind: resource.kind().to_owned(),
+            name: resource.name().to_owned(),
+            actions: None,
+        };
+        grant.add(permissions);
+        grant
+    }
+
+    /// Reports whether the access is to this resource.
+    pub(in crate::auth) fn is_of(&self, resource: &Resource) -> bool {
+        (&*self.kind, &*self.name) == (resource.kind(), resource.name())
+    }
+
+    pub(in crate::auth) fn add(&mut self, permissions: &[Permission]) {
+        let actions = self.actions.get_or_insert_default();
+        for action in permissions.iter().map(|permission| permission.as_str()) {
+            if !actions.iter().any(|known| known == action) {
+                actions.push(action.to_owned());
+            }
+        }
+    }
+
     fn allows(&self, scope: &Scope) -> bool {
         let actions = self.actions.as_deref().unwrap_or_default();
-        let is_same_resource =
-            (&*self.kind, &*self.name) == (scope.resource.kind(), scope.resource.name());
         // a star is every action, as in distribution
-        is_same_resource
+        self.is_of(&scope.resource)
             && actions
                 .iter()
                 .any(|action| action == "*" || action == scope.permission.as_str())
@@ -80,12 +102,25 @@ impl Identity {
         }
     }
 
+    /// Limits the identity to the access that a token lists.
+    pub(in crate::auth) fn limited_to(self, grants: Arc<[Grant]>) -> Self {
+        Self {
+            grants: Some(grants),
+            ..self
+        }
+    }
+
     /// Returns the user's name, or `token:NAME`, if the login has one.
     pub fn name(&self) -> Option<&str> {
         match &self.token {
             Some(token) => Some(token.label()),
             None => self.name.as_deref(),
         }
+    }
+
+    /// Returns the id of the secret by which a token logged in.
+    pub fn credential(&self) -> Option<&str> {
+        self.token.as_deref().map(TokenGrant::secret)
     }
 
     /// Returns what access rules know of the client.

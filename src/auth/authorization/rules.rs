@@ -200,6 +200,11 @@ impl AccessRules {
         })
     }
 
+    /// Reports whether a rule is for clients without a login.
+    pub(in crate::auth) fn has_anonymous(&self) -> bool {
+        self.by_who.contains_key(&Who::Anonymous)
+    }
+
     /// Returns the rules in the order of the configuration.
     pub fn rules(&self) -> &[AccessRule] {
         &self.rules

@@ -7,6 +7,8 @@ use super::rights::Rights;
 #[derive(Debug)]
 pub struct TokenGrant {
     name: String,
+    /// Id of the secret that was sent.
+    secret: String,
     /// `token:NAME`, as rules and logs have it.
     label: String,
     /// User whose rights it never exceeds.
@@ -18,6 +20,7 @@ pub struct TokenGrant {
 impl TokenGrant {
     /// Reads a grant: globs, and actions separated by commas. What is not understood grants nothing.
     pub(in crate::auth) fn read(
+        secret: &str,
         name: &str,
         owner: Option<&str>,
         repositories: &[String],
@@ -27,6 +30,7 @@ impl TokenGrant {
         Self {
             label: format!("token:{name}"),
             name: name.to_owned(),
+            secret: secret.to_owned(),
             owner: owner.map(str::to_owned),
             repositories: repositories
                 .iter()
@@ -40,6 +44,10 @@ impl TokenGrant {
 
     pub(in crate::auth) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(in crate::auth) fn secret(&self) -> &str {
+        &self.secret
     }
 
     pub(in crate::auth) fn label(&self) -> &str {

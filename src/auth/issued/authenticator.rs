@@ -10,20 +10,25 @@ use parking_lot::Mutex;
 
 use super::record::{TokenRecord, TokenSource};
 use super::secret::SentSecret;
+use super::verified::VerifiedTokens;
 use crate::auth::authorization::TokenGrant;
 use crate::auth::authorization::identity::Identity;
 use crate::auth::login::Rejection;
 use crate::auth::password::Htpasswd;
 use crate::auth::throttle::{FailedLogin, Throttle};
 
+/// Maximum length of a name in the audit log of refused logins.
+const LONGEST_USER: usize = 100;
 /// Maximum number of grants kept in memory.
 const GRANTS: usize = 1000;
 
 /// Authenticator of tokens, for every method of authentication.
 pub(in crate::auth) struct Issued {
-    source: Arc<dyn TokenSource>,
+    pub(super) source: Arc<dyn TokenSource>,
     /// By id of the secret.
     grants: Mutex<HashMap<String, ReadGrant>>,
+    pub(super) verified: VerifiedTokens,
+    /// For methods without passwords.
     throttle: Throttle,
 }
 
@@ -31,11 +36,11 @@ pub(in crate::auth) struct Issued {
 type ReadGrant = (Arc<TokenRecord>, Arc<TokenGrant>);
 
 /// Reason why a token is refused.
-enum Fault {
+pub(super) enum Void {
     /// Never issued: a failed login.
     Forged(&'static str),
     /// Issued, and no longer valid for this reason.
-    Void(String),
+    Ended(String),
     /// The store cannot be read.
     Unreadable,
 }
@@ -45,8 +50,24 @@ impl Issued {
         Self {
             source,
             grants: Mutex::default(),
+            verified: VerifiedTokens::default(),
             throttle: Throttle::default(),
         }
+    }
+
+    /// Reports whether there is a token that was not revoked; false if that cannot be read.
+    pub(in crate::auth) async fn has_tokens(&self) -> bool {
+        self.source.has_tokens().await.unwrap_or_else(|error| {
+            tracing::error!(error, "cannot read tokens");
+            false
+        })
+    }
+
+    /// Notes that a login was refused; `user` is empty if it names none.
+    pub(in crate::auth) fn note_refused(&self, user: &str, address: Option<IpAddr>) {
+        // a client chooses it
+        let user: String = user.chars().take(LONGEST_USER).collect();
+        self.source.note_refused(&user, address);
     }
 
     /// Authenticates a password that is a token; `None` if it is none. `users` are those whose tokens may be valid.
@@ -66,7 +87,7 @@ impl Issued {
                 self.source.note_use(secret.id(), address);
                 Ok(Identity::token(grant))
             }
-            Err(fault) => Err(self.reject(fault, address)),
+            Err(fault) => Err(self.reject(fault, address, users)),
         })
     }
 
@@ -74,37 +95,37 @@ impl Issued {
         &self,
         secret: &SentSecret<'_>,
         users: Option<&Htpasswd>,
-    ) -> Result<Arc<TokenGrant>, Fault> {
+    ) -> Result<Arc<TokenGrant>, Void> {
         let record = self.record(secret.id()).await?;
-        let record = record.ok_or(Fault::Forged("unknown token"))?;
+        let record = record.ok_or(Void::Forged("unknown token"))?;
         if !secret.has_hash(&record.hash) {
-            return Err(Fault::Forged("wrong token"));
+            return Err(Void::Forged("wrong token"));
         }
         self.valid_grant(secret.id(), record, users).await
     }
 
-    async fn record(&self, id: &str) -> Result<Option<Arc<TokenRecord>>, Fault> {
+    pub(super) async fn record(&self, id: &str) -> Result<Option<Arc<TokenRecord>>, Void> {
         self.source.token(id).await.map_err(|error| {
             tracing::error!(error, "cannot read tokens");
-            Fault::Unreadable
+            Void::Unreadable
         })
     }
 
     /// Returns the grant of a secret that is valid now.
-    async fn valid_grant(
+    pub(super) async fn valid_grant(
         &self,
         id: &str,
         record: Arc<TokenRecord>,
         users: Option<&Htpasswd>,
-    ) -> Result<Arc<TokenGrant>, Fault> {
+    ) -> Result<Arc<TokenGrant>, Void> {
         if let Some(reason) = reason_against(&record, self.source.now()) {
-            return Err(Fault::Void(reason));
+            return Err(Void::Ended(reason));
         }
         if let Some(owner) = &record.owner
             && !is_user(users, owner).await
         {
             let name = &record.name;
-            return Err(Fault::Void(format!(
+            return Err(Void::Ended(format!(
                 "the token {name} is void, because its user {owner} does not exist any more"
             )));
         }
@@ -126,7 +147,13 @@ impl Issued {
             may,
             ..
         } = &*record;
-        let grant = Arc::new(TokenGrant::read(name, owner.as_deref(), repositories, may));
+        let grant = Arc::new(TokenGrant::read(
+            id,
+            name,
+            owner.as_deref(),
+            repositories,
+            may,
+        ));
         if grants.len() >= GRANTS {
             grants.clear();
         }
@@ -134,29 +161,36 @@ impl Issued {
         grant
     }
 
-    fn reject(&self, fault: Fault, address: Option<IpAddr>) -> Rejection {
+    /// Counts a forged token with the wrong passwords of the same address.
+    pub(super) fn reject(
+        &self,
+        fault: Void,
+        address: Option<IpAddr>,
+        users: Option<&Htpasswd>,
+    ) -> Rejection {
         match fault {
             // no failed login: whoever has it was given it
-            Fault::Void(message) => {
+            Void::Ended(message) => {
                 tracing::debug!(?address, message, "token refused");
                 Rejection::Unauthenticated {
                     error: None,
                     message: Some(message),
                 }
             }
-            Fault::Forged(reason) => {
+            Void::Forged(reason) => {
                 let failed = FailedLogin {
                     fingerprint: None,
                     user: "",
                     address,
                     reason,
                 };
-                match self.throttle.check_lockout(failed, Instant::now()) {
+                let throttle = users.map_or(&self.throttle, Htpasswd::throttle);
+                match throttle.check_lockout(failed, Instant::now()) {
                     Some(wait) => Rejection::Throttled { wait },
                     None => Rejection::UNAUTHENTICATED,
                 }
             }
-            Fault::Unreadable => Rejection::Unavailable,
+            Void::Unreadable => Rejection::Unavailable,
         }
     }
 }

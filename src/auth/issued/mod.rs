@@ -1,9 +1,16 @@
-//! Tokens that this registry issues: `tk_…`, sent as the password of any user.
+//! Tokens that this registry issues: `tk_…`, sent as the password of any user, and those of its token service (JWT), which
+//! clients get for a login, or without one, and send with each request.
 
 mod authenticator;
+mod bearer;
 mod record;
+mod scopes;
 mod secret;
+mod service;
+mod verified;
 
 pub(super) use authenticator::Issued;
-pub use record::{Answer, TokenRecord, TokenSource};
+pub use record::{Answer, SigningKey, TokenRecord, TokenSource};
 pub use secret::TokenSecret;
+pub use service::IssuedToken;
+pub(super) use service::Proof;

@@ -24,16 +24,35 @@ pub struct TokenRecord {
     pub revoked_at: Option<i64>,
 }
 
+/// Key that signs and verifies tokens of the token service.
+#[derive(Clone)]
+pub struct SigningKey {
+    pub id: String,
+    pub secret: Vec<u8>,
+}
+
 /// Answer to be waited for; the error is for the log.
 pub type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 's>>;
 
-/// Store of tokens. Each answer is as of the last change: nothing that was revoked is found valid.
+/// Store of tokens and keys. Each answer is as of the last change: nothing that was revoked is found valid.
 pub trait TokenSource: Send + Sync {
     /// Returns the secret with this id. An unchanged one may be the same in memory.
     fn token<'s>(&'s self, id: &'s str) -> Answer<'s, Option<Arc<TokenRecord>>>;
 
+    /// Reports whether there is a token that was not revoked.
+    fn has_tokens(&self) -> Answer<'_, bool>;
+
+    /// Returns the keys that verify.
+    fn verifying_keys(&self) -> Answer<'_, Vec<SigningKey>>;
+
+    /// Returns the key that signs: `new` if another is needed.
+    fn signing_key(&self, new: SigningKey) -> Answer<'_, SigningKey>;
+
     /// Notes that a secret was used by a client at an address.
     fn note_use(&self, id: &str, address: Option<IpAddr>);
+
+    /// Notes that a login was refused; `user` is empty if it names none.
+    fn note_refused(&self, user: &str, address: Option<IpAddr>);
 
     /// Returns the time by which expiry is judged, in milliseconds since 1970.
     fn now(&self) -> i64;

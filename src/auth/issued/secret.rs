@@ -69,10 +69,11 @@ impl<'p> SentSecret<'p> {
         if (id.len(), rest.len()) != (ID_TEXT, REST_TEXT) {
             return None;
         }
-        let mut bytes = decoded(id)?;
-        bytes.extend(decoded(rest)?);
-        let (secret, sent) = bytes.split_at_checked(ID + RANDOM)?;
-        (checksum(secret) == sent).then_some(Self { text })
+        let mut bytes = [0; ID + RANDOM + CHECKSUM];
+        decode(id, &mut bytes[..ID])?;
+        decode(rest, &mut bytes[ID..])?;
+        let (secret, sent) = bytes.split_at(ID + RANDOM);
+        (checksum(secret).as_slice() == sent).then_some(Self { text })
     }
 
     pub(super) fn id(&self) -> &'p str {
@@ -94,19 +95,24 @@ fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
     [hash[0], hash[1], hash[2]]
 }
 
+/// Base 32 (RFC 4648) in lower case only: one secret has one text.
+const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
 fn encoded(bytes: &[u8]) -> String {
     BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
 }
 
-/// Decodes lower case only: one secret has one text.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
-    let decode = || {
-        BASE32_NOPAD
-            .decode(text.to_ascii_uppercase().as_bytes())
-            .ok()
-    };
-    is_lower.then(decode).flatten()
+/// Decodes text of exactly the length of `bytes`.
+fn decode(text: &str, bytes: &mut [u8]) -> Option<()> {
+    for (characters, group) in text.as_bytes().chunks(8).zip(bytes.chunks_mut(5)) {
+        let mut number: u64 = 0;
+        for character in characters {
+            let digit = DIGITS.iter().position(|digit| digit == character)?;
+            number = number << 5 | digit as u64;
+        }
+        group.copy_from_slice(&number.to_be_bytes()[3..]);
+    }
+    Some(())
 }
 
 #[cfg(test)]

@@ -29,8 +29,11 @@ impl Credentials {
         }
         let decoded = STANDARD.decode(encoded.trim_ascii()).ok()?;
         let colon = decoded.iter().position(|&byte| byte == b':')?;
-        let password = decoded[colon + 1..].to_vec();
-        let user = text(&decoded[..colon]);
+        Self::new(text(&decoded[..colon]), decoded[colon + 1..].to_vec())
+    }
+
+    /// Returns credentials; `None` if they hold control characters.
+    pub(in crate::auth) fn new(user: String, password: Vec<u8>) -> Option<Self> {
         let is_plain =
             !user.chars().any(char::is_control) && !password.iter().any(u8::is_ascii_control);
         is_plain.then_some(Self { user, password })

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::alphabet::BCRYPT;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use sha2::{Digest, Sha256};
 
 /// Default cost of a new hash: 2^10 rounds, as in bcrypt and distribution.
 ///
@@ -58,6 +59,11 @@ impl BcryptHash {
             text: format!("$2y${cost:02}${salt}{digest}"),
             cost,
         }
+    }
+
+    /// Returns what tells it from other hashes and reveals neither.
+    pub(in crate::auth) fn fingerprint(&self) -> String {
+        BASE64.encode(&Sha256::digest(&self.text)[..12])
     }
 
     pub fn cost(&self) -> u32 {

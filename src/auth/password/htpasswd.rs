@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::basic::Credentials;
+use super::bcrypt_hash::BcryptHash;
 use super::bcrypt_pool::{BcryptPool, Outcome, PasswordCheck};
 use super::cache::PasswordCache;
 use super::htpasswd_file::is_missing;
 use super::users::Users;
 use crate::auth::authorization::identity::Identity;
-use crate::auth::challenge;
 use crate::auth::error::Error;
 use crate::auth::login::{Login, Rejection};
 use crate::auth::stats::Stats;
@@ -77,8 +77,30 @@ impl Htpasswd {
             || self.users.current().await.hash_of(name).is_some()
     }
 
-    pub(in crate::auth) fn challenge(&self) -> String {
-        challenge::basic(&self.realm)
+    /// Returns what tells a user's line in the file from any other; `None` if there is none.
+    pub(in crate::auth) async fn fingerprint_of(&self, name: &str) -> Option<String> {
+        let users = self.users.current().await;
+        users.hash_of(name).map(BcryptHash::fingerprint)
+    }
+
+    /// Reports whether a user's line in the file is the one with this fingerprint now.
+    pub(in crate::auth) async fn has_fingerprint(&self, name: &str, fingerprint: &str) -> bool {
+        // one missing a moment ago may have been added since
+        let recent = self.users.recent().await;
+        if is_line(&recent, name, fingerprint) {
+            return true;
+        }
+        let current = self.users.current().await;
+        is_line(&current, name, fingerprint)
+    }
+
+    pub(in crate::auth) fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
+    /// Returns the realm of the challenge.
+    pub(in crate::auth) fn realm(&self) -> &str {
+        &self.realm
     }
 
     /// Authenticates a request; `credentials` are those in its header, if that holds some.
@@ -89,7 +111,7 @@ impl Htpasswd {
         stats: &Stats,
     ) -> Result<Identity, Rejection> {
         // every client's first request has none
-        if login.authorization.is_none() {
+        if login.authorization.is_none() && credentials.is_none() {
             return Err(Rejection::UNAUTHENTICATED);
         }
         let now = Instant::now();
@@ -186,13 +208,18 @@ impl Htpasswd {
     }
 }
 
+/// Reports whether a user's line is the one with this fingerprint.
+fn is_line(users: &Users, name: &str, fingerprint: &str) -> bool {
+    let hash = users.hash_of(name);
+    hash.is_some_and(|hash| hash.fingerprint() == fingerprint)
+}
+
 #[cfg(test)]
 mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
-    use crate::auth::BcryptHash;
     use crate::auth::password::bcrypt_pool::tests::keep_busy;
 
     /// Also within the millisecond for which a check of the file counts otherwise.

@@ -1,6 +1,7 @@
 //! Method `token`: tokens signed by another server (distribution's `docs/content/spec/auth/{token,jwt,scope}.md`).
 
 mod bundle;
+pub(super) mod decode;
 mod jwks;
 mod key;
 mod key_id;

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Header};
 use serde::Deserialize;
 
 use super::bundle::Bundle;
+use super::decode::{Fault, INVALID_TOKEN, bearer, decode};
 use super::jwks::Jwks;
 use super::key::{self, Key, Malformed};
 use super::settings::Settings;
@@ -27,12 +27,6 @@ const UNFIT_LOG_PERIOD: Duration = Duration::from_secs(3600);
 /// Maximum number of such lines in the period.
 const UNFIT_LOG_LINES: usize = 500;
 
-/// Tolerated difference between the clocks of two servers, as in distribution.
-const LEEWAY_SECONDS: u64 = 60;
-
-/// The challenge's `error` for a token that is not accepted (RFC 6750, section 3.1).
-const INVALID_TOKEN: &str = "invalid_token";
-
 /// Authenticator of the bearers of valid tokens.
 pub(in crate::auth) struct Validator {
     settings: Settings,
@@ -41,23 +35,6 @@ pub(in crate::auth) struct Validator {
     pub(super) jwks: Option<Arc<ParsedFile<Jwks>>>,
     throttle: Throttle,
     unfit: LogLimiter<(Option<IpAddr>, &'static str)>,
-}
-
-/// Reason why a token is rejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Too old, as every token is in the end: clients fetch another.
-    Expired,
-    /// Possibly an honest token of some server, but not one for this registry as configured.
-    Unfit(&'static str),
-    /// Not made by any server.
-    Forged(&'static str),
-}
-
-impl From<Malformed> for Fault {
-    fn from(Malformed(cause): Malformed) -> Self {
-        Self::Unfit(cause)
-    }
 }
 
 /// Claims of a token. Times and audience are checked where it is decoded.
@@ -184,16 +161,10 @@ impl Validator {
             return Err(Fault::Unfit("token with critical extensions"));
         }
         let key = self.key_for(&header).await?;
-        let mut validation = key
+        let validation = key
             .validation(&self.algorithms, header.alg)
             .ok_or(Fault::Unfit("token signed with another algorithm"))?;
-        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        validation.set_audience(&[&self.settings.service]);
-        validation.validate_nbf = true;
-        validation.leeway = LEEWAY_SECONDS;
-        let claims = jsonwebtoken::decode::<Claims>(token, key.decoding(), &validation)
-            .map_err(|error| fault(error.kind()))?
-            .claims;
+        let claims: Claims = decode(token, key.decoding(), validation, &self.settings.service)?;
         // the library would accept a list, which the specification does not allow
         if claims.iss != self.settings.issuer {
             return Err(Fault::Unfit("token of another issuer"));
@@ -255,26 +226,4 @@ fn key_in(bundle: Option<&Bundle>, jwks: Option<&Jwks>, header: &Header) -> Resu
         .and_then(|bundle| bundle.key(id))
         .or_else(|| jwks.and_then(|jwks| jwks.key(id)));
     by_id.cloned().ok_or(Malformed("token of an unknown key"))
-}
-
-/// Returns the token in a header (RFC 6750, section 2.1).
-pub(super) fn bearer(authorization: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = authorization.split_at_checked(7)?;
-    let token = token.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
-}
-
-fn fault(error: &ErrorKind) -> Fault {
-    match error {
-        ErrorKind::ExpiredSignature => Fault::Expired,
-        ErrorKind::ImmatureSignature => Fault::Unfit("token that is not yet valid"),
-        ErrorKind::InvalidAudience => Fault::Unfit("token for another service"),
-        ErrorKind::InvalidSignature => Fault::Forged("token with a wrong signature"),
-        ErrorKind::MissingRequiredClaim(_) => {
-            Fault::Unfit("token without issuer, audience or expiry")
-        }
-        // claims are read only after the signature has been verified
-        ErrorKind::Json(_) => Fault::Unfit("token with malformed claims"),
-        _ => Fault::Forged("malformed token"),
-    }
 }

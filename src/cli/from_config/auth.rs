@@ -13,26 +13,45 @@ pub(crate) fn settings(config: &Config) -> Result<auth::Settings, Violations> {
     let (method, rules) = combine((method(config), access::rules(config)))?;
     Ok(auth::Settings {
         method,
+        challenge: challenge(config),
         rules: rules.map(Arc::new),
     })
 }
 
 fn method(config: &Config) -> Result<auth::Method, Violations> {
-    Ok(match &config.auth {
-        None | Some(config::Auth::None(_)) => auth::Method::None,
-        Some(config::Auth::Silly(silly)) => auth::Method::Silly {
+    let config::Auth {
+        silly,
+        htpasswd,
+        token,
+        ..
+    } = &config.auth;
+    // at most one of them is there
+    if let Some(silly) = silly {
+        return Ok(auth::Method::Silly {
             realm: silly.realm.clone(),
             service: silly.service.clone(),
-        },
-        Some(config::Auth::Htpasswd(htpasswd)) => auth::Method::Htpasswd(auth::HtpasswdSettings {
+        });
+    }
+    if let Some(htpasswd) = htpasswd {
+        return Ok(auth::Method::Htpasswd(auth::HtpasswdSettings {
             realm: htpasswd.realm.clone(),
             path: htpasswd.path.clone(),
             cache: htpasswd
                 .cache
                 .map_or(auth::HtpasswdSettings::DEFAULT_CACHE, |cache| cache.0),
-        }),
-        Some(config::Auth::Token(token)) => auth::Method::Token(token_settings(token)?),
+        }));
+    }
+    token.as_ref().map_or(Ok(auth::Method::None), |token| {
+        token_settings(token).map(auth::Method::Token)
     })
+}
+
+fn challenge(config: &Config) -> auth::Challenge {
+    match config.auth.challenge {
+        config::Challenge::Auto => auth::Challenge::Auto,
+        config::Challenge::Basic => auth::Challenge::Basic,
+        config::Challenge::Bearer => auth::Challenge::Bearer,
+    }
 }
 
 /// Validates the sections and the files that they name, without changing anything.

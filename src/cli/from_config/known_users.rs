@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tarkeep::auth::{self, Who};
-use tarkeep::config::{AccessSection, Auth, Config};
+use tarkeep::config::{AccessSection, Config};
 use tarkeep::files::regular_file;
 
 /// Maximum number of unknown users that a note names.
@@ -43,9 +43,7 @@ pub(crate) fn note_about(config: &Config, user: &str) -> Option<String> {
 
 /// Returns the password file and its users; `None` if users are elsewhere, or it cannot be read.
 fn users(config: &Config) -> Option<(&Path, BTreeSet<String>)> {
-    let Some(Auth::Htpasswd(htpasswd)) = &config.auth else {
-        return None;
-    };
+    let htpasswd = config.auth.htpasswd.as_ref()?;
     let content = regular_file::read(&htpasswd.path).ok()?;
     let users = auth::entries(&content).filter_map(|entry| Some(entry.ok()?.user));
     Some((&htpasswd.path, users.collect()))

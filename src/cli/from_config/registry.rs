@@ -8,7 +8,7 @@ use tarkeep::registry::{
 };
 
 use crate::cli::from_config::backup;
-use crate::cli::from_config::retention::retention;
+use crate::cli::from_config::retention::{keep, retention};
 
 /// Converts the configuration, with defaults for unset keys.
 pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> {
@@ -32,6 +32,7 @@ pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> 
         manifest_rules,
         retention,
         backup,
+        audit_keep: config.audit.keep.map_or(defaults.audit_keep, keep),
         verify: verify_schedule(&config.verify),
     })
 }

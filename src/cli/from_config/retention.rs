@@ -24,7 +24,7 @@ pub(super) fn retention(config: &Config) -> Result<Retention, Violations> {
     })
 }
 
-fn keep(keepuntagged: config::KeepUntagged) -> KeepUntagged {
+pub(super) fn keep(keepuntagged: config::KeepUntagged) -> KeepUntagged {
     match keepuntagged {
         config::KeepUntagged::For(interval) => KeepUntagged::For(interval.0),
         config::KeepUntagged::Forever => KeepUntagged::Forever,

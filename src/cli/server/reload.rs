@@ -29,6 +29,9 @@ type Apply = Box<dyn FnOnce() + Send>;
 /// block. Unchanged settings are not validated again: other watchers take care of their files.
 pub(super) type Part = Box<dyn Fn(&Config) -> Result<Apply, Violations> + Send>;
 
+/// Told of the keys whose changes were applied. It may block.
+pub(super) type Witness = Box<dyn Fn(&[String]) + Send>;
+
 /// The configuration of a running server, and the parts that apply its changes.
 pub(super) struct Reloader {
     file: Option<PathBuf>,
@@ -40,6 +43,7 @@ pub(super) struct Reloader {
     /// The configuration in the file, if it was rejected.
     rejected: Option<Rejected>,
     parts: Vec<Part>,
+    witness: Option<Witness>,
     reloads: Arc<Reloads>,
 }
 
@@ -78,6 +82,7 @@ impl Reloader {
             current: loaded,
             rejected: None,
             parts: Vec::new(),
+            witness: None,
             reloads: Arc::default(),
         })
     }
@@ -89,6 +94,11 @@ impl Reloader {
     /// Registers a part of the server. Its keys are `Live` in the table of keys.
     pub fn register(&mut self, part: Part) {
         self.parts.push(part);
+    }
+
+    /// Has somebody told of all reloads that change something.
+    pub fn set_witness(&mut self, witness: Witness) {
+        self.witness = Some(witness);
     }
 
     /// Reloads until it is dropped.
@@ -199,7 +209,12 @@ impl Reloader {
             .collect();
         match &*applied {
             [] => tracing::info!("configuration reloaded, nothing changed"),
-            keys => tracing::info!("configuration reloaded; now in force: {}", keys.join(", ")),
+            keys => {
+                tracing::info!("configuration reloaded; now in force: {}", keys.join(", "));
+                if let Some(witness) = &self.witness {
+                    witness(keys);
+                }
+            }
         }
         let is_new = |note: &&String| !self.current.notes.contains(note);
         loaded

@@ -12,6 +12,7 @@ use tarkeep::import::TakeOver;
 use tarkeep::registry::Registry;
 use tarkeep::service_manager::Notifier;
 
+use crate::cli::actor;
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::Flags;
@@ -21,7 +22,7 @@ use crate::cli::server::announce::{
     announce, cannot_bind, warn_open_to_network, warn_short_leases,
 };
 use crate::cli::server::connection_limit::connection_limit;
-use crate::cli::server::reload::Reloader;
+use crate::cli::server::reload::{Reloader, Witness};
 use crate::cli::server::signals::{self, Signals};
 use crate::cli::server::sockets::Inherited;
 use crate::cli::server::token_source::RegistryTokens;
@@ -128,6 +129,7 @@ async fn serve(
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));
     reloader.register(parts::access(access.clone(), addresses.clone()));
+    reloader.set_witness(audited(registry.clone()));
     let debug = monitoring::debug_server(&config.http.debug, &server, inherited.debug()?).await?;
     announce(&addresses, scheme, directory, format);
     if access.is_open() {
@@ -162,6 +164,21 @@ async fn serve(
     Ok(())
 }
 
+/// Returns a witness of reloads that writes them to the audit log.
+fn audited(registry: Registry) -> Witness {
+    let runtime = tokio::runtime::Handle::current();
+    Box::new(move |keys| runtime.block_on(audit(&registry, &keys.join(", "))))
+}
+
+/// Writes to the audit log that the server took a configuration.
+async fn audit(registry: &Registry, keys: &str) {
+    let taken = registry.audit();
+    let taken = taken.record_configuration(actor::local_user(), keys.to_owned());
+    if let Err(error) = taken.await {
+        tracing::warn!(%error, "cannot write to the audit log that a configuration was taken");
+    }
+}
+
 /// Runs everything but requests, until it is dropped.
 async fn background(
     registry: Registry,
@@ -177,6 +194,7 @@ async fn background(
         }
     };
     let work = async {
+        audit(&registry, "start").await;
         // first, because collection would judge what is not complete
         if let Some(takeover) = takeover {
             takeover.run(&registry).await;

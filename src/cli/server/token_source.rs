@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tarkeep::auth::{Answer, TokenRecord, TokenSource};
-use tarkeep::registry::{self, Registry};
+use tarkeep::auth::{Answer, SigningKey, TokenRecord, TokenSource};
+use tarkeep::registry::{self, Registry, SigningKeyRow};
 
 /// Tokens of a registry.
 pub(super) struct RegistryTokens(pub(super) Registry);
@@ -30,12 +30,49 @@ impl TokenSource for RegistryTokens {
         })
     }
 
+    fn has_tokens(&self) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let found = self.0.tokens().is_any_there().await;
+            found.map_err(|error| error.to_string())
+        })
+    }
+
+    fn verifying_keys(&self) -> Answer<'_, Vec<SigningKey>> {
+        Box::pin(async move {
+            let keys = self.0.tokens().signing_keys().await;
+            let keys = keys.map_err(|error| error.to_string())?;
+            Ok(keys.iter().map(key).collect())
+        })
+    }
+
+    fn signing_key(&self, new: SigningKey) -> Answer<'_, SigningKey> {
+        Box::pin(async move {
+            let SigningKey { id, secret } = new;
+            let found = self.0.tokens().signing_key_or(id, secret).await;
+            found
+                .map(|found| key(&found))
+                .map_err(|error| error.to_string())
+        })
+    }
+
     fn note_use(&self, id: &str, address: Option<IpAddr>) {
         let address = address.map(|address| address.to_canonical().to_string());
         self.0.tokens().note_use(id, address);
     }
 
+    fn note_refused(&self, user: &str, address: Option<IpAddr>) {
+        let address = address.map(|address| address.to_canonical().to_string());
+        self.0.audit().note_refused(user, address);
+    }
+
     fn now(&self) -> i64 {
         registry::now()
+    }
+}
+
+fn key(row: &SigningKeyRow) -> SigningKey {
+    SigningKey {
+        id: row.id.clone(),
+        secret: row.secret.clone(),
     }
 }

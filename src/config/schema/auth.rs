@@ -2,24 +2,49 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::schema::interval::Interval;
 
-/// Authentication method, one of distribution's.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Auth {
-    /// No login.
-    None(Nothing),
-    /// Any credentials; for tests.
-    Silly(Silly),
-    Htpasswd(Htpasswd),
-    Token(Token),
-}
-
+/// Authentication: one of distribution's methods, and what applies to all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// No login, as without any method.
+    #[serde(deserialize_with = "nothing")]
+    pub none: Nothing,
+    /// Any credentials; for tests.
+    pub silly: Option<Silly>,
+    pub htpasswd: Option<Htpasswd>,
+    pub token: Option<Token>,
+    /// Ours.
+    pub challenge: Challenge,
+}
+
+/// Accepts an empty section in any spelling; its content is validated before.
+fn nothing<'de, D: Deserializer<'de>>(section: D) -> Result<Nothing, D::Error> {
+    IgnoredAny::deserialize(section).map(|_| Nothing {})
+}
+
+impl Auth {
+    /// Reports whether it asks for a login.
+    pub fn asks(&self) -> bool {
+        self.silly.is_some() || self.htpasswd.is_some() || self.token.is_some()
+    }
+}
+
+/// Kind of challenge that asks for a login.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Challenge {
+    #[default]
+    Auto,
+    Basic,
+    Bearer,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nothing {}
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -1,6 +1,7 @@
 //! The typed configuration, a file for each section. Each `Option` that is `None` means the default of the layer that uses it.
 
 mod access;
+mod audit;
 mod auth;
 mod backup;
 mod gc;
@@ -14,7 +15,8 @@ mod validation;
 mod verify;
 
 pub use access::{AccessRule, AccessSection};
-pub use auth::{Auth, Htpasswd, Silly, Token};
+pub use audit::Audit;
+pub use auth::{Auth, Challenge, Htpasswd, Silly, Token};
 pub use backup::Backup;
 pub use gc::{Gc, KeepUntagged, Policy, TagRule};
 pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::config::schema::access::AccessSection;
+use crate::config::schema::audit::Audit;
 use crate::config::schema::auth::Auth;
 use crate::config::schema::backup::Backup;
 use crate::config::schema::gc::{Gc, Policy};
@@ -24,7 +25,7 @@ pub struct Config {
     pub loglevel: Option<Level>,
     pub http: Http,
     pub storage: Storage,
-    pub auth: Option<Auth>,
+    pub auth: Auth,
     /// Rules about who may do what; without it everybody who is admitted may do everything. Ours.
     pub access: Option<AccessSection>,
     pub health: Health,
@@ -37,6 +38,7 @@ pub struct Config {
     /// Ours.
     pub backup: Backup,
     pub verify: Verify,
+    pub audit: Audit,
     /// Retention rules; the first that matches a repository applies. Ours.
     pub policies: Vec<Policy>,
 }

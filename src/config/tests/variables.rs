@@ -90,7 +90,7 @@ fn variables_go_over_the_file() {
         path: "/auth/htpasswd".into(),
         cache: None,
     };
-    assert_eq!(loaded.auth, Some(Auth::Htpasswd(htpasswd)));
+    assert_eq!(loaded.auth.htpasswd, Some(htpasswd));
     assert_eq!(
         loaded.validation.manifests.urls.allow,
         ["^https?://([^/]+\\.)*example\\.com/"]
@@ -188,7 +188,7 @@ fn a_variable_chooses_among_alternatives() {
             &[("REGISTRY_AUTH", "none")]
         )
         .auth,
-        Some(Auth::None(Default::default()))
+        Auth::default()
     );
     assert_eq!(
         config(
@@ -196,7 +196,7 @@ fn a_variable_chooses_among_alternatives() {
             &[("REGISTRY_AUTH", "")]
         )
         .auth,
-        None
+        Auth::default()
     );
     let error = load(
         "storage: filesystem",

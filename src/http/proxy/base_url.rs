@@ -108,6 +108,33 @@ impl ExternalUrl {
     }
 }
 
+impl ExternalUrl {
+    /// Returns the base with scheme and host, which a realm must have, whatever the form of locations.
+    pub(crate) fn absolute(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        client: Option<&Client>,
+    ) -> String {
+        if let Locations::Fixed(base) = &self.locations {
+            return base.0.clone();
+        }
+        let claims = ForwardedInfo {
+            uri,
+            headers,
+            client,
+            believed: Believed::Anybody,
+        };
+        format!(
+            "{}://{}{}{}",
+            claims.scheme(),
+            with_escaped_zone(claims.host().unwrap_or_default()),
+            claims.as_proxies_say().prefix(),
+            self.prefix.as_str()
+        )
+    }
+}
+
 /// Part before `/v2/` in a response; empty for plain paths.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Base {

@@ -12,8 +12,9 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::auth::{RequiredScopes, Scope};
+use crate::escape;
 use crate::http::limits::CONNECTION_BUFFER;
-use crate::http::limits::MAX_TAGS;
+use crate::http::limits::{MAX_TAGS, TOKEN_FORM};
 use crate::http::response::builder;
 use crate::oci::{DigestError, NameError};
 use crate::registry::Error;
@@ -65,6 +66,11 @@ pub(crate) enum ApiError {
         /// Why the credentials do not count, for whoever had valid ones.
         message: Option<String>,
     },
+    /// Invalid form of a request for a token.
+    #[error("cannot read the form: {0}")]
+    TokenForm(String),
+    #[error("the form has more than {} KiB: ask for fewer scopes", TOKEN_FORM >> 10)]
+    TokenFormTooLarge,
     /// Action that access rules do not allow in a repository that the client may see.
     #[error("access denied: your rights do not include this ({})", .0.permission.as_str())]
     Denied(Scope),
@@ -176,6 +182,8 @@ impl ApiError {
         };
         // serializing text and JSON cannot fail
         let errors = serde_json::to_string(&Errors { errors: [body] }).unwrap_or_default();
+        // clients print what they sent
+        let errors = escape::json(&errors).into_owned();
         let mut response = builder::json(rendered.status, errors);
         response.extensions_mut().insert(ReportedError {
             code: rendered.code,
@@ -235,6 +243,8 @@ impl ApiError {
             Self::MalformedChunk(_) => (S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             Self::Unsatisfiable { .. } => (S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID"),
             Self::Unauthorized { .. } => (S::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::TokenForm(_) => (S::BAD_REQUEST, "UNSUPPORTED"),
+            Self::TokenFormTooLarge => (S::PAYLOAD_TOO_LARGE, "UNSUPPORTED"),
             Self::Denied(_) => (S::FORBIDDEN, "DENIED"),
             Self::TooManyLogins { .. } => (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {

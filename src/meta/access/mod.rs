@@ -1,4 +1,6 @@
-//! Tokens of machines.
+//! Tokens of machines, keys of the token service, and the audit log.
 
+pub(super) mod audit;
+pub(super) mod signing_keys;
 pub(super) mod token_changes;
 pub(super) mod tokens;

@@ -99,6 +99,14 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Reports whether a secret is there and was never used.
+    pub fn is_unused(&self, id: &str) -> Result<bool, Error> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT 1 FROM token_secrets WHERE id = ?1 AND used_at IS NULL")?
+            .exists([id])?)
+    }
+
     /// Records the last use of a secret.
     pub fn record_secret_use(&self, id: &str, last: &SecretUse) -> Result<(), Error> {
         self.connection

@@ -2,6 +2,7 @@
 
 use rusqlite::{MAIN_DB, OptionalExtension, Row, params};
 
+use crate::meta::access::audit::{AuditAction, AuditSubject};
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
@@ -290,6 +291,18 @@ impl WriteTx<'_> {
         actor: &Actor,
         now: Millis,
     ) -> Result<(), Error> {
+        let (repository, digest) = self
+            .connection
+            .prepare_cached("SELECT repository_id, digest FROM manifests WHERE id = ?1")?
+            .query_row([manifest.0], |row| {
+                Ok((RepositoryId(row.get(0)?), row.get::<_, String>(1)?))
+            })?;
+        let subject = AuditSubject {
+            repository: Some(repository),
+            former: Some(&digest),
+            ..AuditSubject::default()
+        };
+        self.audit(AuditAction::Delete, subject, actor, now)?;
         let tags = self.tags_on(manifest)?;
         self.connection
             .prepare_cached(
@@ -299,14 +312,8 @@ impl WriteTx<'_> {
                  FROM manifests JOIN manifest_bytes ON manifest_id = id WHERE id = ?1 AND damage IS NULL",
             )?
             .execute(params![manifest.0, serde_json::json!(tags).to_string(), now, actor.name, actor.address])?;
-        if !tags.is_empty() {
-            let repository = self
-                .connection
-                .prepare_cached("SELECT repository_id FROM manifests WHERE id = ?1")?
-                .query_row([manifest.0], |row| row.get(0).map(RepositoryId))?;
-            for tag in &tags {
-                self.delete_tag(repository, tag, actor, now)?;
-            }
+        for tag in &tags {
+            self.delete_tag(repository, tag, actor, now)?;
         }
         self.connection
             .prepare_cached("DELETE FROM manifests WHERE id = ?1")?

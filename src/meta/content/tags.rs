@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use crate::meta::access::audit::{AuditAction, AuditSubject};
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
 use crate::meta::content::tag_history::{Ending, RecordedState, TagUses};
@@ -101,6 +102,17 @@ impl TagOrigin {
     }
 }
 
+impl TagOrigin {
+    /// Returns what the audit log says of it.
+    fn audited(&self) -> Option<&'static str> {
+        match (self.restored_from, self.source) {
+            (Some(_), _) => Some("restored"),
+            (None, TagSource::Here) => None,
+            (None, TagSource::Store | TagSource::Archive) => Some("imported"),
+        }
+    }
+}
+
 impl Reader<'_> {
     /// Returns all tags of a repository, with the times of their last uses.
     pub fn tag_activities(&self, repository: RepositoryId) -> Result<Vec<TagActivity>, Error> {
@@ -155,6 +167,26 @@ impl Reader<'_> {
             .optional()?)
     }
 
+    /// Returns the digest of a manifest.
+    pub(in crate::meta) fn digest_of(&self, manifest: ManifestId) -> Result<Option<String>, Error> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT digest FROM manifests WHERE id = ?1")?
+            .query_row([manifest.0], |row| row.get(0))
+            .optional()?)
+    }
+
+    fn digest_of_tag(&self, repository: RepositoryId, tag: &str) -> Result<Option<String>, Error> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT digest FROM tags JOIN manifests ON manifests.id = manifest_id
+                 WHERE tags.repository_id = ?1 AND name = ?2",
+            )?
+            .query_row(params![repository.0, tag], |row| row.get(0))
+            .optional()?)
+    }
+
     /// Lists the tags that point at a manifest, in byte order.
     pub fn tags_on(&self, manifest: ManifestId) -> Result<Vec<String>, Error> {
         let mut statement = self
@@ -193,12 +225,22 @@ impl WriteTx<'_> {
         actor: &Actor,
         now: Millis,
     ) -> Result<(), Error> {
-        if self
-            .tag_target(repository, tag)?
-            .is_some_and(|(present, _)| present == manifest)
+        let former = self.tag_target(repository, tag)?;
+        if former
+            .as_ref()
+            .is_some_and(|(present, _)| *present == manifest)
         {
             return Ok(());
         }
+        let digest = self.digest_of(manifest)?;
+        let subject = AuditSubject {
+            repository: Some(repository),
+            tag: Some(tag.as_str()),
+            digest: digest.as_deref(),
+            former: former.as_ref().map(|(_, digest)| digest.as_str()),
+            detail: origin.audited(),
+        };
+        self.audit(AuditAction::Tag, subject, actor, now)?;
         self.record_end(repository, tag.as_str(), Ending::Moved, actor, now)?;
         self.connection
             .prepare_cached(
@@ -236,6 +278,16 @@ impl WriteTx<'_> {
         actor: &Actor,
         now: Millis,
     ) -> Result<bool, Error> {
+        let former = self.digest_of_tag(repository, tag)?;
+        if former.is_some() {
+            let subject = AuditSubject {
+                repository: Some(repository),
+                tag: Some(tag),
+                former: former.as_deref(),
+                ..AuditSubject::default()
+            };
+            self.audit(AuditAction::Untag, subject, actor, now)?;
+        }
         self.record_end(repository, tag, Ending::Removed, actor, now)?;
         let removed = self
             .connection

@@ -40,7 +40,8 @@ pub struct DatabaseCopy {
 
 /// Copies the database `from` as of its last commit to a file, durably, and marks the copy. Blocks.
 ///
-/// Leaves out state of the server of this directory alone: open uploads, and files to be removed.
+/// Leaves out state of the server of this directory alone: open uploads, files to be removed, and the keys that sign
+/// tokens, with which whoever reads a backup could make some.
 ///
 /// # Errors
 /// [`Error::Damaged`] if the copy is, and those of both file systems.
@@ -56,9 +57,11 @@ pub(in crate::meta) fn copy(
     copy.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE;
          PRAGMA journal_mode = MEMORY;
+         PRAGMA secure_delete = ON;
          BEGIN;
          DELETE FROM uploads;
-         DELETE FROM removals;",
+         DELETE FROM removals;
+         DELETE FROM signing_keys;",
     )?;
     let text = serde_json::to_string(mark).unwrap_or_default();
     copy.execute(

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::meta::{Actor, ListedToken, Millis, SecretRow, TokenRow, WriteTx, millis, now};
+use crate::meta::{
+    Actor, AuditAction, AuditSubject, ListedToken, Millis, SecretRow, TokenRow, WriteTx, millis,
+    now,
+};
 use crate::registry::error::Error;
 use crate::registry::facades::Tokens;
 
@@ -82,11 +85,12 @@ impl Tokens<'_> {
                 owner: token.owner,
                 lifetime: token.lifetime.map(millis),
                 created_at: now,
-                created_by: actor.name,
+                created_by: actor.name.clone(),
                 revoked_at: None,
             };
             let secret = secret.row(row.lifetime, now);
             tx.insert_token(&row, &secret)?;
+            audit(tx, AuditAction::TokenCreated, &row.name, &actor)?;
             Ok(secret.expires_at)
         };
         self.registry.meta.write(change).await
@@ -101,7 +105,7 @@ impl Tokens<'_> {
         name: &str,
         rotation: Rotation,
         secret: NewSecret,
-        _actor: Actor,
+        actor: Actor,
     ) -> Result<Option<Millis>, Error> {
         let name = name.to_owned();
         let change = move |tx: &WriteTx<'_>| {
@@ -117,6 +121,7 @@ impl Tokens<'_> {
             let secret = secret.row(lifetime, now);
             let until = now.saturating_add(millis(rotation.overlap));
             tx.rotate_token(&name, lifetime, &secret, until)?;
+            audit(tx, AuditAction::TokenRotated, &name, &actor)?;
             Ok(secret.expires_at)
         };
         self.registry.meta.write(change).await
@@ -126,10 +131,10 @@ impl Tokens<'_> {
     ///
     /// # Errors
     /// [`Error::TokenUnknown`].
-    pub async fn revoke(self, name: &str, _actor: Actor) -> Result<(), Error> {
+    pub async fn revoke(self, name: &str, actor: Actor) -> Result<(), Error> {
         let name = name.to_owned();
         let change = move |tx: &WriteTx<'_>| match tx.revoke_token(&name, now())? {
-            true => Ok(()),
+            true => audit(tx, AuditAction::TokenRevoked, &name, &actor),
             false => Err(Error::TokenUnknown(name)),
         };
         self.registry.meta.write(change).await
@@ -163,12 +168,32 @@ impl Tokens<'_> {
         }
         let record = move |tx: &WriteTx<'_>| {
             for (id, last) in &uses {
+                let is_first = tx.is_unused(id)?;
                 tx.record_secret_use(id, last)?;
+                if is_first && let Some((token, _)) = tx.token_of_secret(id)? {
+                    let actor = Actor {
+                        name: Some(format!("token:{}", token.name)),
+                        credential: Some(id.clone()),
+                        address: last.address.clone(),
+                        user_agent: None,
+                    };
+                    audit(tx, AuditAction::TokenFirstUsed, &token.name, &actor)?;
+                }
             }
             Ok::<_, Error>(())
         };
         self.registry.meta.write_lazily(record).await
     }
+}
+
+/// Adds a row about a token to the audit log.
+fn audit(tx: &WriteTx<'_>, action: AuditAction, token: &str, actor: &Actor) -> Result<(), Error> {
+    let detail = format!("token:{token}");
+    let subject = AuditSubject {
+        detail: Some(&detail),
+        ..AuditSubject::default()
+    };
+    Ok(tx.audit(action, subject, actor, now())?)
 }
 
 /// Reports whether a text can be a token's name: it is part of rules, logs and command lines.

@@ -43,6 +43,7 @@ pub(in crate::registry) fn gc_actor(reason: &str) -> Actor {
     Actor {
         name: Some(format!("garbage collection ({reason})")),
         address: None,
+        credential: None,
         user_agent: None,
     }
 }

@@ -110,28 +110,39 @@ mod tests {
     use super::*;
     use crate::blob::UploadId;
 
-    /// Works for `worked` a number of times, without working; returns the time of rest.
-    async fn rest(blobs: &BlobStore, pace: Pace, times: u32, worked: Duration) -> Duration {
-        let (begun, mut pacer) = (Instant::now(), Pacer::new(pace));
-        for _ in 0..times {
-            pacer.rest(blobs, worked, 0).await;
-        }
-        begun.elapsed()
+    /// Time that a small blob takes.
+    const PIECE: Duration = Duration::from_micros(100);
+
+    fn store(directory: &tempfile::TempDir) -> BlobStore {
+        let blobs = BlobStore::new(directory.path());
+        blobs.prepare().unwrap();
+        blobs
     }
 
     #[tokio::test]
-    async fn small_pieces_rest_at_once_and_for_as_long_as_they_took() {
+    async fn small_pieces_rest_at_once() {
         let directory = tempfile::tempdir().unwrap();
-        let blobs = BlobStore::new(directory.path());
-        blobs.prepare().unwrap();
-        let piece = Duration::from_micros(100);
-        let half = rest(&blobs, Pace::Half, 400, piece).await;
-        // a timer for each piece would take a millisecond or two
-        assert!(half >= 400 * piece && half < 3000 * piece, "{half:?}");
-        let alone = rest(&blobs, Pace::Yielding, 1000, Duration::from_secs(1)).await;
-        assert!(alone < Duration::from_secs(1), "{alone:?}");
+        let blobs = store(&directory);
+        let mut pacer = Pacer::new(Pace::Half);
+        let pieces = MIN_REST.as_micros() / PIECE.as_micros();
+        for _ in 1..pieces {
+            pacer.rest(&blobs, PIECE, 0).await;
+        }
+        assert_eq!(pacer.owed, MIN_REST - PIECE);
+        let begun = Instant::now();
+        pacer.rest(&blobs, PIECE, 0).await;
+        assert!(begun.elapsed() >= MIN_REST && pacer.owed.is_zero());
+    }
+
+    #[tokio::test]
+    async fn only_requests_make_a_yielding_pace_rest() {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = store(&directory);
+        let mut pacer = Pacer::new(Pace::Yielding);
+        pacer.rest(&blobs, Duration::from_secs(3600), 0).await;
+        assert!(pacer.owed.is_zero());
         let _in_use = blobs.open_upload(&UploadId::random()).unwrap();
-        let beside = rest(&blobs, Pace::Yielding, 400, piece).await;
-        assert!(beside >= 400 * piece, "{beside:?}");
+        pacer.rest(&blobs, PIECE, 0).await;
+        assert_eq!(pacer.owed, PIECE);
     }
 }

@@ -238,6 +238,19 @@ fn unknown_paths() {
     }
 }
 
+/// Clients print them on terminals.
+#[test]
+fn errors_quote_nothing_raw_that_controls_a_terminal() {
+    let server = Server::start();
+    let path = "/v2/app/manifests/%1b%e2%80%ae%c2%9b%7f%e2%80%a8";
+    let answer = server.client().get(path);
+    let text = String::from_utf8(answer.body.clone()).expect("text");
+    assert!(text.chars().all(|c| matches!(c, ' '..='~')), "{text:?}");
+    let message = answer.json()["errors"][0]["message"].clone();
+    let message = message.as_str().expect("a message");
+    assert!(message.contains("\u{1b}\u{202e}"), "{message:?}");
+}
+
 #[test]
 fn surplus_slashes_are_redirected() {
     let server = Server::start();

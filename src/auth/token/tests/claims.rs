@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fixture::{Place, Signer, claims, now, scope};
-use crate::auth::token::validator::Fault;
+use crate::auth::token::decode::Fault;
 use crate::auth::{Permission, Scope};
 
 #[tokio::test]

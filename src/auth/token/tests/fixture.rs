@@ -11,9 +11,12 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::auth::token::decode::Fault;
 use crate::auth::token::settings::Settings;
-use crate::auth::token::validator::{Fault, Validator};
-use crate::auth::{Answer, Error, Identity, Permission, Scope, TokenRecord, TokenSource};
+use crate::auth::token::validator::Validator;
+use crate::auth::{
+    Answer, Error, Identity, Permission, Scope, SigningKey, TokenRecord, TokenSource,
+};
 use crate::oci::RepositoryName;
 
 /// Tokens made by go-jose, see `tests/login/tokens/main.go`.
@@ -37,7 +40,21 @@ impl TokenSource for NoTokens {
         Box::pin(async { Ok(None) })
     }
 
+    fn has_tokens(&self) -> Answer<'_, bool> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn verifying_keys(&self) -> Answer<'_, Vec<SigningKey>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn signing_key(&self, new: SigningKey) -> Answer<'_, SigningKey> {
+        Box::pin(async { Ok(new) })
+    }
+
     fn note_use(&self, _id: &str, _address: Option<IpAddr>) {}
+
+    fn note_refused(&self, _user: &str, _address: Option<IpAddr>) {}
 
     fn now(&self) -> i64 {
         0

@@ -8,8 +8,9 @@ use serde_json::json;
 use super::fixture::{Place, Signer, claims, fixture, scope};
 use crate::auth::Permission;
 use crate::auth::token::bundle::Bundle;
+use crate::auth::token::decode::Fault;
 use crate::auth::token::settings::Settings;
-use crate::auth::token::validator::{Fault, Validator};
+use crate::auth::token::validator::Validator;
 
 #[tokio::test]
 async fn tokens_of_another_library() {

@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use super::fixture::{NoTokens, Place, Signer, claims, fixture, now, scope};
 use crate::auth::login::Rejection;
 use crate::auth::token::bundle::Bundle;
+use crate::auth::token::decode::{Fault, bearer};
 use crate::auth::token::jwks::Jwks;
-use crate::auth::token::validator::{Fault, bearer};
-use crate::auth::{Access, Login, Method, Permission, Refusal, RequiredScopes, Settings};
+use crate::auth::{
+    Access, Challenge, Login, Method, Permission, Refusal, RequiredScopes, Settings, Site,
+};
 
 #[tokio::test]
 async fn only_what_no_server_has_made_is_a_failed_login() {
@@ -166,6 +168,7 @@ async fn challenges_say_what_was_wrong() {
     let settings = Settings {
         method: Method::Token(place.settings.clone()),
         rules: None,
+        challenge: Challenge::Auto,
     };
     let access = Access::open(settings, Arc::new(NoTokens)).unwrap();
     let scopes = RequiredScopes {
@@ -175,16 +178,17 @@ async fn challenges_say_what_was_wrong() {
         ],
         optional: vec![scope("base", Permission::Pull)],
     };
+    let site = || Site {
+        address: "https://registry.example.com".to_owned(),
+        base: "https://registry.example.com".to_owned(),
+    };
     let challenge = async |authorization: Option<String>| {
         let authorization = authorization.as_deref().map(str::as_bytes);
         let login = Login {
             authorization,
             address: None,
         };
-        match access
-            .admit(login, &scopes, "https://registry.example.com")
-            .await
-        {
+        match access.admit(login, &scopes, &site).await {
             Ok(_) => "let in".to_owned(),
             Err(Refusal::Challenge { challenge, .. }) => challenge,
             Err(refusal) => panic!("{refusal:?}"),

@@ -1,5 +1,6 @@
 //! Commands that show what is there.
 
+pub(crate) mod audit;
 pub(crate) mod du;
 pub(crate) mod inspect;
 pub(crate) mod ls;

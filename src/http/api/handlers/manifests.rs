@@ -17,14 +17,12 @@ use crate::http::api::request::actor::actor;
 use crate::http::api::request::conditions::precondition;
 use crate::http::api::request::rights::tag_changes;
 use crate::http::connection::send_budget::SendBudget;
+use crate::http::limits::BODY_TIMEOUT;
 use crate::http::proxy::client::Client;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{RepositoryName, TagName};
 use crate::registry::{Error, ManifestPush, ManifestReference, ManifestReservation, Registry};
-
-/// Maximum time for a manifest to arrive; it is held in memory meanwhile.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Maximum time for the rest of a manifest while others wait for memory.
 const CONTENDED_TIMEOUT: Duration = Duration::from_secs(10);

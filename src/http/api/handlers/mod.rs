@@ -5,4 +5,5 @@ pub(crate) mod list_room;
 pub(crate) mod lists;
 pub(crate) mod manifests;
 pub(crate) mod tag_history;
+pub(crate) mod token;
 pub(crate) mod uploads;

@@ -97,6 +97,12 @@ pub(crate) enum Action {
     ListRepositories {
         page: PageQuery,
     },
+    /// A token of the token service.
+    GetToken {
+        scopes: Vec<String>,
+    },
+    /// The same; scopes and credentials are in the body.
+    PostToken,
     /// `docker search` uses version 1 of the API; nothing else does.
     PingV1,
     SearchV1(SearchQuery),
@@ -128,6 +134,8 @@ impl Action {
             Self::ListReferrers { .. } => Endpoint::ListReferrers,
             Self::TagHistory { .. } => Endpoint::TagHistory,
             Self::ListRepositories { .. } => Endpoint::ListRepositories,
+            Self::GetToken { .. } => Endpoint::GetToken,
+            Self::PostToken => Endpoint::PostToken,
             Self::PingV1 => Endpoint::PingV1,
             Self::SearchV1(_) => Endpoint::SearchV1,
         }
@@ -159,6 +167,8 @@ impl Action {
             | Self::Options { .. }
             | Self::Redirect { .. }
             | Self::ListRepositories { .. }
+            | Self::GetToken { .. }
+            | Self::PostToken
             | Self::PingV1
             | Self::SearchV1(_) => None,
         }

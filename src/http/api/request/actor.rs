@@ -15,12 +15,18 @@ pub(crate) fn actor(head: &Parts) -> Actor {
         .get::<Requester>()
         .and_then(|requester| requester.identity().name())
         .map(str::to_owned);
+    let credential = head
+        .extensions
+        .get::<Requester>()
+        .and_then(|requester| requester.identity().credential())
+        .map(str::to_owned);
     let user_agent = head
         .headers
         .get(USER_AGENT)
         .and_then(|value| value.to_str().ok());
     Actor {
         name,
+        credential,
         address: address.map(|address| address.to_string()),
         user_agent: user_agent.map(str::to_owned),
     }

@@ -5,7 +5,7 @@ use http::Request;
 use http::header::AUTHORIZATION;
 
 use crate::auth::{
-    Access, Login, Permission, Refusal, Requester, RequiredScopes, Scope, is_authorized,
+    Access, Login, Permission, Refusal, Requester, RequiredScopes, Scope, Site, is_authorized,
     may_pull_everything,
 };
 use crate::http::api::request::action::Action;
@@ -13,6 +13,7 @@ use crate::http::endpoint::Right;
 use crate::http::proxy::base_url;
 use crate::http::proxy::client::Client;
 use crate::http::response::error::ApiError;
+use crate::http::settings::LiveSettings;
 use crate::registry::Error;
 
 /// Authenticates a request and authorizes its action.
@@ -21,6 +22,7 @@ use crate::registry::Error;
 /// for.
 pub(crate) async fn admit(
     access: &Access,
+    settings: &LiveSettings,
     action: Action,
     request: &mut Request<Body>,
 ) -> Result<Action, ApiError> {
@@ -28,16 +30,25 @@ pub(crate) async fn admit(
         return Ok(action);
     };
     let client = request.extensions().get::<Client>();
-    let site = base_url::address(request.uri(), request.headers(), client);
+    let (uri, headers) = (request.uri(), request.headers());
+    let site = || Site {
+        address: base_url::address(uri, headers, client),
+        base: settings.load().external_url.absolute(uri, headers, client),
+    };
     let login = Login {
-        authorization: request
-            .headers()
-            .get(AUTHORIZATION)
-            .map(|value| value.as_bytes()),
+        authorization: headers.get(AUTHORIZATION).map(|value| value.as_bytes()),
         address: client.and_then(|client| client.address),
     };
     let admitted = access.admit(login, &required, &site).await;
-    let requester = admitted.map_err(|refusal| match refusal {
+    let requester = admitted.map_err(|refusal| refused(refusal, required))?;
+    let action = without_denied_mount(action, &requester);
+    request.extensions_mut().insert(requester);
+    Ok(action)
+}
+
+/// Returns the error that a refusal is sent as.
+pub(crate) fn refused(refusal: Refusal, required: RequiredScopes) -> ApiError {
+    match refusal {
         Refusal::Challenge { challenge, message } => ApiError::Unauthorized {
             challenge,
             required,
@@ -47,10 +58,8 @@ pub(crate) async fn admit(
         Refusal::TooMany { wait } => ApiError::TooManyLogins { wait },
         Refusal::Denied(scope) => ApiError::Denied(scope),
         Refusal::Hidden(name) => Error::NameUnknown(name).into(),
-    })?;
-    let action = without_denied_mount(action, &requester);
-    request.extensions_mut().insert(requester);
-    Ok(action)
+        Refusal::NoTokenService => ApiError::UnknownPath,
+    }
 }
 
 /// Scopes that an action requires; `None` if it is public.

@@ -82,6 +82,12 @@ impl<'q> Query<'q> {
             .collect::<Result<_, _>>()?)
     }
 
+    /// Reads the scopes of a token, repeated or joined.
+    pub(crate) fn scopes(self) -> Vec<String> {
+        let scopes = form_urlencoded::parse(self.0.as_bytes()).filter(|(name, _)| name == "scope");
+        scopes.map(|(_, scope)| scope.into_owned()).collect()
+    }
+
     pub(crate) fn page(self) -> Result<PageQuery, ApiError> {
         Ok(PageQuery {
             n: self.number()?,

@@ -143,6 +143,10 @@ impl Action {
                 tag: TagName::parse(path.last)?,
                 filter: query.history()?,
             },
+            Endpoint::GetToken => Self::GetToken {
+                scopes: query.scopes(),
+            },
+            Endpoint::PostToken => Self::PostToken,
             Endpoint::ListRepositories => Self::ListRepositories {
                 page: query.page()?,
             },

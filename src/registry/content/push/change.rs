@@ -1,7 +1,8 @@
 //! Changes of one repository: recording manifests, and pointing tags at them.
 
 use crate::meta::{
-    Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, TagOrigin, WriteTx, now,
+    Actor, AuditAction, AuditSubject, BlobRow, ManifestId, Millis, NewManifest, RepositoryId,
+    TagOrigin, WriteTx, now,
 };
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
 use crate::registry::content::lost_blobs::BlobFiles;
@@ -91,13 +92,17 @@ impl<'c> RepositoryChange<'c> {
         needed: Needed<'_>,
     ) -> Result<ManifestId, Error> {
         let tx = self.tx;
+        let action = match needed {
+            Needed::Links => AuditAction::Restore,
+            Needed::Files(_) | Needed::Nothing => AuditAction::Push,
+        };
         let needed = if self.settings.sparse {
             Needed::Nothing
         } else {
             needed
         };
         let Some(manifest) = tx.manifest(self.id, &new.digest)? else {
-            return self.insert_manifest(references, new, needed);
+            return self.insert_audited(references, new, needed, action);
         };
         tx.renew_manifest(manifest, self.now)?;
         if tx.is_damaged(manifest)? {
@@ -121,11 +126,27 @@ impl<'c> RepositoryChange<'c> {
         new: &NewManifest,
         needed: Needed<'_>,
     ) -> Result<ManifestId, Error> {
+        self.insert_audited(references, new, needed, AuditAction::Push)
+    }
+
+    fn insert_audited(
+        &self,
+        references: &[Reference],
+        new: &NewManifest,
+        needed: Needed<'_>,
+        action: AuditAction,
+    ) -> Result<ManifestId, Error> {
         let tx = self.tx;
         let targets = self.resolve_references(references, needed)?;
         let manifest = tx.insert_manifest(self.id, new, self.now)?;
         self.add_references(manifest, references, targets)?;
         tx.hold_referrers(self.id, manifest, new)?;
+        let subject = AuditSubject {
+            repository: Some(self.id),
+            digest: Some(new.digest.as_str()),
+            ..AuditSubject::default()
+        };
+        tx.audit(action, subject, self.actor, self.now)?;
         Ok(manifest)
     }
 

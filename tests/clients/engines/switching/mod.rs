@@ -1,6 +1,7 @@
 //! The usual steps with `registry:2`, performed against this server.
 
 pub mod logins;
+pub mod public;
 pub mod tls;
 pub mod tokens;
 

@@ -1,0 +1,164 @@
+//! The token service: tokens for credentials, and the credentials that a token proves.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::authenticator::{Issued, Void};
+use super::bearer::{self, Claims, Credential, LIFETIME};
+use super::record::SigningKey;
+use super::scopes;
+use super::secret::SentSecret;
+use crate::auth::authorization::Requester;
+use crate::auth::authorization::identity::Identity;
+use crate::auth::login::Rejection;
+use crate::auth::password::{Credentials, Htpasswd};
+use crate::auth::token::decode::{Fault, INVALID_TOKEN};
+
+/// Token of the token service, for a while.
+#[derive(Debug)]
+pub struct IssuedToken {
+    pub text: String,
+    /// Lifetime, in seconds.
+    pub lifetime: i64,
+    /// Time of issue, in milliseconds since 1970.
+    pub issued_at: i64,
+}
+
+/// Proof by credentials, noted before they are checked.
+pub(in crate::auth) struct Proof(Credential);
+
+impl Proof {
+    /// Notes what credentials would prove.
+    ///
+    /// Before the check: if the password changes meanwhile, the proof is of the former one and worth nothing.
+    pub(in crate::auth) async fn of(
+        credentials: Option<&Credentials>,
+        users: Option<&Htpasswd>,
+    ) -> Self {
+        let Some(Credentials { user, password }) = credentials else {
+            return Self(Credential::Anonymous);
+        };
+        if let Some(secret) = SentSecret::parse(password) {
+            return Self(Credential::Secret {
+                id: secret.id().to_owned(),
+            });
+        }
+        let fingerprint = match users {
+            Some(users) => users.fingerprint_of(user).await,
+            None => None,
+        };
+        Self(Credential::User {
+            name: user.clone(),
+            fingerprint: fingerprint.unwrap_or_default(),
+        })
+    }
+}
+
+impl Issued {
+    /// Makes a token for a client whose credentials were found right, with what it may have now of the scopes.
+    pub(in crate::auth) async fn issue(
+        &self,
+        requester: &Requester,
+        Proof(credential): Proof,
+        scopes: &[String],
+    ) -> Result<IssuedToken, String> {
+        let new = SigningKey::generate().map_err(|error| error.to_string())?;
+        let key = self.source.signing_key(new).await?;
+        let access = scopes::granted(requester, scopes.iter().map(String::as_str));
+        let subject = requester.identity().name().unwrap_or_default();
+        let signed = bearer::sign(&key, subject, credential, access);
+        let (text, at) = signed.map_err(|error| error.to_string())?;
+        Ok(IssuedToken {
+            text,
+            lifetime: LIFETIME,
+            issued_at: at.as_millisecond(),
+        })
+    }
+
+    /// Authenticates a token of the token service. What it proves must still be valid.
+    pub(in crate::auth) async fn authenticate_bearer(
+        &self,
+        token: &[u8],
+        address: Option<IpAddr>,
+        users: Option<&Htpasswd>,
+    ) -> Result<Identity, Rejection> {
+        let now = Timestamp::now().as_second();
+        let claims = match self.verified.get(token, now) {
+            Some(claims) => claims,
+            None => {
+                let claims = Arc::new(self.verify_bearer(token, address, users).await?);
+                self.verified.insert(token, &claims, now);
+                claims
+            }
+        };
+        let identity = self.identity(&claims, address, users).await;
+        let identity = identity.map_err(|void| invalid(self.reject(void, address, users)))?;
+        Ok(identity.limited_to(Arc::clone(&claims.access)))
+    }
+
+    async fn verify_bearer(
+        &self,
+        token: &[u8],
+        address: Option<IpAddr>,
+        users: Option<&Htpasswd>,
+    ) -> Result<Claims, Rejection> {
+        let keys = self.source.verifying_keys().await.map_err(|error| {
+            tracing::error!(error, "cannot read the keys of tokens");
+            Rejection::Unavailable
+        })?;
+        match bearer::verify(token, &keys) {
+            Ok(claims) => Ok(claims),
+            Err(Fault::Forged(reason)) => {
+                Err(invalid(self.reject(Void::Forged(reason), address, users)))
+            }
+            Err(fault) => {
+                tracing::debug!(?address, ?fault, "token rejected");
+                Err(invalid(Rejection::UNAUTHENTICATED))
+            }
+        }
+    }
+
+    /// Returns whom a credential stands for now.
+    async fn identity(
+        &self,
+        claims: &Claims,
+        address: Option<IpAddr>,
+        users: Option<&Htpasswd>,
+    ) -> Result<Identity, Void> {
+        match &claims.credential {
+            Credential::Anonymous => Ok(Identity::anonymous()),
+            Credential::User { name, fingerprint } => {
+                let is_same = match users {
+                    Some(users) => users.has_fingerprint(name, fingerprint).await,
+                    None => false,
+                };
+                match is_same {
+                    true => Ok(Identity::user(name.clone())),
+                    false => Err(Void::Ended(
+                        "the password has changed: log in again".to_owned(),
+                    )),
+                }
+            }
+            Credential::Secret { id } => {
+                let gone = || Void::Ended("the token was revoked long ago".to_owned());
+                let record = self.record(id).await?.ok_or_else(gone)?;
+                let grant = self.valid_grant(id, record, users).await?;
+                self.source.note_use(id, address);
+                Ok(Identity::token(grant))
+            }
+        }
+    }
+}
+
+/// Names the error by which clients know that they need another token.
+fn invalid(rejection: Rejection) -> Rejection {
+    match rejection {
+        Rejection::Unauthenticated { message, .. } => Rejection::Unauthenticated {
+            error: Some(INVALID_TOKEN),
+            message,
+        },
+        other => other,
+    }
+}
