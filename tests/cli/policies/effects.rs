@@ -170,6 +170,11 @@ fn a_check_counts_as_a_use_but_is_no_pull_and_writes_nothing() {
     assert!(server.stop().success());
     backdate_tags(&server, Duration::from_secs(2 * 3600));
     server.restart();
+    // the last thing that a start writes
+    eventually("both starts are in the audit log", || {
+        let starts = json(&server, &["audit", "--action", "configure"]);
+        starts["events"].as_array().map(Vec::len) == Some(2)
+    });
     let mut client = server.client();
     let digests = [3_u64, 4].map(|seed| Image::small(seed).digest());
     let log = || std::fs::read(server.directory().join("registry.db-wal")).expect("the log");
