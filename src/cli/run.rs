@@ -19,8 +19,8 @@ use crate::cli::terminal::output;
 
 /// First steps, below the list of commands.
 const EXAMPLES: &str = "\
-Names are REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST, with HOST:PORT/ before
-them or without; digests may be shortened, and globs are quoted.
+Names are REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST; HOST:PORT/ may stand
+before them. Digests may be shortened to 4 digits or more; globs are quoted.
 
   registry serve                    run the server, on 127.0.0.1:5000
   registry ls team/app              tags of a repository

@@ -43,6 +43,12 @@ Keys of the configuration (registry config show --example):
 
 /// Keys of `registry verify`.
 pub(crate) const VERIFY: &str = "\
+A damaged blob comes back with the next push of an image that has it, or from a
+backup:
+
+  registry export --data-dir BACKUP team/app:v1 repair.tar
+  registry import repair.tar
+
 Keys of the configuration (registry config show --example):
   verify.enabled  whether the server verifies by itself
   verify.every    how often";
@@ -50,7 +56,9 @@ Keys of the configuration (registry config show --example):
 /// Keys of `registry backup`.
 pub(crate) const BACKUP: &str = "\
 The directory is created, or holds the backup before: then only what is new is
-copied. It belongs on another disk. Docs: docs/backup.md
+copied. It belongs on another disk: on the same one, files are linked, and one
+damaged file damages both. The configuration and the password file are not in
+it. Docs: docs/backup.md
 
   registry backup /mnt/backup/registry
   registry verify --data-dir /mnt/backup/registry
@@ -90,6 +98,10 @@ Keys of the configuration (registry config show --example):
 
 /// Keys of `registry access`.
 pub(crate) const ACCESS: &str = "\
+Actions: pull, create (new tags), update (move tags), delete.
+Roles:   push (pull, create, update), maintain (push, delete), admin (all).
+Who:     anonymous, users (all who logged in), USER, @GROUP, token:NAME.
+
 Keys of the configuration (registry config show --example):
   access.groups       users of each group
   access.rules        who may do what, in which repositories
