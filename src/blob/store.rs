@@ -31,6 +31,8 @@ pub struct BlobStore {
     uploads: OnceLock<BaseDirectory>,
     /// Unset until it is certain.
     pub(super) hard_links: OnceLock<HardLinks>,
+    /// Presence of notes from a file system without hard links; unset until it matters.
+    pub(super) has_notes: OnceLock<bool>,
     /// Only the writer's thread publishes and syncs.
     pub(super) names: Mutex<Names>,
     stats: Stats,
@@ -76,6 +78,7 @@ impl BlobStore {
             blobs: OnceLock::new(),
             uploads: OnceLock::new(),
             hard_links: OnceLock::new(),
+            has_notes: OnceLock::new(),
             names: Mutex::default(),
             stats: Stats::default(),
             traffic: Traffic::default(),

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
+use super::naming::HardLinks;
 use super::stats::Operation;
 use super::store::BlobStore;
 use super::upload::{UploadFile, UploadId};
@@ -177,6 +178,9 @@ impl BlobStore {
     }
 
     fn whereabouts(&self, upload: &Place<'_>) -> io::Result<Whereabouts> {
+        if !self.may_have_notes()? {
+            return Ok(Whereabouts::Own);
+        }
         let mut text = String::new();
         match upload.beside(ENDING).open(OFlags::RDONLY) {
             // a note that was never completed says nothing
@@ -195,8 +199,24 @@ impl BlobStore {
         Ok(Whereabouts::Moved(digest))
     }
 
+    /// False if no upload has a note: with hard links none is written, so none is there if none was before.
+    fn may_have_notes(&self) -> io::Result<bool> {
+        if self.hard_links.get() != Some(&HardLinks::Possible) {
+            return Ok(true);
+        }
+        if let Some(known) = self.has_notes.get() {
+            return Ok(*known);
+        }
+        let mut names = self.uploads()?.place("").names()?;
+        let found = names.any(|name| name.map_or(true, |name| name.ends_with(ENDING)));
+        Ok(*self.has_notes.get_or_init(|| found))
+    }
+
     /// Removes the note about an upload, if there is one.
     pub(super) fn remove_note(&self, id: &UploadId) -> io::Result<()> {
+        if !self.may_have_notes()? {
+            return Ok(());
+        }
         match self.upload(id)?.beside(ENDING).remove() {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),

@@ -89,10 +89,17 @@ impl Uploads<'_> {
                     return Err(IngestError::Broken(Some(Box::new(idle.file)), full));
                 }
             }
-            work = WriteTask::Busy(tokio::spawn(async move {
-                let _place = place;
-                write_batch(idle, batch).await
-            }));
+            work = if batch.size < SMALL_BATCH {
+                // next to nothing is gained by receiving meanwhile
+                let written = write_batch(idle, batch).await;
+                drop(place);
+                WriteTask::Idle(written?)
+            } else {
+                WriteTask::Busy(tokio::spawn(async move {
+                    let _place = place;
+                    write_batch(idle, batch).await
+                }))
+            };
         }
         let upload = work.settle().await?;
         match reader.failure {

@@ -58,6 +58,12 @@ impl Promises {
         note.pushes = note.pushes.saturating_add(1);
     }
 
+    /// Reports whether a client was told of the blob, or is about to be.
+    pub fn has(&self, repository: &RepositoryName, digest: &Digest) -> bool {
+        let key = (repository.clone(), digest.clone());
+        self.0.lock().blobs.contains_key(&key)
+    }
+
     /// Takes back one note of each blob: a push that counted on it has ended, or it is not there.
     pub fn fulfil<'d>(
         &self,
