@@ -35,8 +35,8 @@ impl BlobStore {
             HardLinks::Possible | HardLinks::OtherDisk => self.replace(&to, || from.link(&to)),
         };
         self.names.lock().has_moved_uploads |= hard_links == HardLinks::Impossible;
-        self.expect_sync(&to);
-        named
+        // a name that was not given is waited for by no change
+        named.map(|()| self.expect_sync(&to))
     }
 
     /// Has [`Self::sync_published`] make a new name durable.
@@ -136,10 +136,16 @@ impl BlobStore {
     pub fn sync_published(&self) -> io::Result<()> {
         let mut names = self.names.lock();
         let blobs = self.blobs()?;
-        names
-            .unsynced
-            .iter()
-            .try_for_each(|directory| blobs.place(directory).sync())?;
+        let mut directories = names.unsynced.iter();
+        let failed = directories
+            .find_map(|directory| Some((directory.clone(), blobs.place(directory).sync().err()?)));
+        if let Some((directory, error)) = failed {
+            // with a directory that is gone only this commit fails, not every later one
+            if error.kind() == io::ErrorKind::NotFound || is_irregular(&error) {
+                names.unsynced.remove(&directory);
+            }
+            return Err(error);
+        }
         if names.has_moved_uploads {
             self.sync_uploads()?;
             names.has_moved_uploads = false;
@@ -251,6 +257,33 @@ mod tests {
         let digest = Hasher::digest(Algorithm::Sha256, b"right");
         assert!(store.publish(&id, &verified, &digest).is_err());
         assert!(!store.has_blob(&digest, 5));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_or_is_gone_fails_no_later_commit() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BlobStore::new(directory.path());
+        store.prepare().unwrap();
+        let publish = |content: &'static [u8]| {
+            let (id, digest) = (
+                UploadId::random(),
+                Hasher::digest(Algorithm::Sha256, content),
+            );
+            store.publish(&id, &upload(&store, &id, content), &digest)
+        };
+        let (shards, aside) = (
+            directory.path().join("blobs/sha256"),
+            directory.path().join("aside"),
+        );
+        fs::rename(&shards, &aside).unwrap();
+        assert!(publish(b"one").is_err());
+        fs::rename(&aside, &shards).unwrap();
+        store.sync_published().unwrap();
+        publish(b"two").unwrap();
+        let shard = fs::read_dir(&shards).unwrap().next().unwrap().unwrap();
+        fs::remove_dir_all(shard.path()).unwrap();
+        assert!(store.sync_published().is_err());
+        store.sync_published().unwrap();
     }
 
     #[test]

@@ -141,6 +141,9 @@ fn assert_no_future(data: &Path) {
         "trash WHERE deleted_at > now",
         "tag_history WHERE until > now",
         "uploads WHERE expires_at > now + 8 * 24 * 3600 * 1000",
+        "audit WHERE at > now",
+        "tokens WHERE created_at > now",
+        "token_secrets WHERE expires_at > now + 3 * 3600 * 1000",
     ] {
         let sql =
             format!("SELECT count(*) FROM (SELECT unixepoch() * 1000 + 1000 AS now), {condition}");
@@ -183,6 +186,18 @@ fn ten_years_ahead_and_back_lose_nothing() {
     client.begin_upload("late");
     drop(client.delete(&format!("/v2/late/manifests/{}", late.digest())));
     late.push(client, "late", "again");
+    let token = [
+        "token",
+        "create",
+        "late",
+        "--repositories",
+        "**",
+        "--may",
+        "pull",
+        "--expires",
+        "2h",
+    ];
+    assert!(clock.cli(&token).status.success());
 
     // a start does not take the wrong clock for time off either
     server.stop();
@@ -196,6 +211,9 @@ fn ten_years_ahead_and_back_lose_nothing() {
     check(&server);
     late.assert_pulls(&mut server.client(), "late", "again");
     assert_no_future(&clock.data());
+    let audit = clock.cli(&["audit", "--repository", "app"]).stdout;
+    let audit = String::from_utf8_lossy(&audit);
+    assert!(audit.contains("kept"), "rows of before the jump: {audit}");
 }
 
 /// After a boot nothing but the clock tells how long the machine was off.

@@ -46,6 +46,12 @@ const RECORDS: &[(&str, &str)] = &[
     ("tag_history", "pulled_at"),
     ("tag_history", "checked_at"),
     ("undo_ends", "ended_at"),
+    ("audit", "at"),
+    ("tokens", "created_at"),
+    ("tokens", "revoked_at"),
+    ("token_secrets", "created_at"),
+    ("token_secrets", "replaced_at"),
+    ("token_secrets", "used_at"),
 ];
 
 /// State of the system's clock beside the registry's.
@@ -130,6 +136,12 @@ impl WriteTx<'_> {
     fn shift_times(&self, Shift { by, wrong_since }: Shift) -> Result<(), Error> {
         match wrong_since {
             Some(since) => {
+                // ends that were set then; others are as far in the future as they say
+                self.connection.execute(
+                    "UPDATE token_secrets SET expires_at = expires_at + ?1
+                     WHERE max(created_at, coalesce(replaced_at, 0)) >= ?2",
+                    [by, since],
+                )?;
                 for (table, column) in RECORDS {
                     let sql =
                         format!("UPDATE {table} SET {column} = {column} + ?1 WHERE {column} >= ?2");

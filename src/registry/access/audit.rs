@@ -1,6 +1,8 @@
 //! The audit log: read, shortened, and what is not written in the transaction of a change.
 
-use crate::meta::{Actor, AuditAction, AuditFilter, AuditRow, AuditSubject, WriteTx, millis, now};
+use crate::meta::{
+    Actor, AuditAction, AuditFilter, AuditRow, AuditSubject, WriteTx, lived_cutoff, millis, now,
+};
 use crate::registry::error::Error;
 use crate::registry::facades::Audit;
 use crate::registry::policy::keep_untagged::KeepUntagged;
@@ -24,7 +26,7 @@ impl Audit<'_> {
         let KeepUntagged::For(keep) = self.registry.settings().audit_keep else {
             return Ok(());
         };
-        let cutoff = now().saturating_sub(millis(keep));
+        let cutoff = lived_cutoff(now().saturating_sub(millis(keep)));
         while self
             .registry
             .scan(move |reader| reader.has_old_audit(cutoff))
