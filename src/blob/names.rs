@@ -36,7 +36,9 @@ impl BlobStore {
         };
         self.names.lock().has_moved_uploads |= hard_links == HardLinks::Impossible;
         // a name that was not given is waited for by no change
-        named.map(|()| self.expect_sync(&to))
+        named.map(|()| self.expect_sync(&to)).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", to.path().display()))
+        })
     }
 
     /// Has [`Self::sync_published`] make a new name durable.

@@ -307,7 +307,7 @@ fn unopened(path: &Path, error: io::Error) -> io::Error {
     let remedy = match error.kind() {
         io::ErrorKind::NotFound => return error,
         io::ErrorKind::PermissionDenied => {
-            ": it belongs to another user; give it (chown) to the user that runs the server"
+            ": the user that runs the server must be able to read it: give that user (chown) the file and the directories above it"
         }
         _ => ": restore the file from a backup, or remove it and push the blob again",
     };

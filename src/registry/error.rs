@@ -113,7 +113,7 @@ pub enum Error {
     ManifestBody(String),
     #[error("the body ended early: {0}")]
     Body(String),
-    #[error("the registry's {0}: its owner must free space before anything can be pushed")]
+    #[error("the registry's {0}: its owner must free space before anything can be changed")]
     StorageFull(Shortage),
     #[error(
         "the registry's disk has no free space beyond its reserve: its owner must free space before anything can be pushed"
