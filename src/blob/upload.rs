@@ -168,7 +168,7 @@ impl UploadFile {
 
     /// Reserves disk space for the next `bytes`, which costs less than finding space for each page that is written.
     ///
-    /// Where the file system cannot do that, or the disk is full, writes find their space themselves, or fail.
+    /// A failure is ignored: writes then find their space themselves, or fail.
     /// [`Self::truncate`] frees what was not used.
     pub fn reserve(&self, bytes: u64) {
         let _ = fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, bytes);

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 /// Reports whether a file could get a second name; false if the file systems do not allow that.
 ///
 /// # Errors
-/// Whatever else `linked` failed with.
+/// All other failures of `linked`.
 pub fn linked(linked: io::Result<()>) -> io::Result<bool> {
     match linked {
         Ok(()) => Ok(true),

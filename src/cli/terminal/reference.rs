@@ -37,7 +37,7 @@ pub(crate) struct Reference {
     text: String,
     /// Possible repositories: as written, and without what may be a host; empty for a digest alone.
     candidates: Vec<Names<RepositoryName>>,
-    /// What may be the host of a registry.
+    /// Possible host of a registry.
     host: Option<String>,
     part: Part,
 }

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::http::connection::stream::Stream;
 
-/// Where the socket of a connection is.
+/// Place of a connection's socket.
 #[derive(Default)]
 pub(super) struct Lending(Mutex<State>);
 

@@ -81,7 +81,7 @@ impl ConnectionState {
         self.0.sends_files
     }
 
-    /// What the connection and the body of its request agree on about the socket.
+    /// Agreement of the connection and its request's body about the socket.
     pub(super) fn lending(&self) -> &Lending {
         &self.0.lending
     }

@@ -144,7 +144,7 @@ struct Loan {
     rest: u64,
     /// Bytes received.
     received: u64,
-    /// Where the body looks how many they were.
+    /// Their number, for the body.
     total: Arc<AtomicU64>,
     /// Number of bytes from which on the socket is readable.
     low_mark: usize,

@@ -29,7 +29,7 @@ pub struct TagActivity {
     pub restored_at: Option<Millis>,
 }
 
-/// What has set a tag; an import moves only tags that imports have set.
+/// Setter of a tag; an import moves only tags that imports have set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TagSource {
     /// A push or a command.

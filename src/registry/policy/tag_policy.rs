@@ -82,7 +82,7 @@ impl Policy {
 
     /// Decides about all tags of a repository; sorted by name.
     ///
-    /// What was restored stays for `grace` after that, whatever the rules say.
+    /// Restored tags stay for `grace` after that, whatever the rules say.
     pub fn decide(
         &self,
         mut tags: Vec<TagActivity>,

@@ -57,7 +57,7 @@ struct Room {
     budget: TotalBudget,
 }
 
-/// Whoever asks for a list.
+/// Client that asks for a list.
 struct Asker {
     connection: SendBudget,
     /// Key of the client; `None` if it has no address.
