@@ -82,6 +82,10 @@ impl Stream for UploadBody {
         let this = self.get_mut();
         this.settle();
         loop {
+            if this.untold == 0 && this.inner.is_end_stream() {
+                // at once: hyper tells the end only once it is polled again
+                return Poll::Ready(None);
+            }
             // before the poll: what hyper had left at the offer comes first
             let lending = this.connection.as_ref().map(ConnectionState::lending);
             let is_offered = lending.is_some_and(Lending::is_offered);

@@ -13,7 +13,7 @@ use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::import::piece::ImportedBlob;
 use crate::registry::upload::body::{BodyStream, Part};
-use crate::registry::upload::ingest::HashedFile;
+use crate::registry::upload::hashed_file::HashedFile;
 
 /// Size of the pieces in which a file is copied, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -156,17 +156,14 @@ impl Import<'_> {
             Ok(Opened::Shared) => {
                 let rehash = move || {
                     file.rehash(algorithm)
-                        .map(|hasher| HashedFile { file, hasher })
+                        .map(|hasher| HashedFile::new(file, hasher))
                 };
                 Ok(blocking(rehash)
                     .await?
                     .map_err(Error::files("reading a copied blob"))?)
             }
             Ok(Opened::ToRead(reader)) => {
-                let upload = HashedFile {
-                    file,
-                    hasher: Hasher::new(algorithm),
-                };
+                let upload = HashedFile::new(file, Hasher::new(algorithm));
                 self.registry.uploads().ingest(upload, body(reader)).await
             }
             Err(error) => {

@@ -12,7 +12,7 @@ use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::upload::body::BodyStream;
-use crate::registry::upload::ingest::HashedFile;
+use crate::registry::upload::hashed_file::HashedFile;
 
 impl Import<'_> {
     /// Stores content of a size, whatever its digest is.
@@ -29,10 +29,7 @@ impl Import<'_> {
         self.registry.check_disk_space(size)?;
         let id = UploadId::random();
         let file = self.registry.uploads().open_file(&id).await?;
-        let upload = HashedFile {
-            file,
-            hasher: Hasher::new(algorithm),
-        };
+        let upload = HashedFile::new(file, Hasher::new(algorithm));
         let received = self.registry.uploads().ingest(upload, body).await;
         self.registry
             .uploads()

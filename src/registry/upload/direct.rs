@@ -12,7 +12,8 @@ use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
 use crate::registry::service::Registry;
 use crate::registry::upload::body::DirectSource;
-use crate::registry::upload::ingest::{HashedFile, IngestError, SPACE_CHECK_STEP};
+use crate::registry::upload::hashed_file::HashedFile;
+use crate::registry::upload::ingest::{IngestError, SPACE_CHECK_STEP};
 
 /// Size of a buffer, in bytes: few system calls and hand-overs, and still warm in the cache when it is written.
 const BUFFER_SIZE: usize = 512 << 10;
@@ -39,7 +40,7 @@ impl Uploads<'_> {
         let Some(_permit) = self.registry.batches.try_acquire_direct() else {
             return Ok(upload);
         };
-        let HashedFile { file, hasher } = upload;
+        let HashedFile { file, hasher, .. } = upload;
         let (filled, to_hash) = sync_channel(BUFFERS);
         let (hashed, empty) = sync_channel(BUFFERS);
         for _ in 0..BUFFERS {
@@ -60,7 +61,7 @@ impl Uploads<'_> {
         );
         let (file, outcome) = received.map_err(|error| IngestError::Broken(None, error))?;
         match (hasher, outcome) {
-            (Ok(hasher), Ok(())) => Ok(HashedFile { file, hasher }),
+            (Ok(hasher), Ok(())) => Ok(HashedFile::new(file, hasher)),
             (_, Err(error)) | (Err(error), Ok(())) => {
                 Err(IngestError::Broken(Some(Box::new(file)), error))
             }

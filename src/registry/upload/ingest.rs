@@ -12,11 +12,12 @@ use futures_util::future::FutureExt;
 use futures_util::stream::{Fuse, Stream, StreamExt};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::blob::{Hasher, UploadFile};
+use crate::blob::UploadFile;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
 use crate::registry::upload::body::{BodyError, BodyStream, Part};
+use crate::registry::upload::hashed_file::{Batch, HashedFile};
 
 /// Maximum size of a batch, for clients faster than hash and disk.
 const BATCH_SIZE: usize = 512 << 10;
@@ -25,12 +26,6 @@ const BATCH_SIZE: usize = 512 << 10;
 const SMALL_BATCH: usize = 64 << 10;
 /// Number of bytes received between two checks of the free disk.
 pub(super) const SPACE_CHECK_STEP: u64 = 16 << 20;
-
-/// An upload's file, and the hash of its content.
-pub(in crate::registry) struct HashedFile {
-    pub file: UploadFile,
-    pub hasher: Hasher,
-}
 
 /// Failure of [`Uploads::ingest`].
 pub(in crate::registry) enum IngestError {
@@ -89,7 +84,9 @@ impl Uploads<'_> {
                     return Err(IngestError::Broken(Some(Box::new(idle.file)), full));
                 }
             }
-            work = if batch.size < SMALL_BATCH {
+            work = if batch.size < SMALL_BATCH && reader.is_at_end() {
+                WriteTask::Idle(idle.end_with(batch, place))
+            } else if batch.size < SMALL_BATCH {
                 // next to nothing is gained by receiving meanwhile
                 let written = write_batch(idle, batch).await;
                 drop(place);
@@ -112,19 +109,6 @@ impl Uploads<'_> {
     }
 }
 
-/// Chunks of a body that are hashed and written together.
-struct Batch {
-    chunks: Vec<Bytes>,
-    size: usize,
-}
-
-impl Batch {
-    fn push(&mut self, chunk: Bytes) {
-        self.size += chunk.len();
-        self.chunks.push(chunk);
-    }
-}
-
 /// A body that ends at its first error, and keeps the error.
 struct BodyReader<S: Stream> {
     body: Fuse<S>,
@@ -134,6 +118,11 @@ struct BodyReader<S: Stream> {
 }
 
 impl<S: BodyStream> BodyReader<S> {
+    /// True once all of the body was read, without a failure.
+    fn is_at_end(&self) -> bool {
+        self.body.is_done() && self.put_back.is_none() && self.failure.is_none()
+    }
+
     async fn next(&mut self) -> Option<Part> {
         if self.failure.is_some() {
             return None;
@@ -206,6 +195,7 @@ async fn write_batch(upload: HashedFile, batch: Batch) -> Result<HashedFile, Ing
     let HashedFile {
         mut file,
         mut hasher,
+        ..
     } = upload;
     let chunks: Arc<[Bytes]> = batch.chunks.into();
     let hashed = Arc::clone(&chunks);
@@ -228,7 +218,7 @@ async fn write_batch(upload: HashedFile, batch: Batch) -> Result<HashedFile, Ing
     }
     .map_err(|error| IngestError::Broken(None, error))?;
     match (hashed, written) {
-        (Ok(hasher), Ok((file, Ok(())))) => Ok(HashedFile { file, hasher }),
+        (Ok(hasher), Ok((file, Ok(())))) => Ok(HashedFile::new(file, hasher)),
         (_, Ok((file, Err(error)))) | (Err(error), Ok((file, Ok(())))) => {
             Err(IngestError::Broken(Some(Box::new(file)), error))
         }

@@ -10,7 +10,7 @@ use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
 use crate::registry::upload::chunk_range::ChunkRange;
-use crate::registry::upload::ingest::HashedFile;
+use crate::registry::upload::hashed_file::HashedFile;
 
 /// Number of attempts to lock a session.
 ///
@@ -63,11 +63,11 @@ impl Uploads<'_> {
             return Err(Error::ChunkOutOfOrder { received });
         }
         match self.hash_so_far(id, &row, received) {
-            Some(hasher) => Ok(HashedFile { file, hasher }),
+            Some(hasher) => Ok(HashedFile::new(file, hasher)),
             None => {
                 let reading = move || {
                     file.rehash(row.algorithm)
-                        .map(|hasher| HashedFile { file, hasher })
+                        .map(|hasher| HashedFile::new(file, hasher))
                 };
                 blocking(reading)
                     .await?

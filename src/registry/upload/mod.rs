@@ -5,6 +5,7 @@ pub(super) mod body;
 pub(super) mod chunk_range;
 pub(super) mod direct;
 pub(super) mod expiry;
+pub(super) mod hashed_file;
 pub(super) mod ingest;
 pub(super) mod listing;
 pub(super) mod locking;

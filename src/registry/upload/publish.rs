@@ -9,7 +9,7 @@ use crate::registry::blocking::blocking;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
-use crate::registry::upload::ingest::HashedFile;
+use crate::registry::upload::hashed_file::HashedFile;
 
 /// Way in which an upload arrives.
 #[derive(Clone, Copy)]
@@ -176,15 +176,14 @@ pub(super) async fn roll_back(file: impl Into<Arc<UploadFile>>, start: u64) -> R
     Ok(())
 }
 
-/// Syncs the file, then returns the digest of its whole content.
+/// Writes what is left, syncs the file, then returns the digest of its whole content.
 async fn verify(
     blobs: Arc<BlobStore>,
     upload: HashedFile,
     algorithm: Algorithm,
 ) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
-    let HashedFile { file, hasher } = upload;
     let work = move || {
-        let synced = blobs.stats().file_syncs.time(|| file.sync());
+        let (file, hasher, synced) = upload.sync(blobs.stats());
         let hasher = synced.and_then(|()| {
             if hasher.algorithm() == algorithm {
                 Ok(hasher)

@@ -18,7 +18,8 @@ use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
 use crate::registry::upload::body::{BodyStream, Part};
 use crate::registry::upload::chunk_range::ChunkRange;
-use crate::registry::upload::ingest::{HashedFile, IngestError};
+use crate::registry::upload::hashed_file::HashedFile;
+use crate::registry::upload::ingest::IngestError;
 use crate::registry::upload::publish::{Origin, roll_back};
 
 /// Progress of an upload.
@@ -112,7 +113,7 @@ impl Uploads<'_> {
             }
             Err(IngestError::Broken(_, error)) => return Err(error),
         };
-        let received = upload.file.length();
+        let received = upload.length();
         self.acknowledge(id, upload, start, &actor).await?;
         Ok(UploadStatus {
             id: id.clone(),
@@ -242,7 +243,7 @@ impl Uploads<'_> {
         let start = upload.file.length();
         let (file, error) = match self.ingest(upload, body).await {
             Ok(upload) => {
-                let received = upload.file.length() - start;
+                let received = upload.length() - start;
                 let promised = length.unwrap_or(received);
                 if promised == received {
                     return Ok(upload);
@@ -275,16 +276,11 @@ impl Uploads<'_> {
         actor: &Actor,
     ) -> Result<(), Error> {
         let blobs = Arc::clone(&self.registry.blobs);
-        let HashedFile { file, hasher } = upload;
         let work = move || {
-            let synced = blobs
-                .stats()
-                .file_syncs
-                .time(|| file.sync())
-                .and_then(|()| blobs.sync_uploads());
-            (file, synced)
+            let (file, hasher, synced) = upload.sync(blobs.stats());
+            (file, hasher, synced.and_then(|()| blobs.sync_uploads()))
         };
-        let (file, synced) = blocking(work).await?;
+        let (file, hasher, synced) = blocking(work).await?;
         let received = file.length();
         let hash_state = hasher.save();
         let is_saved = hash_state.is_some();

@@ -8,7 +8,8 @@ use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;
 use crate::registry::facades::{Blobs, Uploads};
 use crate::registry::upload::body::BodyStream;
-use crate::registry::upload::ingest::{HashedFile, IngestError};
+use crate::registry::upload::hashed_file::HashedFile;
+use crate::registry::upload::ingest::IngestError;
 use crate::registry::upload::publish::Origin;
 
 impl Blobs<'_> {
@@ -27,10 +28,7 @@ impl Blobs<'_> {
         self.registry.check_disk_space(0)?;
         let id = UploadId::random();
         let file = self.registry.uploads().open_file(&id).await?;
-        let upload = HashedFile {
-            file,
-            hasher: Hasher::new(digest.algorithm()),
-        };
+        let upload = HashedFile::new(file, Hasher::new(digest.algorithm()));
         let received = self.registry.uploads().ingest(upload, body).await;
         self.registry
             .uploads()
