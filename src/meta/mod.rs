@@ -34,7 +34,7 @@ pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};
 pub use content::pulls::ManifestUses;
 pub use content::quarantine::{Damaged, Quarantined, WithdrawnFile};
 pub use content::tag_history::{RecordedState, TagEnd, TagState};
-pub use content::tags::{TagActivity, TagOrigin, TagSource};
+pub use content::tags::{TagActivity, TagOrigin, TagSource, TagTarget};
 pub use content::uploads::{ExpiredUpload, OpenUpload, UploadRow};
 pub use error::{Error, Fault};
 pub use gc::candidates::{DueCounts, IdleBlob, IdleLink, IdleManifest};

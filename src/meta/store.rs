@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::access::signing_keys::SigningKeyRow;
 use super::access::tokens::{SecretRow, TokenRow};
 use super::content::manifests::StoredManifest;
@@ -210,10 +212,20 @@ impl Meta {
         E: From<Error> + Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.writer
-            .submit(change, Durability::Durable)
-            .await
-            .unwrap_or_else(|_| Err(Error::Stopped.into()))
+        let (reply, outcome) = oneshot::channel();
+        self.queue(change, reply);
+        outcome.await.unwrap_or_else(|_| Err(Error::Stopped.into()))
+    }
+
+    /// Like [`Self::write`], for a thread that does not wait: the outcome goes to `reply`, which is dropped if the
+    /// writer has stopped.
+    pub fn queue<T, E, F>(&self, change: F, reply: oneshot::Sender<Result<T, E>>)
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.writer.submit(change, Durability::Durable, reply);
     }
 
     /// Like [`Self::write`], but without waiting for the disk.
@@ -226,10 +238,9 @@ impl Meta {
         E: From<Error> + Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.writer
-            .submit(change, Durability::Lazy)
-            .await
-            .unwrap_or_else(|_| Err(Error::Stopped.into()))
+        let (reply, outcome) = oneshot::channel();
+        self.writer.submit(change, Durability::Lazy, reply);
+        outcome.await.unwrap_or_else(|_| Err(Error::Stopped.into()))
     }
 
     /// Follows the system's clock, and corrects recorded times after a jump of it.

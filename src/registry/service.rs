@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, oneshot};
 
 use crate::blob::{
     BlobStore, Company, DirectoryLock, EmergencySpace, HardLinks, Hasher, KeptOpen, Shortage,
@@ -333,18 +333,34 @@ impl Registry {
         T: Send + 'static,
         F: FnOnce(&WriteTx<'_>, &Actor) -> Result<T, Error> + Send + 'static,
     {
-        let change = move |tx: &WriteTx<'_>| {
-            tx.forget_backup_mark()?;
-            change(tx, &actor)
-        };
-        let outcome = self.meta.write(change).await;
-        outcome.map_err(|error| match error {
+        let outcome = self.meta.write(on_behalf_of(actor, change)).await;
+        outcome.map_err(|error| self.name_shortage(error))
+    }
+
+    /// Like [`Self::write`], for a thread that does not wait: the outcome goes to `reply`.
+    ///
+    /// [`Self::name_shortage`] of an error is up to the receiver.
+    pub(super) fn queue_write<T, F>(
+        &self,
+        actor: Actor,
+        change: F,
+        reply: oneshot::Sender<Result<T, Error>>,
+    ) where
+        T: Send + 'static,
+        F: FnOnce(&WriteTx<'_>, &Actor) -> Result<T, Error> + Send + 'static,
+    {
+        self.meta.queue(on_behalf_of(actor, change), reply);
+    }
+
+    /// Names what ran out, if that is why a change could not be written.
+    pub(super) fn name_shortage(&self, error: Error) -> Error {
+        match error {
             Error::Meta(cause) if cause.is_unwritten() => match self.blobs.find_shortage() {
                 Ok(Some(shortage)) => Error::StorageFull(shortage),
                 _ => Error::Meta(cause),
             },
             other => other,
-        })
+        }
     }
 
     /// Fails if `incoming` more bytes would use up the disk reserve.
@@ -362,6 +378,20 @@ impl Registry {
         query: impl FnOnce(&Reader<'_>) -> Result<T, meta::Error> + Send + 'static,
     ) -> Result<T, Error> {
         Ok(self.meta.read(meta::scan(query)).await?)
+    }
+}
+
+/// Returns a change that is recorded as made by `actor`.
+fn on_behalf_of<T, F>(
+    actor: Actor,
+    change: F,
+) -> impl FnOnce(&WriteTx<'_>) -> Result<T, Error> + Send + 'static
+where
+    F: FnOnce(&WriteTx<'_>, &Actor) -> Result<T, Error> + Send + 'static,
+{
+    move |tx| {
+        tx.forget_backup_mark()?;
+        change(tx, &actor)
     }
 }
 

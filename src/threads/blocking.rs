@@ -1,5 +1,7 @@
 //! Work that blocks, or computes for long: run off the async workers, and counted.
 
+use tokio::task::JoinHandle;
+
 use crate::telemetry::Gauge;
 
 /// Blocking tasks of this process.
@@ -25,6 +27,11 @@ pub struct Interrupted(#[from] tokio::task::JoinError);
 pub async fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Interrupted> {
+    Ok(start(work).await?)
+}
+
+/// Starts `work` on a blocking thread.
+pub fn start<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     TASKS.waiting.add(1);
     let counted = move || {
         TASKS.waiting.add(-1);
@@ -32,7 +39,7 @@ pub async fn run<T: Send + 'static>(
         let _running = Running;
         work()
     };
-    Ok(tokio::task::spawn_blocking(counted).await?)
+    tokio::task::spawn_blocking(counted)
 }
 
 /// A task that runs, counted as such however it ends.

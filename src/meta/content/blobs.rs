@@ -171,6 +171,9 @@ impl WriteTx<'_> {
                      WHERE idle_since IS NOT NULL",
             )?
             .execute(params![repository.0, blob.id.0, now])?;
+        if !self.is_missed(repository, digest)? {
+            return Ok(());
+        }
         self.connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO manifest_blobs (manifest_id, blob_id, is_child)

@@ -123,6 +123,20 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Reports whether a manifest names content that the repository does not hold.
+    pub(in crate::meta) fn is_missed(
+        &self,
+        repository: RepositoryId,
+        digest: &Digest,
+    ) -> Result<bool, Error> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT 1 FROM absent_references WHERE repository_id = ?1 AND digest = ?2",
+            )?
+            .exists(params![repository.0, digest.as_str()])?)
+    }
+
     pub(in crate::meta) fn forget_absent(
         &self,
         repository: RepositoryId,
@@ -174,8 +188,18 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    fn has_parent(&self, manifest: ManifestId) -> Result<bool, Error> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT 1 FROM manifest_children WHERE child_id = ?1")?
+            .exists([manifest.0])?)
+    }
+
     /// Releases indexes from their subject if they now keep that subject through this manifest.
     fn release_circles(&self, manifest: ManifestId) -> Result<(), Error> {
+        if !self.has_parent(manifest)? {
+            return Ok(());
+        }
         let mut above = self.connection.prepare_cached(
             "WITH RECURSIVE above (id) AS (
                  SELECT parent_id FROM manifest_children WHERE child_id = ?1

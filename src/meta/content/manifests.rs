@@ -245,6 +245,23 @@ impl WriteTx<'_> {
         self.connection
             .prepare_cached("INSERT INTO manifest_bytes (manifest_id, bytes) VALUES (?1, ?2)")?
             .execute(params![id.0, &manifest.bytes[..]])?;
+        self.give_to_parents(repository, &manifest.digest, id)?;
+        self.connection
+            .prepare_cached("DELETE FROM trash WHERE repository_id = ?1 AND digest = ?2")?
+            .execute(params![repository.0, manifest.digest.as_str()])?;
+        Ok(id)
+    }
+
+    /// Records a new manifest as a child of the indexes that named it before.
+    fn give_to_parents(
+        &self,
+        repository: RepositoryId,
+        digest: &Digest,
+        child: ManifestId,
+    ) -> Result<(), Error> {
+        if self.blob(digest)?.is_none() && !self.is_missed(repository, digest)? {
+            return Ok(());
+        }
         self.connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO manifest_children (parent_id, child_id)
@@ -254,14 +271,11 @@ impl WriteTx<'_> {
                  JOIN manifests ON manifests.id = manifest_id AND repository_id = ?1
                  WHERE blobs.digest = ?2",
             )?
-            .execute(params![repository.0, manifest.digest.as_str(), id.0])?;
+            .execute(params![repository.0, digest.as_str(), child.0])?;
         self.connection
             .prepare_cached("DELETE FROM absent_references WHERE repository_id = ?1 AND digest = ?2 AND is_child")?
-            .execute(params![repository.0, manifest.digest.as_str()])?;
-        self.connection
-            .prepare_cached("DELETE FROM trash WHERE repository_id = ?1 AND digest = ?2")?
-            .execute(params![repository.0, manifest.digest.as_str()])?;
-        Ok(id)
+            .execute(params![repository.0, digest.as_str()])?;
+        Ok(())
     }
 
     /// Replaces the media type under which a manifest is served.

@@ -58,6 +58,13 @@ impl TagSource {
     }
 }
 
+/// Manifest that a tag is to point at.
+#[derive(Clone, Copy, Debug)]
+pub struct TagTarget<'d> {
+    pub manifest: ManifestId,
+    pub digest: &'d Digest,
+}
+
 /// Origin of a tag's new target.
 #[derive(Clone, Copy, Debug)]
 pub struct TagOrigin {
@@ -167,15 +174,6 @@ impl Reader<'_> {
             .optional()?)
     }
 
-    /// Returns the digest of a manifest.
-    pub(in crate::meta) fn digest_of(&self, manifest: ManifestId) -> Result<Option<String>, Error> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT digest FROM manifests WHERE id = ?1")?
-            .query_row([manifest.0], |row| row.get(0))
-            .optional()?)
-    }
-
     fn digest_of_tag(&self, repository: RepositoryId, tag: &str) -> Result<Option<String>, Error> {
         Ok(self
             .connection
@@ -220,7 +218,7 @@ impl WriteTx<'_> {
         &self,
         repository: RepositoryId,
         tag: &TagName,
-        manifest: ManifestId,
+        target: TagTarget<'_>,
         origin: TagOrigin,
         actor: &Actor,
         now: Millis,
@@ -228,20 +226,21 @@ impl WriteTx<'_> {
         let former = self.tag_target(repository, tag)?;
         if former
             .as_ref()
-            .is_some_and(|(present, _)| *present == manifest)
+            .is_some_and(|(present, _)| *present == target.manifest)
         {
             return Ok(());
         }
-        let digest = self.digest_of(manifest)?;
         let subject = AuditSubject {
             repository: Some(repository),
             tag: Some(tag.as_str()),
-            digest: digest.as_deref(),
+            digest: Some(target.digest.as_str()),
             former: former.as_ref().map(|(_, digest)| digest.as_str()),
             detail: origin.audited(),
         };
         self.audit(AuditAction::Tag, subject, actor, now)?;
-        self.record_end(repository, tag.as_str(), Ending::Moved, actor, now)?;
+        if former.is_some() {
+            self.record_end(repository, tag.as_str(), Ending::Moved, actor, now)?;
+        }
         self.connection
             .prepare_cached(
                 "INSERT INTO tags (repository_id, name, manifest_id, updated_at, set_by, set_from, pushed_at, restored_from,
@@ -255,7 +254,7 @@ impl WriteTx<'_> {
             .execute(params![
                 repository.0,
                 tag.as_str(),
-                manifest.0,
+                target.manifest.0,
                 now,
                 actor.name,
                 actor.address,

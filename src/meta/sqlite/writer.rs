@@ -78,12 +78,7 @@ impl<'c> WriteTx<'c> {
 
     /// Runs `work` in a savepoint, and rolls it back if it fails.
     pub fn attempt<T, E: From<Error>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let run = |sql: &str| {
-            self.connection
-                .prepare_cached(sql)?
-                .execute([])
-                .map_err(Error::from)
-        };
+        let run = |sql: &str| run(self.connection, sql).map_err(Error::from);
         run("SAVEPOINT attempt")?;
         let outcome = work();
         if outcome.is_err() {
@@ -170,6 +165,7 @@ impl Writer {
             before_commit,
             stats: Arc::clone(&stats),
             others: Others::default(),
+            synchronous: None,
         };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
@@ -181,18 +177,17 @@ impl Writer {
         }
     }
 
-    /// Queues a change; the receiver fails if the writer has stopped.
+    /// Queues a change; `reply` is dropped if the writer has stopped.
     pub(in crate::meta) fn submit<T, E, F>(
         &self,
         change: F,
         durability: Durability,
-    ) -> oneshot::Receiver<Result<T, E>>
-    where
+        reply: oneshot::Sender<Result<T, E>>,
+    ) where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
         let job = Change {
             change: Some(change),
             result: None,
@@ -204,7 +199,6 @@ impl Writer {
             // if the thread has ended, the job is dropped, and its reply with it
             let _ = queue.send(Box::new(job));
         }
-        answer
     }
 }
 
@@ -226,6 +220,8 @@ struct Worker {
     before_commit: BeforeCommit,
     stats: Arc<Stats>,
     others: Others,
+    /// Durability that the connection is set to; `None` if unknown.
+    synchronous: Option<Durability>,
 }
 
 impl Worker {
@@ -278,18 +274,26 @@ impl Worker {
         }
     }
 
+    /// Begins a transaction. `synchronous` cannot be set inside one.
+    fn begin(&mut self, durability: Durability) -> rusqlite::Result<()> {
+        if self.synchronous != Some(durability) {
+            self.synchronous = None;
+            self.connection.execute_batch(match durability {
+                Durability::Durable => "PRAGMA synchronous = FULL",
+                Durability::Lazy => "PRAGMA synchronous = NORMAL",
+            })?;
+            self.synchronous = Some(durability);
+        }
+        run(&self.connection, "BEGIN IMMEDIATE")
+    }
+
     /// Runs `pending` in one transaction, and adds the changes that arrive meanwhile to it.
     fn transact(
         &mut self,
         pending: &mut Vec<Box<dyn Job>>,
         durability: Durability,
     ) -> Result<(), Error> {
-        // `synchronous` cannot be set inside a transaction
-        let begun = self.connection.execute_batch(match durability {
-            Durability::Durable => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
-            Durability::Lazy => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
-        });
-        let mut outcome = begun.map_err(Error::from);
+        let mut outcome = self.begin(durability).map_err(Error::from);
         let contention = self.others.contention(&self.connection, durability);
         let transaction = WriteTx::new(&self.connection, contention);
         let (mut next, mut kept) = (0, 0);
@@ -321,7 +325,7 @@ impl Worker {
         }
         if outcome.is_ok() {
             let start = Instant::now();
-            outcome = self.connection.execute_batch("COMMIT").map_err(Error::from);
+            outcome = run(&self.connection, "COMMIT").map_err(Error::from);
             if is_durable {
                 self.stats.commits.observe_time(start.elapsed());
             }
@@ -360,16 +364,19 @@ impl Others {
     }
 }
 
+/// Runs a statement that is parsed once only.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
 fn run_in_savepoint(transaction: &WriteTx<'_>, job: &mut dyn Job) -> rusqlite::Result<bool> {
     let connection = transaction.connection;
-    connection.prepare_cached("SAVEPOINT change")?.execute([])?;
+    run(connection, "SAVEPOINT change")?;
     let keep = job.run(transaction);
     if !keep {
-        connection
-            .prepare_cached("ROLLBACK TO change")?
-            .execute([])?;
+        run(connection, "ROLLBACK TO change")?;
     }
-    connection.prepare_cached("RELEASE change")?.execute([])?;
+    run(connection, "RELEASE change")?;
     Ok(keep)
 }
 
@@ -378,9 +385,9 @@ fn run_in_savepoint(transaction: &WriteTx<'_>, job: &mut dyn Job) -> rusqlite::R
 /// Nothing is written meanwhile, so the checkpoint is complete and the next transaction starts the log from its beginning:
 /// the file does not grow, and its syncs touch no metadata.
 fn checkpoint(connection: &Connection) {
-    let pages = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
-        row.get::<_, i64>(1)
-    });
+    let pages = connection
+        .prepare_cached("PRAGMA wal_checkpoint(NOOP)")
+        .and_then(|mut query| query.query_row([], |row| row.get::<_, i64>(1)));
     if pages.is_ok_and(|pages| pages >= CHECKPOINT_PAGES)
         && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     {

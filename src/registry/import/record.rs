@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::blob::{HardLinks, SourceFile};
 use crate::meta::{
-    Actor, BlobRow, FormerTarget, ManifestId, Millis, TagOrigin, TakeOver, WithdrawnFile, WriteTx,
+    Actor, BlobRow, FormerTarget, Millis, TagOrigin, TagTarget, TakeOver, WithdrawnFile, WriteTx,
     now,
 };
 use crate::oci::{Digest, RepositoryName};
@@ -257,8 +257,12 @@ fn record_manifest(change: &RepositoryChange<'_>, imported: ImportedManifest) ->
 /// Points a tag at its target, unless it was changed here or the target was left out.
 fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Error> {
     let (tx, id) = (change.tx, change.id);
-    let Some(target) = tx.manifest(id, &tag.target)? else {
+    let Some(manifest) = tx.manifest(id, &tag.target)? else {
         return Ok(());
+    };
+    let target = TagTarget {
+        manifest,
+        digest: &tag.target,
     };
     let memory = tx.tag_memory(change.name, &tag.name, &tag.target)?;
     let retention = &change.settings.retention;
@@ -278,7 +282,7 @@ fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Er
                 .filter(|(_, time)| (current.since + 1..since).contains(time));
             for (digest, time) in between {
                 if let Some(manifest) = tx.manifest(id, digest)? {
-                    set_tag(change, tag, manifest, *time)?;
+                    set_tag(change, tag, TagTarget { manifest, digest }, *time)?;
                 }
             }
         }
@@ -289,7 +293,7 @@ fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Er
 fn set_tag(
     change: &RepositoryChange<'_>,
     tag: &ImportedTag,
-    target: ManifestId,
+    target: TagTarget<'_>,
     since: Millis,
 ) -> Result<(), Error> {
     let origin = TagOrigin::import(since, tag.source);

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
-use crate::meta::{Actor, now};
-use crate::oci::{Algorithm, Digest, RepositoryName};
+use crate::meta::{self, Actor, WriteTx, now};
+use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
+use crate::registry::service::Registry;
 use crate::registry::upload::hashed_file::HashedFile;
+use crate::threads;
 
 /// Way in which an upload arrives.
 #[derive(Clone, Copy)]
@@ -18,6 +22,61 @@ pub(super) enum Origin<'r> {
     Session(&'r Precondition),
     /// A single request with the whole blob.
     Request,
+}
+
+/// A verified upload that becomes a blob.
+struct Publication {
+    blobs: Arc<BlobStore>,
+    /// Without one, nobody sees the blob, and it stays for one hold period.
+    repository: Option<RepositoryName>,
+    id: UploadId,
+    digest: Digest,
+    /// Condition of the session that it ends, if it had one.
+    condition: Option<Precondition>,
+}
+
+impl Publication {
+    /// Publishes the file and records the blob, in one transaction.
+    fn record(self, tx: &WriteTx<'_>, file: &UploadFile) -> Result<(), Error> {
+        let now = now();
+        if self.condition.is_some() && !tx.delete_upload(self.id.as_str())? {
+            return Err(Error::UploadUnknown(self.id));
+        }
+        let repository = self
+            .repository
+            .map(|name| tx.ensure_repository(&name, now))
+            .transpose()?;
+        if let Some(repository) = repository
+            && let Some(condition) = self.condition.filter(|condition| !condition.is_absent())
+        {
+            let stored = tx.blob_in(repository, &self.digest)?.map(|_| &self.digest);
+            condition.check(stored)?;
+        }
+        let known = tx.blob(&self.digest)?;
+        let is_stored = match known {
+            // content that nobody has verified may be damaged: this one is not
+            Some(blob) => {
+                self.blobs.has_blob(&self.digest, blob.size) && !tx.is_unverified(blob)?
+            }
+            None => false,
+        };
+        if !is_stored {
+            // a row without a file means manual interference: the verified file repairs it
+            self.blobs
+                .publish(&self.id, file, &self.digest)
+                .map_err(Error::files("publishing a blob"))?;
+        }
+        let blob = match known {
+            Some(blob) if is_stored => blob,
+            Some(blob) => tx.confirm_blob(blob, file.length())?,
+            None => tx.insert_blob(&self.digest, file.length(), now)?,
+        };
+        match repository {
+            Some(repository) => tx.link_blob(repository, &self.digest, blob, now)?,
+            None => tx.renew_blob(blob, now)?,
+        }
+        Ok(())
+    }
 }
 
 impl Uploads<'_> {
@@ -34,83 +93,45 @@ impl Uploads<'_> {
         origin: Origin<'_>,
         actor: &Actor,
     ) -> Result<(Arc<UploadFile>, Result<(), Error>), Error> {
-        let (file, actual) =
-            verify(Arc::clone(&self.registry.blobs), upload, digest.algorithm()).await?;
-        let file = Arc::new(file);
-        let stored = match actual {
-            Ok(actual) if actual == *digest => {
-                self.publish(repository, id, digest, &file, origin, actor)
-                    .await
+        let publication = Publication {
+            blobs: Arc::clone(&self.registry.blobs),
+            repository: repository.cloned(),
+            id: id.clone(),
+            digest: digest.clone(),
+            condition: match origin {
+                Origin::Session(condition) => Some(condition.clone()),
+                Origin::Request => None,
+            },
+        };
+        let (registry, actor) = (self.registry.clone(), actor.clone());
+        let (reply, outcome) = oneshot::channel();
+        // the thread queues the change itself: the writer's answer is the only one to wait for
+        let work = threads::blocking::start(move || {
+            let (file, verified) = verify(&registry, upload, &publication.digest);
+            let file = Arc::new(file);
+            match verified {
+                Ok(()) => {
+                    if let Some(repository) = &publication.repository {
+                        let digest = &publication.digest;
+                        registry.blobs().note_promise(repository, digest);
+                    }
+                    let published = Arc::clone(&file);
+                    let change =
+                        move |tx: &WriteTx<'_>, _: &Actor| publication.record(tx, &published);
+                    registry.queue_write(actor, change, reply);
+                }
+                // an error: the client is gone
+                Err(error) => drop(reply.send(Err(error))),
             }
-            Ok(actual) => Err(Error::DigestMismatch {
-                expected: digest.clone(),
-                actual,
-            }),
-            Err(error) => Err(Error::files("syncing an upload")(error)),
-        };
-        Ok((file, stored))
-    }
-
-    /// Publishes the file and records the blob, in one transaction.
-    ///
-    /// Without a repository, nobody sees the blob, and it stays for one hold period.
-    pub(super) async fn publish(
-        self,
-        repository: Option<&RepositoryName>,
-        id: &UploadId,
-        digest: &Digest,
-        file: &Arc<UploadFile>,
-        origin: Origin<'_>,
-        actor: &Actor,
-    ) -> Result<(), Error> {
-        if let Some(repository) = repository {
-            self.registry.blobs().note_promise(repository, digest);
-        }
-        let (repository, digest, session) = (repository.cloned(), digest.clone(), id.clone());
-        let (blobs, file) = (Arc::clone(&self.registry.blobs), Arc::clone(file));
-        let condition = match origin {
-            Origin::Session(condition) => Some(condition.clone()),
-            Origin::Request => None,
-        };
-        self.registry
-            .write(actor.clone(), move |tx, _| {
-                if condition.is_some() && !tx.delete_upload(session.as_str())? {
-                    return Err(Error::UploadUnknown(session));
-                }
-                let now = now();
-                let repository = repository
-                    .map(|name| tx.ensure_repository(&name, now))
-                    .transpose()?;
-                if let Some(repository) = repository
-                    && let Some(condition) = condition.filter(|condition| !condition.is_absent())
-                {
-                    let stored = tx.blob_in(repository, &digest)?.map(|_| &digest);
-                    condition.check(stored)?;
-                }
-                let known = tx.blob(&digest)?;
-                let is_stored = match known {
-                    // content that nobody has verified may be damaged: this one is not
-                    Some(blob) => blobs.has_blob(&digest, blob.size) && !tx.is_unverified(blob)?,
-                    None => false,
-                };
-                if !is_stored {
-                    // a row without a file means manual interference: the verified file repairs it
-                    blobs
-                        .publish(&session, &file, &digest)
-                        .map_err(Error::files("publishing a blob"))?;
-                }
-                let blob = match known {
-                    Some(blob) if is_stored => blob,
-                    Some(blob) => tx.confirm_blob(blob, file.length())?,
-                    None => tx.insert_blob(&digest, file.length(), now)?,
-                };
-                let kept = match repository {
-                    Some(repository) => tx.link_blob(repository, &digest, blob, now),
-                    None => tx.renew_blob(blob, now),
-                };
-                Ok(kept?)
-            })
+            file
+        });
+        let stored = outcome.await;
+        let file = work
             .await
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        let stored = stored.unwrap_or_else(|_| Err(meta::Error::Stopped.into()));
+        let stored = stored.map_err(|error| self.registry.name_shortage(error));
+        Ok((file, stored))
     }
 
     /// Removes the upload's own name; its lock, held by `file`, ends only then.
@@ -176,22 +197,27 @@ pub(super) async fn roll_back(file: impl Into<Arc<UploadFile>>, start: u64) -> R
     Ok(())
 }
 
-/// Writes what is left, syncs the file, then returns the digest of its whole content.
-async fn verify(
-    blobs: Arc<BlobStore>,
+/// Writes what is left, syncs the file, then compares its digest. Blocks.
+fn verify(
+    registry: &Registry,
     upload: HashedFile,
-    algorithm: Algorithm,
-) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
-    let work = move || {
-        let (file, hasher, synced) = upload.sync(blobs.stats());
-        let hasher = synced.and_then(|()| {
-            if hasher.algorithm() == algorithm {
-                Ok(hasher)
-            } else {
-                file.rehash(algorithm)
-            }
-        });
-        (file, hasher.map(Hasher::finish))
+    expected: &Digest,
+) -> (UploadFile, Result<(), Error>) {
+    let (file, hasher, synced) = upload.sync(registry.blobs.stats());
+    let hashed = synced.and_then(|()| {
+        if hasher.algorithm() == expected.algorithm() {
+            Ok(hasher)
+        } else {
+            file.rehash(expected.algorithm())
+        }
+    });
+    let verified = match hashed.map(Hasher::finish) {
+        Ok(actual) if actual == *expected => Ok(()),
+        Ok(actual) => Err(Error::DigestMismatch {
+            expected: expected.clone(),
+            actual,
+        }),
+        Err(error) => Err(Error::files("syncing an upload")(error)),
     };
-    blocking(work).await
+    (file, verified)
 }

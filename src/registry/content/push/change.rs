@@ -2,7 +2,7 @@
 
 use crate::meta::{
     Actor, AuditAction, AuditSubject, BlobRow, ManifestId, Millis, NewManifest, RepositoryId,
-    TagOrigin, WriteTx, now,
+    TagOrigin, TagTarget, WriteTx, now,
 };
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
 use crate::registry::content::lost_blobs::BlobFiles;
@@ -202,13 +202,13 @@ impl<'c> RepositoryChange<'c> {
     pub fn set_tag(
         &self,
         tag: &TagName,
-        manifest: ManifestId,
+        target: TagTarget<'_>,
         origin: TagOrigin,
     ) -> Result<(), Error> {
-        self.check_change(tag, manifest)?;
+        self.check_change(tag, target.manifest)?;
         Ok(self
             .tx
-            .set_tag(self.id, tag, manifest, origin, self.actor, self.now)?)
+            .set_tag(self.id, tag, target, origin, self.actor, self.now)?)
     }
 
     fn check_change(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {

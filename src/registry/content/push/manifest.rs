@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::blob::Hasher;
-use crate::meta::{Actor, NewManifest, TagOrigin, now};
+use crate::meta::{Actor, NewManifest, TagOrigin, TagTarget, now};
 use crate::oci::{
     Algorithm, Digest, Manifest, ManifestError, Reference, RepositoryName, TagName, check_manifest,
 };
@@ -109,8 +109,12 @@ impl Manifests<'_> {
                 }
                 change.check_unread(unread.as_ref())?;
                 let manifest = change.record_manifest(&references, &new, Needed::Files(&files))?;
+                let target = TagTarget {
+                    manifest,
+                    digest: &new.digest,
+                };
                 tags.iter()
-                    .try_for_each(|tag| change.set_tag(tag, manifest, TagOrigin::push(now)))
+                    .try_for_each(|tag| change.set_tag(tag, target, TagOrigin::push(now)))
             })
             .await?;
         let needed = needed.iter().map(|reference| &reference.digest);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::meta::{Actor, ManifestId, NewManifest, TagOrigin, now};
+use crate::meta::{Actor, ManifestId, NewManifest, TagOrigin, TagTarget, now};
 use crate::oci::{Digest, Reference, RepositoryName, TagName};
 use crate::registry::content::lost_blobs::BlobFiles;
 use crate::registry::content::pull::manifest::manifest_unknown;
@@ -62,7 +62,11 @@ impl Tags<'_> {
                 };
                 let was = tx.tag_target(change.id, &tag)?.map(|(_, digest)| digest);
                 let manifest = change.adopt(&source, &digest, &files)?;
-                change.set_tag(&tag, manifest, TagOrigin::push(now))?;
+                let target = TagTarget {
+                    manifest,
+                    digest: &digest,
+                };
+                change.set_tag(&tag, target, TagOrigin::push(now))?;
                 Ok(Promotion { was, digest })
             })
             .await

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::meta::{
     self, Actor, HistoryCursor, ManifestId, Millis, Reader, RecordedState, RepositoryId,
-    TagActivity, TagOrigin, lived, now,
+    TagActivity, TagOrigin, TagTarget, lived, now,
 };
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::push::change::RepositoryChange;
@@ -80,7 +80,11 @@ impl Tags<'_> {
                     || TagOrigin::push(change.now),
                     |state| TagOrigin::restore(state, change.now),
                 );
-                change.set_tag(&tag, manifest, origin)?;
+                let target = TagTarget {
+                    manifest,
+                    digest: &restoration.digest,
+                };
+                change.set_tag(&tag, target, origin)?;
                 Ok(restoration)
             })
             .await
@@ -205,7 +209,7 @@ impl RepositoryChange<'_> {
             || TagOrigin::push(self.now),
             |state| TagOrigin::restore(&state, self.now),
         );
-        self.set_tag(tag, manifest, origin)
+        self.set_tag(tag, TagTarget { manifest, digest }, origin)
     }
 }
 
