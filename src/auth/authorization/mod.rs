@@ -8,6 +8,7 @@ mod rule;
 mod rules;
 pub(super) mod scope;
 mod token_grant;
+mod unreadable;
 
 pub(super) use authorize::is_allowed;
 pub use authorize::{Requester, Visible, is_authorized, is_visible, may_pull_everything, visible};
