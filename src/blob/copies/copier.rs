@@ -158,9 +158,9 @@ impl BlobCopier {
     }
 
     fn try_copy(&mut self, digest: &Digest, size: u64, vouched: Vouched) -> Result<(), Failure> {
-        if self.is_certain(digest, size, vouched)
-            || self.to.has_blob(digest, size) && self.is_sound(&self.to, digest)
-        {
+        let is_there = self.is_certain(digest, size, vouched)
+            || (self.to.has_blob(digest, size) && self.is_sound(&self.to, digest));
+        if is_there {
             return Ok(());
         }
         if let Some(earlier) = &self.earlier
