@@ -134,8 +134,9 @@ impl BlobCopier {
     /// True if the blob has to be read, here or in the store that is copied.
     pub fn is_needed(&self, digest: &Digest, size: u64, vouched: Vouched) -> bool {
         let earlier = self.earlier.as_ref();
-        !self.is_certain(digest, size, vouched)
-            && !(vouched.in_earlier && earlier.is_some_and(|store| store.has_blob(digest, size)))
+        let is_linked =
+            vouched.in_earlier && earlier.is_some_and(|store| store.has_blob(digest, size));
+        !is_linked && !self.is_certain(digest, size, vouched)
     }
 
     /// Copies a blob, unless it is there already. Blocks.
