@@ -1,9 +1,11 @@
 //! The command line: its arguments, and the dispatch to commands.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tarkeep::escape::OneLine;
 
 use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
@@ -117,9 +119,9 @@ pub fn main() -> ExitCode {
         words.extend(htpasswd::with_flags_ended(rest.into_iter()));
     }
     if is_called_htpasswd {
-        return htpasswd::run(&htpasswd::Alone::parse_from(words).arguments);
+        return htpasswd::run(&parse::<htpasswd::Alone>(words).arguments);
     }
-    let outcome = match Arguments::parse_from(words).command {
+    let outcome = match parse::<Arguments>(words).command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
@@ -155,6 +157,23 @@ pub fn main() -> ExitCode {
                 .lines()
                 .for_each(|line| output::complain(&format!("registry: {line}")));
             failure.exit_code()
+        }
+    }
+}
+
+/// Parses the command line, or ends the process with a message that shows no hidden character of it.
+fn parse<T: Parser>(words: Vec<OsString>) -> T {
+    let error = match T::try_parse_from(&words) {
+        Ok(arguments) => return arguments,
+        Err(error) => error,
+    };
+    let shown = |word: &OsString| OneLine(&word.to_string_lossy()).to_string();
+    match T::try_parse_from(words.iter().map(shown)) {
+        Err(shown) => shown.exit(),
+        // the value was wrong only before
+        Ok(_) => {
+            error.to_string().lines().for_each(output::complain);
+            std::process::exit(error.exit_code())
         }
     }
 }
