@@ -10,6 +10,7 @@ mod rules;
 pub(super) mod scope;
 mod token_grant;
 mod trust_grant;
+mod unreadable;
 
 pub(super) use authorize::is_allowed;
 pub use authorize::{Requester, Visible, is_authorized, is_visible, may_pull_everything, visible};

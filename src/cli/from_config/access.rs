@@ -22,6 +22,21 @@ pub(crate) fn rules(config: &Config) -> Result<Option<AccessRules>, Violations> 
     Ok(Some(AccessRules::new(groups(section), rules)))
 }
 
+/// Returns notes about rules that grant rights in repositories which their clients cannot see.
+pub(crate) fn notes(config: &Config) -> Vec<String> {
+    let Ok(Some(rules)) = rules(config) else {
+        return Vec::new();
+    };
+    let note = |number: usize| {
+        let may = rules.rules()[number].may;
+        format!(
+            "access.rules[{number}] allows {may} without pull, and clients read before they write: without another rule that lets them \
+             pull there, they are told that the repository is unknown; write may: [pull, {may}]"
+        )
+    };
+    rules.unreadable().into_iter().map(note).collect()
+}
+
 fn groups(section: &config::AccessSection) -> BTreeMap<String, BTreeSet<String>> {
     let group =
         |(name, users): (&String, &Vec<String>)| (name.clone(), users.iter().cloned().collect());

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tarkeep::auth::{AccessRule, AccessRules, Claims, Client, Rights, Subject};
-use tarkeep::config::{Config, Loaded};
+use tarkeep::config::Loaded;
 use tarkeep::oci::RepositoryName;
 
 use crate::cli::error::Error;
+use crate::cli::from_config::check::Flags;
 use crate::cli::from_config::{access, known_users};
 use crate::cli::sources::Sources;
 use crate::cli::terminal::json;
@@ -111,9 +112,9 @@ impl Person {
 impl Source {
     /// Reads the rules of the configuration; a group is a member of itself in them.
     fn rules(&self, who: &Person) -> Result<AccessRules, Error> {
-        let Sources { file, environment } = Sources::find(self.config.clone())?;
-        let draft = Config::draft(file.as_deref(), environment.into_iter())?;
-        let (Loaded { config, .. }, rules) = draft.finish_with(access::rules)?;
+        let sources = Sources::find(self.config.clone(), Flags::default())?;
+        let file = sources.file.clone();
+        let (Loaded { config, .. }, rules) = sources.draft()?.finish_with(access::rules)?;
         let rules = rules.ok_or_else(|| {
             Error::Other(match file {
                 None => {
