@@ -36,6 +36,7 @@ mod verification;
 
 pub use content::{BlobContent, BlobFile};
 pub use copies::copier::{BlobCopier, CopyCounts, CopyPace, Loss};
+pub use copies::vouched::Vouched;
 pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
 pub use inventory::{Shard, StoredFile};

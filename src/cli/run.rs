@@ -10,7 +10,9 @@ use tarkeep::escape::OneLine;
 use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
 use crate::cli::commands::reports::{audit, du, inspect, ls, verify, why};
-use crate::cli::commands::setup::{access, completions, config, health, htpasswd};
+use crate::cli::commands::setup::{
+    access, completions, config, credential_provider, health, htpasswd,
+};
 use crate::cli::commands::token;
 use crate::cli::commands::transfer::{backup, export, import};
 use crate::cli::configuration;
@@ -103,9 +105,14 @@ enum Command {
 /// Runs the command line.
 pub fn main() -> ExitCode {
     let given: Vec<_> = std::env::args_os().collect();
-    let is_called_htpasswd = given
-        .first()
-        .is_some_and(|path| Path::new(path).file_name() == Some("htpasswd".as_ref()));
+    let is_called = |name: &str| {
+        let path = given.first().map(Path::new);
+        path.is_some_and(|path| path.file_name() == Some(name.as_ref()))
+    };
+    if is_called("registry-credential-provider") {
+        return outcome_of(credential_provider::run().map_err(Error::Other));
+    }
+    let is_called_htpasswd = is_called("htpasswd");
     let mut words = if is_called_htpasswd {
         given
     } else {
@@ -148,6 +155,11 @@ pub fn main() -> ExitCode {
         Command::Completions(arguments) => completions::run(arguments, Arguments::command()),
     };
     tarkeep::log::flush();
+    outcome_of(outcome)
+}
+
+/// Reports an error, and returns the exit code.
+fn outcome_of(outcome: Result<(), Error>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

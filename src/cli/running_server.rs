@@ -1,5 +1,6 @@
 //! Servers of this program that run on this machine, found in `/proc`.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -9,6 +10,8 @@ use clap::Parser;
 use tarkeep::registry::Registry;
 
 use crate::cli::docker_entrypoint;
+use crate::cli::error::Error;
+use crate::cli::from_config::check::Flags;
 use crate::cli::server::serve;
 
 /// Suffix of the kernel's name for a program whose file was replaced, as by an upgrade.
@@ -50,14 +53,21 @@ impl RunningServer {
             Some(PathBuf::from(path))
         };
         let path = self.arguments.config.path().or_else(from_environment)?;
-        // relative to the server's working directory
-        let working_directory = self.process.join("cwd").read_link().unwrap_or_default();
-        Some(working_directory.join(path))
+        Some(self.working_directory().join(path))
     }
 
-    /// Returns the listen address of its command line.
-    pub(crate) fn address(&self) -> Option<&str> {
-        self.arguments.addr.as_deref()
+    /// Returns the flags of its command line; a directory is relative to its working directory.
+    pub(crate) fn flags(&self) -> Flags {
+        let flags = self.arguments.flags.clone();
+        let absolute = |directory| self.working_directory().join(directory);
+        Flags {
+            data_dir: flags.data_dir.map(absolute),
+            ..flags
+        }
+    }
+
+    fn working_directory(&self) -> PathBuf {
+        self.process.join("cwd").read_link().unwrap_or_default()
     }
 
     pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
@@ -89,6 +99,22 @@ impl RunningServer {
                 .then(|| directory.to_owned())
         })
     }
+}
+
+/// Explains that several servers run, and how to name one: by its data directory, or by its address if they share that.
+pub(crate) fn several(directories: &BTreeSet<PathBuf>) -> Error {
+    let shown: Vec<_> = directories
+        .iter()
+        .map(|directory| directory.display().to_string())
+        .collect();
+    let flag = match &shown[..] {
+        [] | [_] => "--addr",
+        _ => "--data-dir",
+    };
+    Error::Other(format!(
+        "several servers are running, with data in {}: name one with {flag}",
+        shown.join(" and ")
+    ))
 }
 
 /// Returns the owner of a server that this user may not look into, if one runs.

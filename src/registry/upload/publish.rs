@@ -101,7 +101,7 @@ impl Uploads<'_> {
                 }
                 let blob = match known {
                     Some(blob) if is_stored => blob,
-                    Some(blob) => tx.confirm_blob(blob, file.length())?,
+                    Some(blob) => tx.replace_blob(blob, file.length(), now)?,
                     None => tx.insert_blob(&digest, file.length(), now)?,
                 };
                 let kept = match repository {
