@@ -10,8 +10,8 @@ use crate::files::regular_file::{self, Links};
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 
-/// Errors of one piece that have no stable kind: the disk cannot read it, or links lead round in a circle.
-const OF_ONE_PIECE: [Errno; 2] = [Errno::IO, Errno::LOOP];
+/// Errors of one piece that have no kind: the disk cannot read it, or a link leads round in a circle or to no possible name.
+const OF_ONE_PIECE: [Errno; 3] = [Errno::IO, Errno::LOOP, Errno::NAMETOOLONG];
 
 /// Tells an error of one piece from one that would make everything look damaged.
 pub(super) fn damage(path: &Path, error: io::Error) -> Result<Damage, Error> {
