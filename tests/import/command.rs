@@ -155,6 +155,38 @@ fn repositories_are_selected_renamed_and_planned() {
     assert_nothing_new(&plan);
 }
 
+#[test]
+fn a_flag_that_fits_nothing_is_named() {
+    let source = tempfile::TempDir::new().expect("a directory");
+    store(source.path());
+    let target = tempfile::TempDir::new().expect("a directory");
+    let directory = target.path().join("new");
+    let flags = [
+        "--only",
+        "teem/**",
+        "--only",
+        "other",
+        "--map",
+        "old=new",
+        "--map",
+        "a/**=b/**",
+    ];
+    let output = import(&directory, source.path(), &flags)
+        .output()
+        .expect("it runs");
+    let sentence = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{sentence}");
+    let named = "nothing in the source fits --only teem/** and --map old=new and --map a/**=b/**: \
+                 it has other, team/app, team/app/nested";
+    assert!(sentence.contains(named), "{sentence}");
+    let report = report(&output);
+    assert_eq!(
+        report["unmatched"],
+        json!(["--only teem/**", "--map old=new", "--map a/**=b/**"])
+    );
+    assert_eq!(report["repositories"][0]["repository"], "other");
+}
+
 /// The old registry works on between two imports, and so do people here.
 #[test]
 fn tags_follow_the_source_unless_they_were_changed_here() {

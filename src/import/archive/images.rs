@@ -1,6 +1,6 @@
 //! The way of a layout's images to pieces of content.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::contents::{Contents, Found};
@@ -65,14 +65,16 @@ enum Step {
 }
 
 impl ImageTransfer<'_> {
-    /// Transfers all images. Blocks.
+    /// Transfers all images, and returns the names that they have in the source. Blocks.
     ///
     /// # Errors
     /// [`Error::NoImages`], [`Error::OneTag`], and errors of the source and this registry.
-    pub fn run(&self) -> Result<(), Error> {
+    pub fn run(&self) -> Result<BTreeSet<RepositoryName>, Error> {
         let mut plan = Plan::default();
         let roots = self.roots(&mut plan)?;
         self.check_one_tag(&roots)?;
+        let names = roots.iter().filter_map(|root| root.name.repository());
+        let names = names.collect();
         for root in roots {
             match root.name.place(self.place, self.selection) {
                 Ok(Some(Place { repository, tag })) => {
@@ -96,7 +98,7 @@ impl ImageTransfer<'_> {
         {
             self.report(digest, Damage::Unnamed);
         }
-        Ok(())
+        Ok(names)
     }
 
     fn report(&self, digest: &Digest, damage: Damage) {
