@@ -1,5 +1,6 @@
 //! Servers of this program that run on this machine, found in `/proc`.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -9,6 +10,8 @@ use clap::Parser;
 use tarkeep::registry::Registry;
 
 use crate::cli::docker_entrypoint;
+use crate::cli::error::Error;
+use crate::cli::from_config::check::Flags;
 use crate::cli::server::serve;
 
 /// Suffix of the kernel's name for a program whose file was replaced, as by an upgrade.
@@ -50,14 +53,21 @@ impl RunningServer {
             Some(PathBuf::from(path))
         };
         let path = self.arguments.config.path().or_else(from_environment)?;
-        // relative to the server's working directory
-        let working_directory = self.process.join("cwd").read_link().unwrap_or_default();
-        Some(working_directory.join(path))
+        Some(self.working_directory().join(path))
     }
 
-    /// Returns the listen address of its command line.
-    pub(crate) fn address(&self) -> Option<&str> {
-        self.arguments.addr.as_deref()
+    /// Returns the flags of its command line; a directory is relative to its working directory.
+    pub(crate) fn flags(&self) -> Flags {
+        let flags = self.arguments.flags.clone();
+        let absolute = |directory| self.working_directory().join(directory);
+        Flags {
+            data_dir: flags.data_dir.map(absolute),
+            ..flags
+        }
+    }
+
+    fn working_directory(&self) -> PathBuf {
+        self.process.join("cwd").read_link().unwrap_or_default()
     }
 
     pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
@@ -91,17 +101,42 @@ impl RunningServer {
     }
 }
 
+/// Explains that several servers run, and how to name one: by its data directory, or by its address if they share that.
+pub(crate) fn several(directories: &BTreeSet<PathBuf>) -> Error {
+    let shown: Vec<_> = directories
+        .iter()
+        .map(|directory| directory.display().to_string())
+        .collect();
+    let flag = match &shown[..] {
+        [] | [_] => "--addr",
+        _ => "--data-dir",
+    };
+    Error::Other(format!(
+        "several servers are running, with data in {}: name one with {flag}",
+        shown.join(" and ")
+    ))
+}
+
 /// Returns the owner of a server that this user may not look into, if one runs.
 pub(crate) fn foreign_owner() -> Option<u32> {
     let own = std::env::current_exe().ok()?;
     processes()
         .filter(|process| program(process).is_none())
         .filter(|process| {
-            let name = words(&process.join("cmdline"))
-                .and_then(|words| Path::new(words.first()?).file_name().map(OsStr::to_owned));
-            name.as_deref() == own.file_name() && arguments(process).is_some()
+            let words = words(&process.join("cmdline")).unwrap_or_default();
+            let first = words.first();
+            first.is_some_and(|called| is_called(called, &own)) && arguments(process).is_some()
         })
         .find_map(|process| process.metadata().ok().map(|metadata| metadata.uid()))
+}
+
+/// True if a process with this first word may run the program: with a path, only if it leads there.
+fn is_called(first: &OsStr, program: &Path) -> bool {
+    let path = Path::new(first);
+    if path.is_absolute() {
+        return path.canonicalize().is_ok_and(|path| path == program);
+    }
+    path.file_name() == program.file_name()
 }
 
 fn processes() -> impl Iterator<Item = PathBuf> {

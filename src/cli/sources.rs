@@ -4,7 +4,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use tarkeep::config::{self, Config, Draft};
+
 use crate::cli::error::Error;
+use crate::cli::from_config::check::Flags;
 use crate::cli::from_config::defaults;
 use crate::cli::owner;
 use crate::cli::running_server::{self, RunningServer};
@@ -13,32 +16,41 @@ use crate::cli::terminal::output;
 /// Prefix of the variables that override a configuration.
 const VARIABLES: &[u8] = b"REGISTRY_";
 
-/// A configuration's file and the variables that override it.
+/// A configuration's file, and the variables and flags that override it.
 pub(crate) struct Sources {
     pub file: Option<PathBuf>,
     pub environment: Vec<(OsString, OsString)>,
+    pub flags: Flags,
 }
 
 impl Sources {
-    /// Finds the sources: the named file or this process's variables, or else those of the running server.
+    /// Finds the sources: the named file, flags or this process's variables, or else those of the running server.
     ///
     /// # Errors
     /// Nothing is named, and several servers run, or one that this user may not look into.
-    pub(crate) fn find(named: Option<PathBuf>) -> Result<Self, Error> {
-        let environment: Vec<_> = std::env::vars_os().collect();
-        let has_variables = environment
-            .iter()
-            .any(|(name, _)| name.as_bytes().starts_with(VARIABLES));
+    pub(crate) fn find(named: Option<PathBuf>, flags: Flags) -> Result<Self, Error> {
         if named.is_none()
-            && !has_variables
+            && !flags.are_given()
+            && !has_variables()
             && let Some(served) = Self::of_running_server()?
         {
             return Ok(served);
         }
         Ok(Self {
             file: defaults::configuration(named),
-            environment,
+            environment: std::env::vars_os().collect(),
+            flags,
         })
+    }
+
+    /// Reads the configuration, with the flags over it.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not YAML.
+    pub(crate) fn draft(self) -> Result<Draft, config::Error> {
+        let mut draft = Config::draft(self.file.as_deref(), self.environment.into_iter())?;
+        self.flags.override_in(&mut draft);
+        Ok(draft)
     }
 
     fn of_running_server() -> Result<Option<Self>, Error> {
@@ -60,6 +72,7 @@ impl Sources {
                 Ok(Some(Self {
                     file,
                     environment: server.environment(),
+                    flags: server.flags(),
                 }))
             }
             (Some(one), Some(other)) => {
@@ -75,4 +88,10 @@ impl Sources {
             }
         }
     }
+}
+
+/// Reports whether this process has variables that override a configuration.
+pub(crate) fn has_variables() -> bool {
+    let mut variables = std::env::vars_os();
+    variables.any(|(name, _)| name.as_bytes().starts_with(VARIABLES))
 }

@@ -127,17 +127,11 @@ fn directory(flag: Option<PathBuf>, config: &Config) -> Result<PathBuf, Error> {
         .iter()
         .filter_map(RunningServer::data_directory)
         .collect();
-    let mut served = served.into_iter();
-    match (served.next(), served.next()) {
-        (Some(only), None) => return Ok(only),
-        (Some(one), Some(other)) => {
-            return Err(Error::Other(format!(
-                "several servers are running, with data in {} and {}: name one with --data-dir",
-                one.display(),
-                other.display()
-            )));
-        }
-        (None, _) => {}
+    if served.len() > 1 {
+        return Err(running_server::several(&served));
+    }
+    if let Some(only) = served.into_iter().next() {
+        return Ok(only);
     }
     let directory = defaults::data_directory(None, config)?;
     if Registry::is_at(&directory) {

@@ -87,6 +87,23 @@ impl Draft {
         None
     }
 
+    /// Overrides the text of a key by a flag of the command line.
+    pub fn override_by_flag(&mut self, key: &str, text: &str, flag: &'static str) {
+        let mut place = &mut self.loaded.values;
+        for name in key.split('.') {
+            if !place.is_object() {
+                *place = json!({});
+            }
+            place = &mut place[name];
+        }
+        *place = Value::from(text);
+        let origin = Origin::Flag(flag);
+        self.loaded.origins.insert(key.to_owned(), origin);
+        if let Ok(config) = serde_json::from_value(self.loaded.values.clone()) {
+            self.loaded.config = config;
+        }
+    }
+
     /// Adds a note, which is logged at start.
     pub fn note(&mut self, sentence: String) {
         self.loaded.notes.push(sentence);
@@ -123,7 +140,8 @@ impl Draft {
         self.problems.sort_by_key(|problem| match &problem.origin {
             Origin::File { line, .. } => (0, *line, None),
             Origin::Variable(name) => (1, 0, Some(Arc::clone(name))),
-            Origin::Default => (2, 0, None),
+            Origin::Flag(_) => (2, 0, None),
+            Origin::Default => (3, 0, None),
         });
         Error::Problems(self.problems)
     }
@@ -140,7 +158,7 @@ fn origin(origins: &BTreeMap<String, Origin>, about: &str) -> Origin {
         .map(|(_, origin)| origin);
     let first = inside.min_by_key(|origin| match origin {
         Origin::File { line, .. } => *line,
-        Origin::Variable(_) | Origin::Default => u64::MAX,
+        Origin::Variable(_) | Origin::Flag(_) | Origin::Default => u64::MAX,
     });
     first.cloned().unwrap_or(Origin::Default)
 }

@@ -23,6 +23,7 @@ impl fmt::Display for Problem {
             Origin::Default => f.write_str(&self.sentence),
             Origin::File { .. } => write!(f, "{}: {}", self.origin, self.sentence),
             Origin::Variable(name) => write!(f, "the variable {name}: {}", self.sentence),
+            Origin::Flag(name) => write!(f, "the flag {name}: {}", self.sentence),
         }
     }
 }

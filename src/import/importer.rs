@@ -2,7 +2,7 @@
 //!
 //! It is repeated from the beginning after whatever interrupted it. What is here already is not read again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::import::receiver::{Arrived, Receiver};
 use crate::import::report::{ImportState, Ledger, MovedTag, Report};
 use crate::import::selection::Selection;
 use crate::import::source::Source;
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, ManifestError, RepositoryName};
 use crate::registry::{
     self, Actor, Brought, ImportPiece, ImportedBlob, ImportedTag, Present, Registry, TagFate,
     Unbrought, Way,
@@ -120,12 +120,17 @@ struct Importing {
 
 impl Importing {
     fn read_store(&self, store: &DistributionStore, selection: &Selection) -> Result<(), Error> {
+        let mut names = BTreeSet::new();
         store.read(self, THREADS, &mut |repository| {
+            names.insert(repository.name.clone());
             selection.name(&repository.name).unwrap_or_else(|damage| {
                 self.report(repository.path(), damage);
                 None
             })
-        })
+        })?;
+        self.ledger
+            .set_unmatched(selection.unmatched(&names), names);
+        Ok(())
     }
 
     fn read_images(
@@ -141,7 +146,10 @@ impl Importing {
             place,
             now: registry::now(),
         };
-        transfer.run()
+        let names = transfer.run()?;
+        self.ledger
+            .set_unmatched(selection.unmatched(&names), names);
+        Ok(())
     }
 
     /// Returns the place where the content of a stream goes.
@@ -279,6 +287,13 @@ impl Receiver for Importing {
     fn stored_manifest(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
         match &self.registry {
             Some(registry) => self.wait(registry.import().manifest_anywhere(digest)),
+            None => Ok(None),
+        }
+    }
+
+    fn refused_config(&self, digest: &Digest) -> Result<Option<ManifestError>, Error> {
+        match &self.registry {
+            Some(registry) => self.wait(registry.import().refused_config(digest)),
             None => Ok(None),
         }
     }

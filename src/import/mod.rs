@@ -21,7 +21,7 @@ pub use damage::Damage;
 pub use distribution::store::DistributionStore;
 pub use error::Error;
 pub use importer::Importer;
-pub use report::{ImportState, MovedTag, NewContent, Problem, Report};
+pub use report::{ImportState, MovedTag, NewContent, Problem, Report, Unmatched};
 pub use selection::{NameMap, Selection};
 pub use source::Source;
 pub use takeover::{Rule, TakeOver};

@@ -1,6 +1,6 @@
 //! The report of an import, counted while it runs.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -26,6 +26,16 @@ pub struct Report {
     pub moved: Vec<MovedTag>,
     /// Damage, and what was left out for another reason.
     pub problems: Vec<Problem>,
+    pub unmatched: Option<Unmatched>,
+}
+
+/// Flags that fit nothing in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmatched {
+    /// As they are typed.
+    pub flags: Vec<String>,
+    /// Names that the source has.
+    pub names: BTreeSet<RepositoryName>,
 }
 
 /// New content of a repository.
@@ -68,7 +78,7 @@ impl Report {
     /// True if nothing was left out.
     pub fn is_complete(&self) -> bool {
         let mut problems = self.problems.iter();
-        problems.all(|problem| problem.damage == Damage::MendedLink)
+        self.unmatched.is_none() && problems.all(|problem| problem.damage == Damage::MendedLink)
     }
 }
 
@@ -98,6 +108,13 @@ impl Ledger {
             path: path.to_owned(),
             damage,
         });
+    }
+
+    /// Records which flags fit none of the source's names.
+    pub fn set_unmatched(&self, flags: Vec<String>, names: BTreeSet<RepositoryName>) {
+        if !flags.is_empty() {
+            self.0.lock().report.unmatched = Some(Unmatched { flags, names });
+        }
     }
 
     pub fn add_moved(&self, tag: MovedTag) {

@@ -1,5 +1,8 @@
 //! Selection of a source's repositories, and the names that they get here.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use crate::import::damage::Damage;
 use crate::oci::{Glob, RepositoryName};
 
@@ -63,7 +66,30 @@ impl NameMap {
     }
 }
 
+impl fmt::Display for NameMap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let below = if self.is_prefix { "**" } else { "" };
+        write!(formatter, "{}{below}={}{below}", self.old, self.new)
+    }
+}
+
 impl Selection {
+    /// Returns the globs and renamings that fit none of these names of the source, as they are typed.
+    pub(super) fn unmatched(&self, names: &BTreeSet<RepositoryName>) -> Vec<String> {
+        let has_name = |fits: &dyn Fn(&str) -> bool| names.iter().any(|name| fits(name.as_str()));
+        let globs = self
+            .only
+            .iter()
+            .filter(|glob| !has_name(&|name| glob.matches(name)))
+            .map(|glob| format!("--only {}", glob.as_str()));
+        let maps = self
+            .maps
+            .iter()
+            .filter(|map| !has_name(&|name| map.apply(name).is_some()))
+            .map(|map| format!("--map {map}"));
+        globs.chain(maps).collect()
+    }
+
     /// Returns the name that a repository gets here; `None` if it is not selected.
     ///
     /// # Errors

@@ -10,13 +10,13 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
 use crate::blob::{
-    BlobStore, Company, DirectoryLock, EmergencySpace, HardLinks, Hasher, KeptOpen, Shortage,
-    UploadId,
+    BlobStore, Company, DirectoryLock, EmergencySpace, HardLinks, Hasher, KeptOpen, UploadId,
 };
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::access::refused_logins::RefusedLogins;
 use crate::registry::access::token_uses::TokenUses;
 use crate::registry::backup::counters::BackupCounters;
+use crate::registry::blocking::blocking;
 use crate::registry::content::damage_log::DamageLog;
 use crate::registry::content::lost_blobs::{BlobFiles, LostBlobs};
 use crate::registry::content::pull::counts::UseCounts;
@@ -333,8 +333,10 @@ impl Registry {
         T: Send + 'static,
         F: FnOnce(&WriteTx<'_>, &Actor) -> Result<T, Error> + Send + 'static,
     {
-        let outcome = self.meta.write(on_behalf_of(actor, change)).await;
-        outcome.map_err(|error| self.name_shortage(error))
+        match self.meta.write(on_behalf_of(actor, change)).await {
+            Err(error) => Err(self.name_shortage(error).await),
+            outcome => outcome,
+        }
     }
 
     /// Like [`Self::write`], for a thread that does not wait: the outcome goes to `reply`.
@@ -353,23 +355,18 @@ impl Registry {
     }
 
     /// Names what ran out, if that is why a change could not be written.
-    pub(super) fn name_shortage(&self, error: Error) -> Error {
-        match error {
-            Error::Meta(cause) if cause.is_unwritten() => match self.blobs.find_shortage() {
-                Ok(Some(shortage)) => Error::StorageFull(shortage),
-                _ => Error::Meta(cause),
-            },
-            other => other,
+    pub(super) async fn name_shortage(&self, error: Error) -> Error {
+        let cause = match error {
+            Error::Meta(cause) if cause.is_unwritten() => cause,
+            other => return other,
+        };
+        self.blobs.note_late_shortage();
+        let blobs = Arc::clone(&self.blobs);
+        match blocking(move || blobs.find_shortage()).await {
+            Ok(Ok(Some(shortage))) => Error::StorageFull(shortage),
+            Ok(_) => Error::Meta(cause),
+            Err(error) => error,
         }
-    }
-
-    /// Fails if `incoming` more bytes would use up the disk reserve.
-    pub(super) fn check_disk_space(&self, incoming: u64) -> Result<(), Error> {
-        if !self.emergency_space.hold() {
-            return self.disk_reserve.report(Shortage::Quota);
-        }
-        let reserve = self.settings.load().reserve;
-        self.disk_reserve.check(&self.blobs, reserve, incoming)
     }
 
     /// Runs a long query off the async workers.

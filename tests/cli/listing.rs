@@ -120,3 +120,25 @@ fn removals_take_effect_in_the_running_server() {
         serde_json::json!([])
     );
 }
+
+#[test]
+fn tags_of_many_repositories_are_sorted_by_repository() {
+    let server = Server::start();
+    let image = Image::small(1);
+    let names = ["a-2/app:v2", "a-2/app:v10", "a-10/app:v1", "b:v1", "b:v3"];
+    for name in ["b:v3", "a-2/app:v10", "a-10/app:v1", "b:v1", "a-2/app:v2"] {
+        let (repository, tag) = name.split_once(':').expect("a tag");
+        image.push(&mut server.client(), repository, tag);
+    }
+    // all of the same size
+    for order in [&["ls", "**:*"][..], &["ls", "**:*", "--sort", "size"]] {
+        let tags = json(&server, order)["tags"].clone();
+        let listed: Vec<_> = tags.as_array().expect("tags").iter().map(listed).collect();
+        assert_eq!(listed, names);
+    }
+}
+
+fn listed(tag: &serde_json::Value) -> String {
+    let part = |key: &str| tag[key].as_str().expect("text").to_owned();
+    format!("{}:{}", part("repository"), part("tag"))
+}

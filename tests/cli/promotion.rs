@@ -71,7 +71,10 @@ fn a_tag_is_moved_in_its_repository_and_back() {
     assert!(refusal(&server, &["tag", "app:3", "app:prod"]).contains("manifest 3 is not in"));
     assert!(refusal(&server, &["tag", "app:3", "new:prod"]).contains("manifest 3 is not in"));
     assert_eq!(client.get("/v2/new/tags/list").status, 404);
-    assert!(refusal(&server, &["tag", "app:1", "other"]).contains("REPOSITORY:TAG"));
+    let sentence = refusal(&server, &["tag", "app:1", "other"]);
+    for name in ["app:other", "other:TAG"] {
+        assert!(sentence.contains(name), "{sentence}");
+    }
 }
 
 /// A promotion is refused wherever a push into the target would be.
@@ -103,4 +106,27 @@ fn the_rules_for_pushes_apply() {
         let sentence = refusal(&server, &["tag", "app:1", target]);
         assert!(sentence.contains("validation.manifests.urls"), "{sentence}");
     }
+}
+
+#[test]
+fn a_tag_alone_is_one_of_the_same_repository() {
+    let server = Server::start();
+    let mut client = server.client();
+    let image = Image::small(1);
+    image.push(&mut client, "team/app", "1");
+    image.push(&mut client, "prod", "1");
+    for (typed, tag) in [
+        ("staging", "staging"),
+        ("RC_1", "RC_1"),
+        (":prod", "prod"),
+        ("deadbeef", "deadbeef"),
+    ] {
+        let said = text(&server, &["tag", "team/app:1", typed]);
+        assert!(said.contains(&format!("tag {tag} of team/app ")), "{said}");
+        image.assert_pulls(&mut client, "team/app", tag);
+    }
+    let ambiguous = refusal(&server, &["tag", "team/app:1", "prod"]);
+    assert!(ambiguous.contains("write team/app:prod for the tag, or prod:TAG"));
+    let whole = refusal(&server, &["tag", "team/app:1", "other/app"]);
+    assert!(whole.contains("write other/app:TAG"), "{whole}");
 }

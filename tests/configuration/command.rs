@@ -149,3 +149,55 @@ fn every_spelling_of_version_prints_it() {
         );
     }
 }
+
+/// `show` and `check` take the flags of `serve`, and judge what a server would take.
+#[test]
+fn flags_of_the_server_count() {
+    let (_temporary, path) = written("http: {net: unix, addr: /run/registry.sock}\n");
+    let flags = ["--addr", "127.0.0.1:5005", "--data-dir", "/tmp/some/data"];
+    let output = run(&[&["show", &path][..], &flags].concat(), &[]);
+    let shown = String::from_utf8_lossy(&output.stdout);
+    for line in [
+        "addr: \"127.0.0.1:5005\"  # flag --addr",
+        "net: tcp  # flag --addr",
+        "rootdirectory: /tmp/some/data  # flag --data-dir",
+    ] {
+        assert!(shown.contains(line), "{line} is not in {shown}");
+    }
+    let output = run(&["show", "--addr", ":5006", "-o", "json"], &[]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(shown["config"]["http"]["addr"], ":5006");
+    assert_eq!(shown["origins"]["http.addr"], "flag --addr");
+
+    let output = run(&["check", &path, "--addr", "nonsense", "-o", "json"], &[]);
+    let problems: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(problems["problems"][0]["flag"], "--addr", "{problems}");
+    let output = run(&["check", "--data-dir", "/dev/null"], &[]);
+    let sentence = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && sentence.contains("the flag --data-dir: "),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn a_right_to_push_without_one_to_pull_is_noted() {
+    let rules = |more: &str| {
+        format!(
+            "auth: {{silly: {{realm: a, service: b}}}}\naccess:\n  rules:\n  - {{repositories: 'team/**', who: 'token:ci', may: create}}\n{more}"
+        )
+    };
+    let (_temporary, path) = written(&rules(""));
+    let output = run(&["check", &path], &[]);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        printed.contains("note: access.rules[0] allows create without pull")
+            && printed.contains("write may: [pull, create]"),
+        "{printed}"
+    );
+    let pulling = "  - {repositories: '**', who: anonymous, may: pull}\n";
+    let (_temporary, path) = written(&rules(pulling));
+    let output = run(&["check", &path], &[]);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(!printed.contains("without pull"), "{printed}");
+}

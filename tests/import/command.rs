@@ -155,6 +155,38 @@ fn repositories_are_selected_renamed_and_planned() {
     assert_nothing_new(&plan);
 }
 
+#[test]
+fn a_flag_that_fits_nothing_is_named() {
+    let source = tempfile::TempDir::new().expect("a directory");
+    store(source.path());
+    let target = tempfile::TempDir::new().expect("a directory");
+    let directory = target.path().join("new");
+    let flags = [
+        "--only",
+        "teem/**",
+        "--only",
+        "other",
+        "--map",
+        "old=new",
+        "--map",
+        "a/**=b/**",
+    ];
+    let output = import(&directory, source.path(), &flags)
+        .output()
+        .expect("it runs");
+    let sentence = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{sentence}");
+    let named = "nothing in the source fits --only teem/** and --map old=new and --map a/**=b/**: \
+                 it has other, team/app, team/app/nested";
+    assert!(sentence.contains(named), "{sentence}");
+    let report = report(&output);
+    assert_eq!(
+        report["unmatched"],
+        json!(["--only teem/**", "--map old=new", "--map a/**=b/**"])
+    );
+    assert_eq!(report["repositories"][0]["repository"], "other");
+}
+
 /// The old registry works on between two imports, and so do people here.
 #[test]
 fn tags_follow_the_source_unless_they_were_changed_here() {
@@ -355,6 +387,34 @@ fn damage_is_named_and_left_out() {
         imported(server.directory(), source.path(), flags);
         missing.assert_pulls(&mut client, "app", "missing");
         assert_ne!(store.snapshot(), before);
+    }
+}
+
+/// Such a config is found wherever it is: another image may have it as a layer.
+#[test]
+fn images_with_configs_that_no_push_would_bring_are_named_and_left_out() {
+    let source = tempfile::TempDir::new().expect("a directory");
+    let store = Store::new(source.path());
+    let config = br#"{"config":{"Cmd":["a"]},"Config":{"Cmd":["b"]}}"#.to_vec();
+    let sound = Image::new("sound", vec![config.clone()]);
+    store.image("app", "sound", &sound);
+    for number in 0..5 {
+        let image = Image::small(number).with_config(config.clone());
+        store.image("app", &format!("v{number}"), &image);
+    }
+    let server = Server::start();
+    for _ in 0..2 {
+        let (code, report) = imported(server.directory(), source.path(), &[]);
+        let problems = report["problems"].as_array().expect("a list");
+        let refused = problems.iter().filter(|problem| {
+            let problem = problem["problem"].as_str().expect("text");
+            problem.contains(&sha256(&config)) && problem.contains("is not accepted")
+        });
+        assert_eq!((code, refused.count()), (3, 5), "{report}");
+        let mut client = server.client();
+        sound.assert_pulls(&mut client, "app", "sound");
+        let list = client.get("/v2/app/tags/list").json();
+        assert_eq!(list["tags"], json!(["sound"]));
     }
 }
 

@@ -198,6 +198,11 @@ impl Copy {
 
     /// Starts a server, and waits until it listens.
     fn serve(&self, arguments: &[&str], variable: (&str, &str)) -> Child {
+        self.serve_in("data", arguments, variable)
+    }
+
+    /// As [`Self::serve`], with the data in this directory.
+    fn serve_in(&self, data: &str, arguments: &[&str], variable: (&str, &str)) -> Child {
         let directory = self.directory.path();
         let mut child = self
             .command()
@@ -206,7 +211,7 @@ impl Copy {
             .env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true")
             .env(
                 "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY",
-                directory.join("data"),
+                directory.join(data),
             )
             .env(variable.0, variable.1)
             .current_dir(directory)
@@ -222,9 +227,11 @@ impl Copy {
         child
     }
 
-    fn health(&self) -> (Option<i32>, String) {
+    fn health(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut command = self.command();
-        outcome(&command.arg("health").output().expect("the command runs"))
+        let command = command.arg("health").args(arguments);
+        let command = command.current_dir(self.directory.path());
+        outcome(&command.output().expect("the command runs"))
     }
 }
 
@@ -254,7 +261,7 @@ fn health_finds_the_only_running_server() {
         ),
     ] {
         let mut child = copy.serve(arguments, variable);
-        let (code, text) = copy.health();
+        let (code, text) = copy.health(&[]);
         child.kill().expect("it runs");
         child.wait().expect("it ends");
         assert!(
@@ -262,5 +269,44 @@ fn health_finds_the_only_running_server() {
             "{arguments:?}: {text}"
         );
     }
-    assert_eq!(copy.health().0, Some(1));
+    assert_eq!(copy.health(&[]).0, Some(1));
+}
+
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+#[test]
+fn of_several_servers_one_is_named() {
+    let copy = Copy::new();
+    let addresses = [free_address(), free_address()];
+    let start = |number: usize| {
+        let data = format!("data{number}");
+        let address = ("REGISTRY_HTTP_ADDR", &*addresses[number]);
+        copy.serve_in(&data, &["serve"], address)
+    };
+    let mut servers = [start(0), start(1)];
+    let (ambiguous, first, second, none) = (
+        copy.health(&[]),
+        copy.health(&["--data-dir", "data0"]),
+        copy.health(&["--data-dir", "./data1/"]),
+        copy.health(&["--data-dir", "data2"]),
+    );
+    for server in &mut servers {
+        server.kill().expect("it runs");
+        server.wait().expect("it ends");
+    }
+    assert!(
+        ambiguous.0 == Some(1)
+            && ambiguous.1.contains("/data0 and ")
+            && ambiguous.1.ends_with("/data1: name one with --data-dir"),
+        "{ambiguous:?}"
+    );
+    let ready = |number: usize| (Some(0), format!("http://{} is ready", addresses[number]));
+    assert_eq!((first, second), (ready(0), ready(1)));
+    assert!(
+        none.0 == Some(1) && none.1.contains("no server is running with data in data2"),
+        "{none:?}"
+    );
 }

@@ -15,14 +15,26 @@ pub(crate) fn rules(config: &Config) -> Result<Option<AccessRules>, Violations> 
         let sentence = "access has no rules, so nobody may do anything: add access.rules, or take the section out";
         return Err(Violations::within("access", sentence));
     }
-    let rules = collect(
-        section
-            .rules
-            .iter()
-            .enumerate()
-            .map(|(number, given)| rule(section, &format!("access.rules[{number}]"), given)),
-    )?;
+    let rules =
+        collect(section.rules.iter().enumerate().map(|(number, given)| {
+            rule(config, section, &format!("access.rules[{number}]"), given)
+        }))?;
     Ok(Some(AccessRules::new(groups(section), rules)))
+}
+
+/// Returns notes about rules that grant rights in repositories which their clients cannot see.
+pub(crate) fn notes(config: &Config) -> Vec<String> {
+    let Ok(Some(rules)) = rules(config) else {
+        return Vec::new();
+    };
+    let note = |number: usize| {
+        let may = rules.rules()[number].may;
+        format!(
+            "access.rules[{number}] allows {may} without pull, and clients read before they write: without another rule that lets them \
+             pull there, they are told that the repository is unknown; write may: [pull, {may}]"
+        )
+    };
+    rules.unreadable().into_iter().map(note).collect()
 }
 
 fn groups(section: &config::AccessSection) -> BTreeMap<String, BTreeSet<String>> {
@@ -32,6 +44,7 @@ fn groups(section: &config::AccessSection) -> BTreeMap<String, BTreeSet<String>>
 }
 
 fn rule(
+    config: &Config,
     section: &config::AccessSection,
     name: &str,
     rule: &config::AccessRule,
@@ -42,7 +55,11 @@ fn rule(
         &rule.repositories,
         RepositoryPattern::parse,
     );
+    let is_trusted = |name: &str| config.trust.iter().any(|trusted| trusted.name == name);
     let who = each(name, "who", &rule.who, |text| match Who::parse(text)? {
+        Who::Trust(trusted) if !is_trusted(&trusted) => Err(format!(
+            "there is no trusted issuer '{trusted}': add it to the section trust"
+        )),
         Who::Group(group) if !section.groups.contains_key(&group) => Err(format!(
             "there is no group '{group}': add it to access.groups"
         )),

@@ -2,15 +2,43 @@
 
 use std::path::PathBuf;
 
-use tarkeep::config::Draft;
+use tarkeep::config::{Draft, Net};
 
-use crate::cli::from_config::{auth, debug, defaults, health, http, known_users, registry};
+use crate::cli::from_config::{access, auth, debug, defaults, health, http, known_users, registry};
 
 /// Flags of `registry serve`, which override the configuration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Flags {
+    /// Listen address; :PORT opens the registry to the network [default: 127.0.0.1:5000]
+    #[arg(long, value_name = "HOST:PORT")]
     pub addr: Option<String>,
+    /// Data directory [default: /var/lib/registry if it is writable, else ~/.local/share/registry]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+}
+
+impl Flags {
+    /// True if one is set.
+    pub(crate) fn are_given(&self) -> bool {
+        self.addr.is_some() || self.data_dir.is_some()
+    }
+
+    /// Writes the flags over the configuration, as a server takes them.
+    pub(crate) fn override_in(&self, draft: &mut Draft) {
+        if let Some(address) = &self.addr {
+            draft.override_by_flag("http.addr", address, "--addr");
+            if draft.config().http.net == Net::Unix {
+                draft.override_by_flag("http.net", "tcp", "--addr");
+            }
+        }
+        if let Some(directory) = &self.data_dir {
+            draft.override_by_flag(
+                "storage.filesystem.rootdirectory",
+                &directory.to_string_lossy(),
+                "--data-dir",
+            );
+        }
+    }
 }
 
 /// Validates the keys that a server reads only at its start.
@@ -26,6 +54,15 @@ pub(crate) fn restart_only(draft: &mut Draft, flags: &Flags) {
         .for_each(|note| draft.note(note));
 }
 
+/// Adds notes about access rules that may not do what their owner means.
+pub(crate) fn notes(draft: &mut Draft) {
+    let config = draft.config().clone();
+    let notes = known_users::note(&config).into_iter();
+    notes
+        .chain(access::notes(&config))
+        .for_each(|note| draft.note(note));
+}
+
 /// Validates the whole configuration, the files that it names and the data directory; logs the warnings of a start.
 pub(crate) fn everything(draft: &mut Draft, flags: &Flags) {
     let config = draft.config().clone();
@@ -33,9 +70,7 @@ pub(crate) fn everything(draft: &mut Draft, flags: &Flags) {
     draft.validated(auth::check(&config));
     draft.validated(http::check(&config.http));
     restart_only(draft, flags);
-    if let Some(note) = known_users::note(&config) {
-        draft.note(note);
-    }
+    notes(draft);
     let found = defaults::check_data_directory(flags.data_dir.as_deref(), draft.config());
     draft.validated(found);
 }

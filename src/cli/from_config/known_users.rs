@@ -7,6 +7,8 @@ use tarkeep::auth::{self, Who};
 use tarkeep::config::{AccessSection, Config};
 use tarkeep::files::regular_file;
 
+use crate::cli::terminal::values::few;
+
 /// Maximum number of unknown users that a note names.
 const NAMED: usize = 10;
 
@@ -21,15 +23,11 @@ pub(crate) fn note(config: &Config) -> Option<String> {
         .filter(|(user, _)| !known.contains(user))
         .map(|(user, place)| format!("'{user}' in {place}"))
         .collect();
-    let more = match unknown.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
     (!unknown.is_empty()).then(|| {
         format!(
-            "nobody in {0} has these names: {1}{more}; correct them, or add a user with registry htpasswd {0} USER",
+            "nobody in {0} has these names: {1}; correct them, or add a user with registry htpasswd {0} USER",
             file.display(),
-            unknown[..unknown.len().min(NAMED)].join(", ")
+            few(&unknown, NAMED)
         )
     })
 }
@@ -61,7 +59,8 @@ fn named(section: &AccessSection) -> BTreeMap<String, String> {
             .iter()
             .filter_map(move |text| match Who::parse(text) {
                 Ok(Who::User(user)) => Some((user, format!("access.rules[{number}]"))),
-                Ok(Who::Anonymous | Who::Users | Who::Group(_) | Who::Token(_)) | Err(_) => None,
+                Ok(Who::Anonymous | Who::Users | Who::Group(_) | Who::Token(_) | Who::Trust(_))
+                | Err(_) => None,
             })
     });
     let mut named = BTreeMap::new();

@@ -181,6 +181,7 @@ impl Reloader {
         let mut draft = Config::draft(self.file.as_deref(), std::env::vars_os())?;
         // keys that need a restart must be valid too, or the restart would fail
         check::restart_only(&mut draft, &self.flags);
+        check::notes(&mut draft);
         let prepared = draft.finish_with(|config| {
             let lost = if trigger == Trigger::Change {
                 config.lost_protection(&self.current.config)

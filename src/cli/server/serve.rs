@@ -1,6 +1,6 @@
 //! `registry serve`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,12 +43,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub config: Configuration,
-    /// Listen address; :PORT opens the registry to the network [default: 127.0.0.1:5000]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub addr: Option<String>,
-    /// Data directory [default: /var/lib/registry if it is writable, else ~/.local/share/registry]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub flags: Flags,
     #[command(flatten)]
     output: Output,
 }
@@ -56,10 +52,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     // first, while their descriptors cannot have come to mean something else
     let inherited = Inherited::take()?;
-    let flags = Flags {
-        addr: arguments.addr,
-        data_dir: arguments.data_dir,
-    };
+    let flags = arguments.flags;
     let mut reloader = Reloader::open(
         defaults::configuration(arguments.config.path()),
         flags.clone(),

@@ -75,6 +75,21 @@ pub(crate) fn say(sentence: &str) -> Result<(), Error> {
     print(&format!("{}\n", wrapped(sentence, Screen::of_stdout())))
 }
 
+/// Says a sentence about each of the first items, and one about all others.
+pub(crate) fn say_first<T>(
+    items: &[T],
+    most: usize,
+    about_one: impl Fn(&T) -> String,
+    about_rest: impl FnOnce(&[T]) -> String,
+) -> Result<(), Error> {
+    let (first, rest) = items.split_at(items.len().min(most));
+    first.iter().try_for_each(|item| say(&about_one(item)))?;
+    match rest {
+        [] => Ok(()),
+        rest => say(&about_rest(rest)),
+    }
+}
+
 /// Prints a fact beside its label; on a terminal, further lines are indented like the first, and what is too wide is below.
 pub(crate) fn fact(label: &str, fact: &str) -> Result<(), Error> {
     print(&labelled(label, fact, Screen::of_stdout()))

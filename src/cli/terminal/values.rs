@@ -31,6 +31,25 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// Names the first items, and counts the others: `a, b and 3 more`.
+pub(crate) fn few<T: ToString>(items: impl IntoIterator<Item = T>, most: usize) -> String {
+    let mut items = items.into_iter();
+    let named: Vec<_> = items
+        .by_ref()
+        .take(most)
+        .map(|item| item.to_string())
+        .collect();
+    named_and_more(&named, items.count() as u64)
+}
+
+/// As [`few`], for items that are not all known.
+pub(crate) fn named_and_more(named: &[String], more: u64) -> String {
+    match more {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
 /// Formats a time for a sentence: `2026-11-21T10:29:00Z`, on a terminal followed by ` (2 h ago)`, as tables there show it.
 pub(crate) fn time(millis: Millis) -> String {
     match Screen::of_stdout() {

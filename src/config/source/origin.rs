@@ -15,6 +15,8 @@ pub enum Origin {
     },
     /// Environment variable of this name.
     Variable(Arc<str>),
+    /// Flag of the command line, such as `--addr`.
+    Flag(&'static str),
 }
 
 impl fmt::Display for Origin {
@@ -23,6 +25,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File { path, line } => write!(f, "{} line {line}", path.display()),
             Self::Variable(name) => write!(f, "variable {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
         }
     }
 }

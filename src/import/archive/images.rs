@@ -1,6 +1,6 @@
 //! The way of a layout's images to pieces of content.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::contents::{Contents, Found};
@@ -65,14 +65,16 @@ enum Step {
 }
 
 impl ImageTransfer<'_> {
-    /// Transfers all images. Blocks.
+    /// Transfers all images, and returns the names that they have in the source. Blocks.
     ///
     /// # Errors
     /// [`Error::NoImages`], [`Error::OneTag`], and errors of the source and this registry.
-    pub fn run(&self) -> Result<(), Error> {
+    pub fn run(&self) -> Result<BTreeSet<RepositoryName>, Error> {
         let mut plan = Plan::default();
         let roots = self.roots(&mut plan)?;
         self.check_one_tag(&roots)?;
+        let names = roots.iter().filter_map(|root| root.name.repository());
+        let names = names.collect();
         for root in roots {
             match root.name.place(self.place, self.selection) {
                 Ok(Some(Place { repository, tag })) => {
@@ -96,7 +98,7 @@ impl ImageTransfer<'_> {
         {
             self.report(digest, Damage::Unnamed);
         }
-        Ok(())
+        Ok(names)
     }
 
     fn report(&self, digest: &Digest, damage: Damage) {
@@ -227,6 +229,10 @@ impl ImageTransfer<'_> {
                     }
                     match self.manifest(target, &digest)? {
                         Ok(manifest) => {
+                            if let Some(damage) = self.config_damage(&manifest)? {
+                                self.report(&digest, damage);
+                                continue;
+                            }
                             let children = manifest.children().cloned().map(Step::Visit);
                             let children: Vec<_> = children.collect();
                             steps.push(Step::Record(Box::new(manifest)));
@@ -241,6 +247,19 @@ impl ImageTransfer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Checks the config of an image, in the layout or here.
+    fn config_damage(&self, manifest: &ImportedManifest) -> Result<Option<Damage>, Error> {
+        let Some(digest) = manifest.image_config() else {
+            return Ok(None);
+        };
+        let refused = match self.contents.blob(&digest)? {
+            // what cannot be read does not come either
+            Some(Found::File(source)) => source.refused_config().ok().flatten(),
+            Some(Found::Stored { .. }) | None => self.receiver.refused_config(&digest)?,
+        };
+        Ok(refused.map(|error| Damage::InvalidConfig(digest, error.to_string())))
     }
 
     fn manifest(

@@ -86,6 +86,12 @@ impl StatedName {
         }
     }
 
+    /// Returns the name of its repository, if it has a valid one.
+    pub fn repository(&self) -> Option<RepositoryName> {
+        let name = self.repository.as_deref()?;
+        RepositoryName::parse(name).ok()
+    }
+
     /// Decides about the place; `None` if the image is not selected, or goes where its subject goes.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ const BATCH: usize = 1000;
 /// Order of a list. Sizes and times are in descending order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ListOrder {
-    /// By name, with numbers in names by value.
+    /// By repository, then by tag, with numbers in names by value.
     #[default]
     Name,
     Size,
@@ -45,12 +45,22 @@ pub struct TagKey {
     pub name: Box<str>,
 }
 
+impl TagKey {
+    /// Compares by repository, and then by tag.
+    fn compare(&self, other: &Self) -> Ordering {
+        let (repository, others) = (self.repository.as_str(), other.repository.as_str());
+        natural::compare(repository, others).then_with(|| natural::compare(&self.name, &other.name))
+    }
+}
+
 impl Repositories<'_> {
     /// Lists repositories, sorted.
     pub async fn find(self, query: ListQuery) -> Result<Vec<RepositoryRow>, Error> {
         self.registry
             .scan(move |meta| {
-                let mut ranking = Ranking::new(&query, |row: &RepositoryRow| &row.name);
+                let mut ranking = Ranking::new(&query, |one: &RepositoryRow, other| {
+                    natural::compare(&one.name, &other.name)
+                });
                 each_name(
                     |after| meta.repository_names("", after, "", BATCH),
                     |name| {
@@ -79,7 +89,7 @@ impl Tags<'_> {
     ) -> Result<Vec<TagKey>, Error> {
         self.registry
             .scan(move |meta| {
-                let mut ranking = Ranking::new(&query, |key: &TagKey| &key.name);
+                let mut ranking = Ranking::new(&query, TagKey::compare);
                 for repository in repositories.into_iter().map(Arc::new) {
                     rank_tags(meta, &repository, &query, &mut ranking)?;
                 }
@@ -110,7 +120,7 @@ fn rank_tags<'q, F>(
     ranking: &mut Ranking<'q, TagKey, F>,
 ) -> Result<(), meta::Error>
 where
-    F: Fn(&TagKey) -> &str,
+    F: Fn(&TagKey, &TagKey) -> Ordering,
 {
     let mut after = String::new();
     loop {
@@ -182,15 +192,15 @@ impl ListQuery {
 struct Ranking<'q, T, F> {
     query: &'q ListQuery,
     items: Vec<(i64, T)>,
-    name: F,
+    compare_names: F,
 }
 
-impl<'q, T, F: Fn(&T) -> &str> Ranking<'q, T, F> {
-    fn new(query: &'q ListQuery, name: F) -> Self {
+impl<'q, T, F: Fn(&T, &T) -> Ordering> Ranking<'q, T, F> {
+    fn new(query: &'q ListQuery, compare_names: F) -> Self {
         Self {
             query,
             items: Vec::new(),
-            name,
+            compare_names,
         }
     }
 
@@ -205,10 +215,10 @@ impl<'q, T, F: Fn(&T) -> &str> Ranking<'q, T, F> {
     }
 
     fn sort(&mut self) {
-        let name = &self.name;
+        let compare_names = &self.compare_names;
         self.items.sort_by(|(one_key, one), (other_key, other)| {
             let by_key: Ordering = other_key.cmp(one_key);
-            by_key.then_with(|| natural::compare(name(one), name(other)))
+            by_key.then_with(|| compare_names(one, other))
         });
     }
 
@@ -229,7 +239,7 @@ mod tests {
             limit: Some(3),
             ..ListQuery::default()
         };
-        let mut ranking = Ranking::new(&query, String::as_str);
+        let mut ranking = Ranking::new(&query, |one: &String, other| natural::compare(one, other));
         for number in 0..10_000 {
             ranking.push(number % 100, format!("pr-{number}"));
         }

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::blob::{Hasher, Stats, UploadFile};
+use crate::blob::{BlobStore, Hasher, UploadFile};
 
 /// Chunks of a body that are hashed and written together.
 pub(super) struct Batch {
@@ -59,14 +59,14 @@ impl HashedFile {
     ///
     /// # Errors
     /// After an error the file may hold part of them: truncate or discard it.
-    pub fn sync(self, stats: &Stats) -> (UploadFile, Hasher, io::Result<()>) {
+    pub fn sync(self, blobs: &BlobStore) -> (UploadFile, Hasher, io::Result<()>) {
         let Self {
             mut file,
             hasher,
             unwritten,
         } = self;
         let written = unwritten.map_or(Ok(()), |(batch, _place)| file.append(&batch.chunks));
-        let synced = written.and_then(|()| stats.file_syncs.time(|| file.sync()));
+        let synced = written.and_then(|()| blobs.sync_upload(&file));
         (file, hasher, synced)
     }
 }

@@ -68,7 +68,7 @@ impl Publication {
         }
         let blob = match known {
             Some(blob) if is_stored => blob,
-            Some(blob) => tx.confirm_blob(blob, file.length())?,
+            Some(blob) => tx.replace_blob(blob, file.length(), now)?,
             None => tx.insert_blob(&self.digest, file.length(), now)?,
         };
         match repository {
@@ -130,7 +130,10 @@ impl Uploads<'_> {
             .await
             .map_err(|error| Error::Internal(error.to_string()))?;
         let stored = stored.unwrap_or_else(|_| Err(meta::Error::Stopped.into()));
-        let stored = stored.map_err(|error| self.registry.name_shortage(error));
+        let stored = match stored {
+            Err(error) => Err(self.registry.name_shortage(error).await),
+            Ok(()) => Ok(()),
+        };
         Ok((file, stored))
     }
 
@@ -203,7 +206,7 @@ fn verify(
     upload: HashedFile,
     expected: &Digest,
 ) -> (UploadFile, Result<(), Error>) {
-    let (file, hasher, synced) = upload.sync(registry.blobs.stats());
+    let (file, hasher, synced) = upload.sync(&registry.blobs);
     let hashed = synced.and_then(|()| {
         if hasher.algorithm() == expected.algorithm() {
             Ok(hasher)

@@ -277,7 +277,7 @@ impl Uploads<'_> {
     ) -> Result<(), Error> {
         let blobs = Arc::clone(&self.registry.blobs);
         let work = move || {
-            let (file, hasher, synced) = upload.sync(blobs.stats());
+            let (file, hasher, synced) = upload.sync(&blobs);
             (file, hasher, synced.and_then(|()| blobs.sync_uploads()))
         };
         let (file, hasher, synced) = blocking(work).await?;

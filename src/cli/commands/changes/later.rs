@@ -12,7 +12,7 @@ const NAMED: usize = 10;
 
 /// Says which restored tags a rule removes when, and how to keep them.
 pub(super) fn say(repository: &RepositoryName, removals: &[RuleRemoval]) -> Result<(), Error> {
-    for removal in removals.iter().take(NAMED) {
+    let one = |removal: &RuleRemoval| {
         let RuleRemoval {
             tag,
             policy,
@@ -20,20 +20,20 @@ pub(super) fn say(repository: &RepositoryName, removals: &[RuleRemoval]) -> Resu
             at,
             ..
         } = removal;
-        output::say(&format!(
+        format!(
             "policy '{policy}' removes tag {tag} at the next collection after {}: {reason}; to keep it, add a rule that does, or give \
-             the image a name that no rule matches: registry tag {repository}:{tag} {repository}:NAME",
+             the image a name that no rule matches: registry tag {repository}:{tag} NAME",
             values::time(*at)
-        ))?;
-    }
-    match removals.iter().skip(NAMED).map(|removal| removal.at).max() {
-        Some(last) => output::say(&format!(
+        )
+    };
+    output::say_first(removals, NAMED, one, |rest| {
+        let last = rest.iter().map(|removal| removal.at).max();
+        format!(
             "and {}: registry policy preview {repository} --removed-only --at {} lists them",
-            values::count((removals.len() - NAMED) as u64, "more tag"),
-            values::absolute(last)
-        )),
-        None => Ok(()),
-    }
+            values::count(rest.len() as u64, "more tag"),
+            values::absolute(last.unwrap_or_default())
+        )
+    })
 }
 
 pub(super) fn as_json(repository: &RepositoryName, removals: &[RuleRemoval]) -> Value {
@@ -41,7 +41,7 @@ pub(super) fn as_json(repository: &RepositoryName, removals: &[RuleRemoval]) -> 
         .iter()
         .map(|removal| {
             json!({
-                "repository": repository.as_str(), "tag": removal.tag, "policy": removal.policy, "rule": removal.rule, 
+                "repository": repository.as_str(), "tag": removal.tag, "policy": removal.policy, "rule": removal.rule,
                 "reason": removal.reason, "at": json::time(removal.at),
             })
         })

@@ -11,8 +11,9 @@ use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
+use crate::cli::terminal::listing;
 use crate::cli::terminal::output::{self, Format, Output};
-use crate::cli::terminal::reference::{self, Reference};
+use crate::cli::terminal::reference::{self, Names, Part, Reference};
 use crate::cli::terminal::removed;
 use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::{time_arg, values};
@@ -24,8 +25,8 @@ pub(crate) struct Arguments {
     /// Image that the tag is to point at
     #[arg(value_name = "SOURCE", required = true)]
     source: Option<String>,
-    /// Tag, new or existing, of the same repository or of another one
-    #[arg(value_name = "REPOSITORY:TAG", required = true)]
+    /// Tag, new or existing: TAG in the repository of SOURCE, or REPOSITORY:TAG in any
+    #[arg(value_name = "[REPOSITORY:]TAG", required = true)]
     target: Option<String>,
     #[command(flatten)]
     store: Store,
@@ -98,12 +99,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 async fn promote(source: &str, target: &str, store: Store, format: Format) -> Result<(), Error> {
-    let (source, target) = (Reference::parse(source)?, Reference::parse(target)?);
+    let source = Reference::parse(source)?;
     let registry = store.open().await?;
     let source = source.resolve(&registry, "tag").await?;
     let said = source.text.clone();
     let (from, reference) = source.manifest(&registry, "tag").await?;
-    let (repository, tag) = target.resolve(&registry, "tag").await?.tag("tag")?;
+    let (repository, tag) = new_place(&registry, &from, target).await?;
     let promotion = registry
         .tags()
         .promote(&from, &reference, &repository, &tag, actor::local_user())
@@ -127,6 +128,36 @@ async fn promote(source: &str, target: &str, store: Store, format: Format) -> Re
             ),
             None => format!("tag {tag} of {repository} points at {digest}, which is {said}"),
         }),
+    }
+}
+
+/// Finds the tag that is to be set: of the named repository, or of that of the source for `TAG` and `:TAG`.
+///
+/// # Errors
+/// A name that may be a tag and is a repository, or no tag at all.
+async fn new_place(
+    registry: &Registry,
+    from: &RepositoryName,
+    text: &str,
+) -> Result<(RepositoryName, TagName), Error> {
+    let is_marked = text.starts_with(':');
+    if let Ok(tag) = TagName::parse(text.trim_start_matches(':')) {
+        let repository = RepositoryName::parse(text).ok().filter(|_| !is_marked);
+        return match repository {
+            Some(name) if listing::check_listed(registry, &name).await.is_ok() => {
+                Err(Error::Other(format!(
+                    "'{text}' is a repository, and may be a tag too: write {from}:{text} for the tag, or {text}:TAG for one of that repository"
+                )))
+            }
+            _ => Ok((from.clone(), tag)),
+        };
+    }
+    let named = Reference::parse(text)?.resolve(registry, "tag").await?;
+    match (&named.repositories, &named.part) {
+        (Names::One(name), Part::Whole) => Err(Error::Other(format!(
+            "'{text}' names no tag: write {name}:TAG for a tag there, or TAG alone for one of {from}"
+        ))),
+        _ => named.tag("tag"),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cli::terminal::json;
 use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::values::{count, size};
+use crate::cli::terminal::values::{count, named_and_more, size};
 
 #[derive(clap::Args)]
 #[command(after_help = keys::GC)]
@@ -189,14 +189,10 @@ fn rule_sentence(removed: &RemovedByRule) -> String {
         tags,
         names,
     } = removed;
-    let more = match *tags - names.len() as u64 {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     format!(
-        "rule '{rule}' of policy '{policy}' removed {} of {repository}: {}{more}; registry restore {repository}:TAG brings one back",
+        "rule '{rule}' of policy '{policy}' removed {} of {repository}: {}; registry restore {repository}:TAG brings one back",
         count(*tags, "tag"),
-        names.join(", ")
+        named_and_more(names, *tags - names.len() as u64)
     )
 }
 

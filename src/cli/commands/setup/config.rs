@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
-use tarkeep::config::{self, Config, Loaded, Origin, Problem};
+use tarkeep::config::{self, Loaded, Origin, Problem};
 
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
@@ -24,21 +24,25 @@ pub(crate) struct Arguments {
 enum Command {
     /// Report all errors in a configuration and in the files that it names, and keys without effect
     ///
-    /// Without a configuration and without REGISTRY_… variables, it is that of the running server.
+    /// It is what registry serve takes from the same arguments and variables. Without any, it is that of the running server.
     Check {
         #[command(flatten)]
         config: Configuration,
+        #[command(flatten)]
+        flags: Flags,
         #[command(flatten)]
         output: Output,
     },
     /// Print the effective configuration, with the origin of each value; secrets are redacted
     ///
-    /// Without a configuration and without REGISTRY_… variables, it is that of the running server.
+    /// It is what registry serve takes from the same arguments and variables. Without any, it is that of the running server.
     Show {
         #[command(flatten)]
         config: Configuration,
+        #[command(flatten)]
+        flags: Flags,
         /// Print a commented example instead, to begin with
-        #[arg(long, conflicts_with_all = ["position", "named"])]
+        #[arg(long, conflicts_with_all = ["position", "named", "addr", "data_dir"])]
         example: bool,
         #[command(flatten)]
         output: Output,
@@ -47,20 +51,30 @@ enum Command {
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     match arguments.command {
-        Command::Check { config, output } => check(Sources::find(config.path())?, output.format),
+        Command::Check {
+            config,
+            flags,
+            output,
+        } => check(Sources::find(config.path(), flags)?, output.format),
         Command::Show {
             example: true,
             output,
             ..
         } => print_example(output.format),
-        Command::Show { config, output, .. } => show(Sources::find(config.path())?, output.format),
+        Command::Show {
+            config,
+            flags,
+            output,
+            ..
+        } => show(Sources::find(config.path(), flags)?, output.format),
     }
 }
 
 /// Validates a configuration as a start would, without changing anything; the notes include the warnings of a start.
 fn validated(sources: Sources) -> Result<Loaded, config::Error> {
-    let mut draft = Config::draft(sources.file.as_deref(), sources.environment.into_iter())?;
-    let ((), warnings) = tarkeep::log::gather(|| check::everything(&mut draft, &Flags::default()));
+    let flags = sources.flags.clone();
+    let mut draft = sources.draft()?;
+    let ((), warnings) = tarkeep::log::gather(|| check::everything(&mut draft, &flags));
     warnings.into_iter().for_each(|warning| draft.note(warning));
     draft.finish()
 }
@@ -84,7 +98,7 @@ fn check(sources: Sources, format: Format) -> Result<(), Error> {
                 }
                 Err(unreadable @ config::Error::Read { path, .. }) => (
                     vec![json!({
-                        "key": null, "file": path, "line": null, "variable": null, "reason": unreadable.to_string(),
+                        "key": null, "file": path, "line": null, "variable": null, "flag": null, "reason": unreadable.to_string(),
                     })],
                     Vec::new(),
                 ),
@@ -98,14 +112,16 @@ fn check(sources: Sources, format: Format) -> Result<(), Error> {
 }
 
 fn object(problem: &Problem) -> Value {
-    let (file, line, variable) = match &problem.origin {
-        Origin::File { path, line } => (Some(&**path), Some(*line), None),
-        Origin::Variable(name) => (None, None, Some(&**name)),
-        Origin::Default => (None, None, None),
+    let (file, line, variable, flag) = match &problem.origin {
+        Origin::File { path, line } => (Some(&**path), Some(*line), None, None),
+        Origin::Variable(name) => (None, None, Some(&**name), None),
+        Origin::Flag(name) => (None, None, None, Some(*name)),
+        Origin::Default => (None, None, None, None),
     };
     let key = Some(&*problem.about).filter(|key| !key.is_empty());
     json!({
-        "key": key, "file": file, "line": line, "variable": variable, "reason": problem.sentence,
+        "key": key, "file": file, "line": line, "variable": variable, "flag": flag,
+        "reason": problem.sentence,
     })
 }
 
@@ -117,7 +133,7 @@ fn print_example(format: Format) -> Result<(), Error> {
 }
 
 fn show(sources: Sources, format: Format) -> Result<(), Error> {
-    let loaded = Config::load(sources.file.as_deref(), sources.environment.into_iter())?;
+    let loaded = sources.draft()?.finish()?;
     match format {
         Format::Text => output::print(&loaded.to_yaml()),
         Format::Json => json::print(&loaded.to_json()),

@@ -1,7 +1,7 @@
 //! `registry health`: readiness of the running server, for a container's health check.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::http::{Response, StatusCode};
@@ -17,6 +17,7 @@ use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, http, tls};
 use crate::cli::owner;
 use crate::cli::running_server::{self, RunningServer};
+use crate::cli::sources;
 use crate::cli::terminal::json;
 use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output};
@@ -26,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Check that the running server is ready; the exit code is 1 if it is not
 ///
-/// Without arguments it asks the only server that runs on this machine or in this container.
+/// Without arguments it asks the only server that runs on this machine or in this container. If several run, name one with
+/// --data-dir or --addr.
 #[derive(clap::Args)]
 #[command(after_help = keys::HEALTH)]
 pub(crate) struct Arguments {
@@ -35,6 +37,9 @@ pub(crate) struct Arguments {
     /// The server's listen address [default: that of its configuration]
     #[arg(long, value_name = "HOST:PORT")]
     addr: Option<String>,
+    /// Data directory of the running server that is meant
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["addr", "position", "named"])]
+    data_dir: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
 }
@@ -58,7 +63,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         addr,
         environment,
     } = match (arguments.config.path(), arguments.addr) {
-        (None, None) => running().unwrap_or_default(),
+        (None, None) => running(arguments.data_dir.as_deref())?.unwrap_or_default(),
         (config, addr) => Target {
             config,
             addr,
@@ -127,17 +132,38 @@ impl Default for Target {
     }
 }
 
-/// Finds the only running server of this program; `None` if there is none, or more than one.
-fn running() -> Option<Target> {
-    let servers = RunningServer::all();
-    let [server] = &servers[..] else {
-        return None;
-    };
-    Some(Target {
-        config: server.configuration(),
-        addr: server.address().map(str::to_owned),
-        environment: server.environment(),
-    })
+/// Finds the running server of this program, with its data in `directory` if that is given.
+///
+/// `None` if there is none, or if there are several and this process's variables name one.
+///
+/// # Errors
+/// None has its data there, or several are meant.
+fn running(directory: Option<&Path>) -> Result<Option<Target>, Error> {
+    let mut servers = RunningServer::all();
+    if let Some(directory) = directory {
+        let meant = directory.canonicalize().ok();
+        servers.retain(|server| meant.is_some() && server.data_directory() == meant);
+        if servers.is_empty() {
+            return Err(Error::Other(format!(
+                "no server is running with data in {}{}",
+                directory.display(),
+                foreign_server()
+            )));
+        }
+    }
+    match &servers[..] {
+        [server] => Ok(Some(Target {
+            config: server.configuration(),
+            addr: server.flags().addr,
+            environment: server.environment(),
+        })),
+        [] => Ok(None),
+        _ if directory.is_none() && sources::has_variables() => Ok(None),
+        several => {
+            let directories = several.iter().filter_map(RunningServer::data_directory);
+            Err(running_server::several(&directories.collect()))
+        }
+    }
 }
 
 impl Readiness {

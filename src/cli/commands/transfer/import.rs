@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tarkeep::import::{Importer, MovedTag, NameMap, Place, Problem, Report, Selection, Source};
+use tarkeep::import::{
+    Importer, MovedTag, NameMap, Place, Problem, Report, Selection, Source, Unmatched,
+};
 use tarkeep::oci::Glob;
 use tarkeep::registry::{BlobCheck, Pace, Registry, UnsoundBlob, Way};
 
@@ -16,12 +18,14 @@ use crate::cli::terminal::json;
 use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::progress::Line;
-use crate::cli::terminal::values::{count, plain, size};
+use crate::cli::terminal::values::{count, few, plain, size};
 
 /// Interval at which the progress is shown.
 const SHOWN_EVERY: Duration = Duration::from_millis(200);
 /// Maximum number of moved tags that are named as text.
 const NAMED: usize = 20;
+/// Maximum number of repositories of the source that are named.
+const NAMED_REPOSITORIES: usize = 5;
 
 /// Import images from the store of a registry:2, an archive or an image layout; a server may be running
 ///
@@ -35,7 +39,8 @@ const NAMED: usize = 20;
 /// may be repeated, and then cost what has changed: import while the old registry
 /// works, stop it, import again. Tags that an import has set move with the next
 /// one; tags that were pushed or changed here stay, and are named.
-/// Exit code 3: something was left out, and named (docs/import.md).
+/// Exit code 3: something was left out, or a flag fits nothing; it is named
+/// (docs/import.md).
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 #[command(after_help = keys::IMPORT)]
@@ -183,19 +188,18 @@ impl Outcome {
         } else {
             "moved"
         };
-        for tag in moved.iter().take(NAMED) {
+        let one = |tag: &MovedTag| {
             let MovedTag {
                 repository,
                 tag,
                 was,
                 digest,
             } = tag;
-            output::say(&format!("{verb} {repository}:{tag} from {was} to {digest}"))?;
-        }
-        match moved.len().saturating_sub(NAMED) {
-            0 => Ok(()),
-            more => output::say(&format!("{verb} {}", count(more as u64, "more tag"))),
-        }
+            format!("{verb} {repository}:{tag} from {was} to {digest}")
+        };
+        output::say_first(moved, NAMED, one, |rest| {
+            format!("{verb} {}", count(rest.len() as u64, "more tag"))
+        })
     }
 
     fn sentence(&self) -> String {
@@ -228,8 +232,11 @@ impl Outcome {
         what + &way + undo
     }
 
-    /// Fails if something was left out.
+    /// Fails if something was left out, or a flag fits nothing.
     fn end(&self) -> Result<(), Error> {
+        if let Some(unmatched) = &self.report.unmatched {
+            return Err(Error::LeftOut(unmatched_sentence(unmatched)));
+        }
         if self.report.is_complete() && self.unsound.is_empty() {
             return Ok(());
         }
@@ -281,6 +288,7 @@ impl Outcome {
             "moved": moved.collect::<Vec<_>>(),
             "problems": problems.collect::<Vec<_>>(),
             "damagedBlobs": unsound.collect::<Vec<_>>(),
+            "unmatched": report.unmatched.iter().flat_map(|unmatched| &unmatched.flags).collect::<Vec<_>>(),
         })
     }
 }
@@ -290,6 +298,16 @@ fn repositories(number: u64) -> String {
         1 => "1 repository".to_owned(),
         number => format!("{number} repositories"),
     }
+}
+
+/// Says which flags fit nothing in the source, and what it has.
+fn unmatched_sentence(unmatched: &Unmatched) -> String {
+    let Unmatched { flags, names } = unmatched;
+    let has = match names.is_empty() {
+        true => "no image there has a name".to_owned(),
+        false => format!("it has {}", few(names, NAMED_REPOSITORIES)),
+    };
+    format!("nothing in the source fits {}: {has}", flags.join(" and "))
 }
 
 fn problem(problem: &Problem) -> String {
