@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::store::BlobStore;
+use super::uploads::upload_of;
 use crate::files::base_directory::{Place, is_irregular};
 use crate::oci::{Algorithm, Digest};
 
@@ -66,14 +67,18 @@ impl BlobStore {
     pub fn has_content(&self) -> io::Result<bool> {
         // first: what gets a blob's name from here on has one of these
         let directory = || Ok(self.uploads()?.place(""));
-        let mut uploads = HashSet::new();
+        let (mut uploads, mut moved) = (HashSet::new(), HashSet::new());
         for name in names_in(directory())? {
             let metadata = directory()?.join(&name).metadata();
             uploads.extend(metadata.map(|metadata| metadata.ino()).ok());
+            if let Some(id) = upload_of(&name) {
+                moved.extend(self.moved_to(&id)?);
+            }
         }
+        let is_upload =
+            |file: &StoredFile| uploads.contains(&file.inode) || moved.contains(&file.digest);
         for shard in self.shards()? {
-            let files = self.files_in(&shard)?;
-            if files.iter().any(|file| !uploads.contains(&file.inode)) {
+            if !self.files_in(&shard)?.iter().all(is_upload) {
                 return Ok(true);
             }
         }

@@ -83,7 +83,7 @@ impl BlobStore {
     pub fn discard_upload(&self, id: &UploadId) -> io::Result<()> {
         match self.upload(id)?.metadata() {
             Ok(metadata) if metadata.nlink() > 1 => Ok(()),
-            _ if self.is_moved(id)? => Ok(()),
+            _ if self.moved_to(id)?.is_some() => Ok(()),
             _ => self.remove_upload(id),
         }
     }
@@ -223,10 +223,12 @@ impl BlobStore {
         }
     }
 
-    /// True if an upload's file has the name of a blob instead of its own.
-    pub(super) fn is_moved(&self, id: &UploadId) -> io::Result<bool> {
-        let whereabouts = self.whereabouts(&self.upload(id)?)?;
-        Ok(matches!(whereabouts, Whereabouts::Moved(_)))
+    /// Returns the blob whose name an upload's file has instead of its own.
+    pub(super) fn moved_to(&self, id: &UploadId) -> io::Result<Option<Digest>> {
+        Ok(match self.whereabouts(&self.upload(id)?)? {
+            Whereabouts::Moved(digest) => Some(digest),
+            Whereabouts::Own | Whereabouts::NeverMoved => None,
+        })
     }
 }
 
