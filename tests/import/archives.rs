@@ -313,6 +313,12 @@ fn manifests_that_no_push_would_bring_are_left_out_and_named() {
     }
 }
 
+/// Returns a list that takes two gigabytes to parse and to report.
+fn many_parts() -> String {
+    let entries = r#"{"digest":""},"#.repeat(1_100_000);
+    format!(r#"{{"schemaVersion":2,"manifests":[{entries}{{"digest":""}}]}}"#)
+}
+
 #[test]
 fn archives_made_to_hurt_are_refused() {
     let image = Image::small(1);
@@ -336,6 +342,7 @@ fn archives_made_to_hurt_are_refused() {
             only("index.json", &vec![b'['; 1 << 20]),
             "is not a list of images",
         ),
+        (only("index.json", many_parts().as_bytes()), "many parts"),
         (header("index.json", b'0', 1 << 40), "more than is read"),
         (header("long", b'L', 1 << 40), "more than 64 KiB"),
         (header("pax", b'x', 1 << 30), "more than 64 KiB"),
