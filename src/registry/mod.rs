@@ -19,6 +19,7 @@ mod gc;
 mod import;
 mod policy;
 mod report;
+mod servers;
 mod service;
 mod settings;
 mod upload;
