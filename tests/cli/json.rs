@@ -181,6 +181,7 @@ fn show(printed: &mut Printed) {
     for (heading, arguments) in [
         ("registry ls", &["ls"][..]),
         ("registry ls REPOSITORY", &["ls", "ruled/app"]),
+        ("registry ls --untagged", &["ls", "--untagged"]),
         ("registry inspect", &["inspect", "team/app:v1"]),
         ("registry inspect", &["inspect", "ruled/app:pr-2"]),
         ("registry inspect", &["inspect", "other:v1"]),

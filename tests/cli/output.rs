@@ -187,7 +187,8 @@ fn lists_are_chosen_and_sorted() {
         );
         assert_eq!(
             tags(&[command, "team/*:pr-*", "--sort", "name"]),
-            ["pr-1", "pr-2", "pr-10"]
+            ["pr-2", "pr-10", "pr-1"],
+            "by repository first"
         );
         assert_eq!(tags(&[command, "team/app:main"]), ["main"]);
         assert_eq!(

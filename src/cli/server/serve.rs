@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tarkeep::auth::Access;
-use tarkeep::config::Config;
+use tarkeep::config::{Config, Loaded};
 use tarkeep::health::Health;
 use tarkeep::http::{AccessLog, Address, DebugServer, Server};
 use tarkeep::import::TakeOver;
-use tarkeep::registry::Registry;
+use tarkeep::registry::{KeptOpen, Registry};
 use tarkeep::service_manager::Notifier;
 
 use crate::cli::actor;
@@ -104,9 +104,7 @@ async fn serve(
     warn_short_leases(&registry.settings().retention);
     // logs a warning itself; pulls work without free disk
     let _ = registry.status().check_disk();
-    let _lock = registry.lock_serving()?;
-    let sections = reloader.loaded().shared_sections();
-    let presence = registry.join_servers(sections).await?;
+    let (_lock, presence) = join(&registry, reloader.loaded()).await?;
     let takeover = TakeOver::find(&registry, directory, defaults::import_rule(config)).await?;
     let tokens = Arc::new(RegistryTokens(registry.clone()));
     let access =
@@ -159,6 +157,13 @@ async fn serve(
     let _ = background.await;
     finish(&registry, access_log).await;
     Ok(())
+}
+
+/// Locks the directory, and joins its servers.
+async fn join(registry: &Registry, loaded: &Loaded) -> Result<(KeptOpen, KeptOpen), Error> {
+    let lock = registry.lock_serving()?;
+    let presence = registry.join_servers(loaded.shared_sections());
+    Ok((lock, presence.await?))
 }
 
 /// Returns a witness of reloads that records their sections, and writes them to the audit log.

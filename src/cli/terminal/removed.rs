@@ -82,8 +82,8 @@ fn of(removal: &Removal, name: &str) -> String {
     };
     let undo = match &removal.undo {
         Undo::Until(until) => format!(
-            ": registry restore {name} brings it back until {}",
-            values::time(*until)
+            ": {}",
+            values::brings_back(&format!("registry restore {name}"), *until)
         ),
         Undo::Possible => format!(": registry restore {name} brings it back"),
         Undo::Ended(Some(end)) => format!(", and its undo ended on {end}"),

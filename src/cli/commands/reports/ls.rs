@@ -5,6 +5,7 @@ use tarkeep::registry::{
     self, Damaged, ImageSummary, ListQuery, Registry, RepositoryRow, TagKey, TagRow,
 };
 
+use crate::cli::commands::reports::untagged;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
@@ -26,6 +27,7 @@ const BATCH: usize = 500;
 /// registry ls 'team/**'              repositories that match a glob (quoted)
 /// registry ls 'team/app:pr-*'        tags that match a glob
 /// registry ls --sort size --limit 10 the ten largest repositories
+/// registry ls --untagged team/app    images without a tag
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -33,6 +35,9 @@ pub(crate) struct Arguments {
     /// repositories]
     #[arg(value_name = "REPOSITORY[:TAG]")]
     reference: Option<String>,
+    /// List images that no tag points at, with the tags that they had: those of a repository, of a glob, or of all
+    #[arg(long)]
+    untagged: bool,
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
@@ -44,12 +49,18 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let Arguments {
         reference,
+        untagged: is_untagged,
         selection,
         store,
         output: Output { format },
     } = arguments;
     let reference = reference.as_deref().map(Reference::parse).transpose()?;
-    let registry = store.open().await?;
+    let (registry, retention) = store.open_with_rules().await?;
+    if is_untagged {
+        let query = selection.of_repositories(reference, &registry, "ls --untagged");
+        let query = removed::explained(&registry, query.await).await?;
+        return untagged::list(&registry, query, &retention, format).await;
+    }
     let (text, named) = match reference {
         None => (String::new(), None),
         Some(reference) => {
