@@ -81,6 +81,7 @@ pub use report::dependents::Dependent;
 pub use report::forecast::{Forecast, Waiting};
 pub use report::losses::CollectionBaseline;
 pub use report::measurement::{StoreMeasurement, StoreUsage};
+pub use report::natural::compare as compare_names;
 pub use report::preview::{Deletion, DeletionEffect, PolicyPreview};
 pub use report::ranking::{ListOrder, ListQuery, TagKey};
 pub use report::removal::{PlannedRemoval, RemovalKind, RemovalTotals, WaitCause};

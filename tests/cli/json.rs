@@ -181,7 +181,6 @@ fn show(printed: &mut Printed) {
     for (heading, arguments) in [
         ("registry ls", &["ls"][..]),
         ("registry ls REPOSITORY", &["ls", "ruled/app"]),
-        ("registry ls --untagged", &["ls", "--untagged"]),
         ("registry inspect", &["inspect", "team/app:v1"]),
         ("registry inspect", &["inspect", "ruled/app:pr-2"]),
         ("registry inspect", &["inspect", "other:v1"]),
@@ -189,6 +188,7 @@ fn show(printed: &mut Printed) {
         ("registry rm", &["rm", "ruled/app:gone", "--yes"]),
         ("registry rm", &["rm", "other@sha256:", "--yes"]),
         ("registry restore", &["restore"]),
+        ("registry ls --untagged", &["ls", "--untagged"]),
         (
             "registry tag history",
             &["tag", "history", "ruled/app:gone"],

@@ -6,7 +6,7 @@ pub(super) mod dependents;
 pub(super) mod forecast;
 pub(super) mod losses;
 pub(super) mod measurement;
-mod natural;
+pub(super) mod natural;
 pub(super) mod preview;
 pub(super) mod ranking;
 pub(super) mod readiness;
