@@ -14,6 +14,7 @@ pub mod telemetry;
 mod client_key;
 mod client_parts;
 mod log_limit;
+mod outbound;
 mod sys;
 mod threads;
 

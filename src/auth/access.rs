@@ -15,6 +15,7 @@ use super::login::{Login, Refusal, Site, TokenRequest};
 use super::password::{Credentials, htpasswd_file};
 use super::settings::{Method, Settings};
 use super::stats::Stats;
+use super::trust::{Issuers, TrustSettings};
 
 /// Interval at which files are checked for changes in the absence of logins.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -38,12 +39,17 @@ impl Access {
         if let Method::Htpasswd(settings) = &settings.method {
             htpasswd_file::create_if_missing(&settings.path)?;
         }
+        let kept = Kept {
+            stats: Stats::default(),
+            issued: Issued::new(tokens),
+            issuers: Issuers::default(),
+        };
         Ok(Self {
-            current: Arc::new(ArcSwap::from_pointee(Current::open(settings)?)),
-            kept: Arc::new(Kept {
-                stats: Stats::default(),
-                issued: Issued::new(tokens),
-            }),
+            current: Arc::new(ArcSwap::from_pointee(Current::open(
+                settings,
+                &kept.issuers,
+            )?)),
+            kept: Arc::new(kept),
         })
     }
 
@@ -52,6 +58,7 @@ impl Access {
     /// # Errors
     /// As [`Self::open`].
     pub fn check(settings: &Settings) -> Result<(), Error> {
+        settings.trust.iter().try_for_each(TrustSettings::check)?;
         match &settings.method {
             Method::Htpasswd(settings) if htpasswd_file::is_missing(&settings.path) => {
                 htpasswd_file::check_missing(&settings.path)
@@ -67,14 +74,15 @@ impl Access {
     /// # Errors
     /// As [`Self::open`], and a missing htpasswd file.
     pub fn prepare(&self, settings: Settings) -> Result<Prepared, Error> {
-        let current = self.current.load();
-        if current.settings.method != settings.method {
-            return Current::open(settings).map(Prepared);
+        let (current, issuers) = (self.current.load(), &self.kept.issuers);
+        if current.settings.trust != settings.trust {
+            settings.trust.iter().try_for_each(TrustSettings::check)?;
         }
-        Ok(Prepared(Current {
-            settings,
-            authenticator: Arc::clone(&current.authenticator),
-        }))
+        if current.settings.method != settings.method {
+            return Current::open(settings, issuers).map(Prepared);
+        }
+        let authenticator = Arc::clone(&current.authenticator);
+        Ok(Prepared(Current::with(settings, authenticator, issuers)))
     }
 
     /// Puts prepared settings in force, beginning with the next request.
@@ -115,7 +123,16 @@ impl Access {
     /// The refusal to be sent as the response.
     pub async fn issue(&self, request: TokenRequest<'_>) -> Result<IssuedToken, Refusal> {
         let current = self.current.load_full();
-        current.issue(request, &self.kept).await
+        let (login, sent) = (request.login, request.credentials.clone());
+        let outcome = current.issue(request, &self.kept).await;
+        if matches!(outcome, Err(Refusal::Challenge { .. })) {
+            let user = sent.map(|(user, _)| user);
+            let user = user.or_else(|| Some(Credentials::of(login)?.user));
+            self.kept
+                .issued
+                .note_refused(&user.unwrap_or_default(), login.address);
+        }
+        outcome
     }
 
     fn count(&self, outcome: &Result<Requester, Refusal>, login: Login<'_>) {
@@ -140,10 +157,23 @@ impl Access {
         counter.add(1);
     }
 
-    /// Checks files for changes until dropped.
+    /// Checks files for changes, and refreshes the keys of trusted issuers, until dropped.
     ///
-    /// Thus the log names a broken file before the next login.
+    /// Thus the log names a broken file and an issuer that is down before the next login.
     pub async fn watch(&self) {
+        tokio::join!(self.watch_files(), self.watch_issuers());
+    }
+
+    async fn watch_issuers(&self) {
+        loop {
+            let current = self.current.load_full();
+            current.trust.refresh(&*self.kept.issued.source).await;
+            drop(current);
+            tokio::time::sleep(WATCH_INTERVAL).await;
+        }
+    }
+
+    async fn watch_files(&self) {
         loop {
             let current = self.current.load_full();
             match &*current.authenticator {

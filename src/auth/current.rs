@@ -8,12 +8,13 @@ use super::authorization::scope::{Permission, RequiredScopes, Resource, Scope};
 use super::authorization::{Requester, is_allowed, is_authorized};
 use super::challenge;
 use super::error::Error;
-use super::issued::{Issued, IssuedToken, Proof};
+use super::issued::{Issued, IssuedToken, Known, Proof};
 use super::login::{Login, Refusal, Rejection, Site, TokenRequest};
 use super::password::Credentials;
 use super::settings::{Challenge, Method, Settings};
 use super::stats::Stats;
 use super::token::decode::bearer;
+use super::trust::{Issuers, Judge, Trust};
 
 /// The challenge's `error` for a token without the required scopes (RFC 6750, section 3.1).
 const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
@@ -26,6 +27,7 @@ const REALM: &str = "registry";
 pub(super) struct Current {
     pub(super) settings: Settings,
     pub(super) authenticator: Arc<Authenticator>,
+    pub(super) trust: Trust,
 }
 
 /// State that outlives a change of the settings.
@@ -33,6 +35,8 @@ pub(super) struct Kept {
     pub(super) stats: Stats,
     /// Tokens, which count with every method.
     pub(super) issued: Issued,
+    /// Keys of trusted issuers.
+    pub(super) issuers: Issuers,
 }
 
 /// Requirements of a request, and the place to which it was sent.
@@ -44,11 +48,21 @@ pub(super) struct Asked<'r> {
 }
 
 impl Current {
-    pub(super) fn open(settings: Settings) -> Result<Self, Error> {
-        Ok(Self {
-            authenticator: Arc::new(Authenticator::open(&settings.method)?),
+    pub(super) fn open(settings: Settings, issuers: &Issuers) -> Result<Self, Error> {
+        let authenticator = Arc::new(Authenticator::open(&settings.method)?);
+        Ok(Self::with(settings, authenticator, issuers))
+    }
+
+    pub(super) fn with(
+        settings: Settings,
+        authenticator: Arc<Authenticator>,
+        issuers: &Issuers,
+    ) -> Self {
+        Self {
+            trust: Trust::new(&settings.trust, issuers),
+            authenticator,
             settings,
-        })
+        }
     }
 
     pub(super) async fn admit(
@@ -121,7 +135,9 @@ impl Current {
 
     /// Reports whether there is any login.
     async fn can_log_in(&self, kept: &Kept) -> bool {
-        self.settings.method != Method::None || (!self.is_open() && kept.issued.has_tokens().await)
+        self.settings.method != Method::None
+            || !self.trust.is_empty()
+            || (!self.is_open() && kept.issued.has_tokens().await)
     }
 
     /// Reports whether the token service is this registry's.
@@ -148,7 +164,9 @@ impl Current {
             Challenge::Basic => false,
             Challenge::Bearer => true,
             Challenge::Auto => {
-                rules.is_some_and(|rules| rules.has_anonymous()) || kept.issued.has_tokens().await
+                rules.is_some_and(|rules| rules.has_anonymous())
+                    || !self.trust.is_empty()
+                    || kept.issued.has_tokens().await
             }
         };
         match is_bearer {
@@ -169,9 +187,12 @@ impl Current {
         if self.has_token_service()
             && let Some(token) = login.authorization.and_then(bearer)
         {
-            let users = self.authenticator.users();
+            let known = Known {
+                users: self.authenticator.users(),
+                trust: &self.trust,
+            };
             let issued = &kept.issued;
-            return Box::pin(issued.authenticate_bearer(token, login.address, users)).await;
+            return Box::pin(issued.authenticate_bearer(token, login.address, known)).await;
         }
         self.authenticate_by(login, Credentials::of(login), kept)
             .await
@@ -190,11 +211,33 @@ impl Current {
             if let Some(outcome) = Box::pin(token).await {
                 return outcome;
             }
+            if self.trust.is_token(password) {
+                return Box::pin(self.authenticate_trusted(password, login, kept)).await;
+            }
         }
         let authenticator = &self.authenticator;
         authenticator
             .authenticate(login, credentials, &kept.stats)
             .await
+    }
+
+    /// Finds out whose token of another server it is.
+    async fn authenticate_trusted(
+        &self,
+        token: &[u8],
+        login: Login<'_>,
+        kept: &Kept,
+    ) -> Result<Identity, Rejection> {
+        let rules = self.settings.rules.as_ref();
+        let judge = Judge {
+            store: &*kept.issued.source,
+            claims: &rules.map(|rules| rules.claims()).unwrap_or_default(),
+        };
+        let verified = self.trust.verify(token, judge).await;
+        let users = self.authenticator.users();
+        verified
+            .map(Identity::trust)
+            .map_err(|void| kept.issued.reject(void, login.address, users))
     }
 
     /// Makes a token for whoever sends credentials, or none.

@@ -21,4 +21,6 @@ pub enum Error {
     Random,
     #[error("{0}")]
     Token(String),
+    #[error("the authorities of trust {name} cannot be used: {cause}")]
+    Trust { name: String, cause: String },
 }

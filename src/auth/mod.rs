@@ -18,10 +18,11 @@ mod silly;
 mod stats;
 mod throttle;
 mod token;
+mod trust;
 
 pub use access::{Access, Prepared};
 pub use authorization::{
-    AccessRule, AccessRules, Client, Identity, Permission, RepositoryPattern, Requester,
+    AccessRule, AccessRules, Claims, Client, Identity, Permission, RepositoryPattern, Requester,
     RequiredScopes, Resource, Rights, Scope, Subject, Visible, Who, is_authorized, is_visible,
     may_pull_everything, visible,
 };
@@ -35,3 +36,4 @@ pub use password::{
 pub use settings::{Challenge, Method, Settings};
 pub use stats::Stats;
 pub use token::TokenSettings;
+pub use trust::{Requirement, TrustSettings};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::authorization::AccessRules;
 use super::password::HtpasswdSettings;
 use super::token::TokenSettings;
+use super::trust::TrustSettings;
 
 /// Settings of access.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,12 +14,14 @@ pub struct Settings {
     pub challenge: Challenge,
     /// `None` if every client that is admitted may do everything.
     pub rules: Option<Arc<AccessRules>>,
+    /// Issuers whose tokens are logins. There are rules if there are some, because these logins have no other rights.
+    pub trust: Vec<TrustSettings>,
 }
 
 /// Kind of challenge that asks for a login; methods `token` and `silly` have their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Challenge {
-    /// Bearer if there are rules for anonymous clients or tokens, else Basic.
+    /// Bearer if there are rules for anonymous clients, tokens or trusted issuers, else Basic.
     #[default]
     Auto,
     /// User and password with each request.

@@ -127,12 +127,12 @@ impl BackupDirectory {
         }
     }
 
-    /// Removes blobs that the database does not list.
+    /// Removes blobs that the database neither lists nor calls damaged.
     fn prune(&self) -> Result<(), Error> {
         let database = DatabaseCopy::open(&Registry::database_path(&self.root))
             .map_err(registry::Error::from)?;
         self.blobs()
-            .prune(&mut |digest| database.has_blob(digest).map_err(io::Error::other))
+            .prune(&mut |digest| database.names_blob(digest).map_err(io::Error::other))
             .map_err(Error::files("removing old blobs from", &self.root))
     }
 

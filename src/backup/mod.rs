@@ -13,16 +13,18 @@
 //! Most blobs are copied while the server works and collects. Then collection is kept from removing files, the database is
 //! copied, and whatever it lists and is not there yet: seconds, however long the rest took.
 
+mod copies;
 mod directory;
 mod error;
 mod generations;
+mod listed;
 mod outcome;
 mod place;
 mod run;
 mod schedule;
 
 pub use error::Error;
-pub use outcome::{BackupPlan, BackupProgress, BackupSummary, DamagedBlob};
+pub use outcome::{BackupPlan, BackupProgress, BackupSummary, DamagedContent, DamagedKind};
 pub use place::Destination;
 pub use run::{plan, run};
 pub use schedule::keep_going;

@@ -28,12 +28,32 @@ pub struct BackupProgress {
     copied: Arc<Counter>,
 }
 
-/// A blob that a backup leaves out.
+/// Content of the data directory that is damaged or missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DamagedBlob {
+pub struct DamagedContent {
+    pub kind: DamagedKind,
     pub digest: Digest,
     /// Reason in words.
     pub problem: String,
+    /// The backup has a sound file of it, which an earlier one had.
+    pub is_kept: bool,
+}
+
+/// Kind of damaged content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DamagedKind {
+    Blob,
+    Manifest,
+}
+
+impl DamagedKind {
+    /// Returns its word in messages and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Blob => "blob",
+            Self::Manifest => "manifest",
+        }
+    }
 }
 
 /// Result of a backup. Sizes are in bytes.
@@ -48,8 +68,8 @@ pub struct BackupSummary {
     /// Blobs that share the disk space of the data directory.
     pub shared: u64,
     pub database_size: u64,
-    /// Blobs that are damaged or missing in the data directory, and in the backup before.
-    pub damaged: Vec<DamagedBlob>,
+    /// What is damaged or missing in the data directory, but for blobs that the backup has all the same.
+    pub damaged: Vec<DamagedContent>,
     /// The backup is on the disk of the data directory.
     pub is_same_disk: bool,
     pub took: Duration,

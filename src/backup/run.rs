@@ -4,17 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use crate::backup::copies::Copies;
 use crate::backup::error::Error;
-use crate::backup::outcome::{BackupPlan, BackupProgress, BackupSummary, DamagedBlob};
+use crate::backup::listed::{Listed, PAGE, copy_listed};
+use crate::backup::outcome::{BackupPlan, BackupProgress, BackupSummary};
 use crate::backup::place::{Destination, Place, are_on_one_disk};
-use crate::oci::Digest;
-use crate::registry::{
-    self, BlobCopier, BlobId, CopyCounts, CopyPace, DatabaseCopy, Loss, Registry, SecondLook,
-};
+use crate::registry::{self, BlobCopier, CopyCounts, CopyPace, Loss, Registry, SecondLook};
 use crate::threads::blocking;
 
-/// Maximum number of blobs read from the database at once.
-const PAGE: usize = 500;
 /// Number of attempts to copy the database with all blobs that it lists: one is enough unless a server was killed meanwhile.
 const ATTEMPTS: usize = 5;
 
@@ -29,7 +26,8 @@ pub async fn plan(registry: &Registry, destination: &Destination) -> Result<Back
         registry
             .backups()
             .copier(&to, earlier.as_deref(), CopyPace::Full, Arc::default())?;
-    let (_, mut plan) = count(registry, copier).await?;
+    let copies = Copies::new(copier, &to, earlier.as_deref());
+    let (_, mut plan) = count(registry, copies).await?;
     plan.is_same_disk = are_on_one_disk(&root, destination.path());
     Ok(plan)
 }
@@ -73,14 +71,6 @@ struct Run<'r> {
     progress: &'r BackupProgress,
 }
 
-/// Result of copying what a database lists. Sizes are in bytes.
-#[derive(Default)]
-struct Listed {
-    blobs: u64,
-    size: u64,
-    lost: Vec<(Digest, u64, Loss)>,
-}
-
 /// Space that copies need, checked once it is certain that they are copies.
 struct Space {
     path: PathBuf,
@@ -93,12 +83,14 @@ impl Run<'_> {
         let (backups, directory) = (self.registry.backups(), &self.place.directory);
         let earlier = self.place.earlier.as_deref();
         let copier = backups.copier(directory.root(), earlier, pace, self.progress.counter())?;
-        let (copier, plan) = count(self.registry, copier).await?;
+        let copies = Copies::new(copier, directory.root(), earlier);
+        let (copies, plan) = count(self.registry, copies).await?;
         self.progress.expect(plan.new_size);
         // most of the work, while files may be removed
-        let copier = self.copy_current(copier, plan.new_size).await?;
+        let copies = self.copy_current(copies, plan.new_size).await?;
         let _held = backups.hold_files().await?;
-        let (mut copier, at, listed) = self.copy_snapshot(copier).await?;
+        let (copies, at, listed) = self.copy_snapshot(copies).await?;
+        let mut copier = copies.into_copier();
         let counts = copier.counts();
         let database_size = std::fs::metadata(directory.partial_database())
             .map_err(Error::files("examining", directory.root()))?
@@ -123,13 +115,6 @@ impl Run<'_> {
         counts: CopyCounts,
         listed: Listed,
     ) -> BackupSummary {
-        let damaged = listed
-            .lost
-            .into_iter()
-            .map(|(digest, _, loss)| DamagedBlob {
-                digest,
-                problem: loss.to_string(),
-            });
         let root = self.registry.backups().root();
         BackupSummary {
             directory,
@@ -139,34 +124,34 @@ impl Run<'_> {
             copied_size: counts.copied_size,
             shared: counts.shared,
             database_size,
-            damaged: damaged.collect(),
+            damaged: listed.into_damaged(),
             is_same_disk: counts.shared > 0 || are_on_one_disk(&root, self.path),
             ..BackupSummary::default()
         }
     }
 
     /// Copies the blobs that the database lists now. Files that are missing are looked for later.
-    async fn copy_current(&self, mut copier: BlobCopier, needed: u64) -> Result<BlobCopier, Error> {
+    async fn copy_current(&self, mut copies: Copies, needed: u64) -> Result<Copies, Error> {
         let mut space = Space {
             path: self.path.to_owned(),
             needed: Some(needed),
         };
-        let mut after = None;
+        let mut after = 0;
         loop {
             let page = self.registry.backups().blobs_after(after, PAGE).await?;
-            let Some((last, _, _)) = page.last() else {
-                return Ok(copier);
+            let Some(last) = page.last() else {
+                return Ok(copies);
             };
-            after = Some(*last);
+            after = last.id.number();
             let failed = Error::files("copying blobs to", self.path);
-            (copier, space) = blocking(move || {
-                for (_, digest, size) in page {
+            (copies, space) = blocking(move || {
+                for blob in page {
                     // lost ones are judged by the snapshot
-                    let _ = copier.copy(&digest, size).map_err(&failed)?;
-                    space.check(&copier)?;
+                    let _ = copies.copy(&blob).map_err(&failed)?;
+                    space.check(copies.copier())?;
                 }
-                copier.settle().map_err(&failed)?;
-                Ok::<_, Error>((copier, space))
+                copies.settle().map_err(&failed)?;
+                Ok::<_, Error>((copies, space))
             })
             .await??;
         }
@@ -175,22 +160,22 @@ impl Run<'_> {
     /// Copies the database, and what is missing of the blobs that it lists.
     async fn copy_snapshot(
         &self,
-        mut copier: BlobCopier,
-    ) -> Result<(BlobCopier, SystemTime, Listed), Error> {
+        mut copies: Copies,
+    ) -> Result<(Copies, SystemTime, Listed), Error> {
         for _ in 0..ATTEMPTS {
             let at = SystemTime::now();
             let path = self.place.directory.partial_database();
             let copied = self.registry.backups().copy_database(path).await;
-            let copy = copied.map_err(|error| self.explained(error, &copier))?;
+            let copy = copied.map_err(|error| self.explained(error, copies.copier()))?;
             let to = self.path.to_owned();
             let (returned, listed) = blocking(move || {
-                let listed = copy_listed(&mut copier, &copy, &to)?;
-                Ok::<_, Error>((copier, listed))
+                let listed = copy_listed(&mut copies, &copy, &to)?;
+                Ok::<_, Error>((copies, listed))
             })
             .await??;
-            copier = returned;
+            copies = returned;
             if self.is_settled(&listed).await? {
-                return Ok((copier, at, listed));
+                return Ok((copies, at, listed));
             }
         }
         Err(Error::Unsettled)
@@ -250,52 +235,25 @@ impl Space {
     }
 }
 
-/// Copies the blobs that a copied database lists.
-fn copy_listed(copier: &mut BlobCopier, copy: &DatabaseCopy, to: &Path) -> Result<Listed, Error> {
-    let failed = Error::files("copying blobs to", to);
-    let mut listed = Listed::default();
-    let mut after: Option<BlobId> = None;
-    loop {
-        let page = copy
-            .blobs_after(after, PAGE)
-            .map_err(registry::Error::from)?;
-        let Some((last, _, _)) = page.last() else {
-            copier.settle().map_err(&failed)?;
-            return Ok(listed);
-        };
-        after = Some(*last);
-        for (_, digest, size) in page {
-            listed.blobs += 1;
-            listed.size += size;
-            if let Err(loss) = copier.copy(&digest, size).map_err(&failed)? {
-                listed.lost.push((digest, size, loss));
-            }
-        }
-    }
-}
-
 /// Counts blobs, and those that have to be copied.
-async fn count(
-    registry: &Registry,
-    mut copier: BlobCopier,
-) -> Result<(BlobCopier, BackupPlan), Error> {
-    let (mut plan, mut after) = (BackupPlan::default(), None);
+async fn count(registry: &Registry, mut copies: Copies) -> Result<(Copies, BackupPlan), Error> {
+    let (mut plan, mut after) = (BackupPlan::default(), 0);
     loop {
         let page = registry.backups().blobs_after(after, PAGE).await?;
-        let Some((last, _, _)) = page.last() else {
-            return Ok((copier, plan));
+        let Some(last) = page.last() else {
+            return Ok((copies, plan));
         };
-        after = Some(*last);
-        (copier, plan) = blocking(move || {
-            for (_, digest, size) in &page {
+        after = last.id.number();
+        (copies, plan) = blocking(move || {
+            for blob in &page {
                 plan.blobs += 1;
-                plan.size += size;
-                if copier.is_needed(digest, *size) {
+                plan.size += blob.size;
+                if copies.is_needed(blob) {
                     plan.new_blobs += 1;
-                    plan.new_size += size;
+                    plan.new_size += blob.size;
                 }
             }
-            (copier, plan)
+            (copies, plan)
         })
         .await?;
     }

@@ -17,7 +17,7 @@ const RETRY: Duration = Duration::from_secs(3600);
 const CLOCK_INTERVAL: Duration = Duration::from_secs(3600);
 /// Minimum interval between two backups, whatever the configuration says.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
-/// Maximum number of damaged blobs that are logged.
+/// Maximum number of damaged blobs and manifests that are logged.
 const NAMED: usize = 10;
 
 /// Makes backups as the settings say, until it is dropped.
@@ -91,7 +91,10 @@ async fn attempt(registry: &Registry, settings: &BackupSettings) -> bool {
                 .damaged
                 .set(i64::try_from(summary.damaged.len()).unwrap_or(i64::MAX));
             newest(registry, settings).await;
-            counters.set_state(BackupState::Complete);
+            counters.set_state(match summary.damaged.is_empty() {
+                true => BackupState::Complete,
+                false => BackupState::Damaged,
+            });
             log(&summary);
             true
         }
@@ -120,7 +123,13 @@ fn log(summary: &BackupSummary) {
             "the backup is on the disk of the data directory, and is lost with it: name another disk in backup.to"
         );
     }
-    for blob in summary.damaged.iter().take(NAMED) {
-        tracing::error!(digest = %blob.digest, problem = blob.problem, "the backup lacks a blob that is damaged: registry verify names its images");
+    for content in summary.damaged.iter().take(NAMED) {
+        tracing::error!(
+            digest = %content.digest,
+            kind = content.kind.word(),
+            problem = content.problem,
+            kept = content.is_kept,
+            "the backup is of a registry with damaged content: registry verify names its images"
+        );
     }
 }

@@ -36,6 +36,7 @@ mod verification;
 
 pub use content::{BlobContent, BlobFile};
 pub use copies::copier::{BlobCopier, CopyCounts, CopyPace, Loss};
+pub use copies::vouched::Vouched;
 pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
 pub use inventory::{Shard, StoredFile};
@@ -43,6 +44,6 @@ pub use naming::HardLinks;
 pub use source::SourceFile;
 pub use space::{FreeSpace, Shortage};
 pub use stats::{Operation, Stats};
-pub use store::{BlobStore, Company, DirectoryLock, KeptOpen};
+pub use store::{BlobStore, Company, DirectoryLock, FileFault, KeptOpen};
 pub use upload::{UploadFile, UploadId};
 pub use verification::{BlobHash, Priority, is_disk_failure};

@@ -1,14 +1,18 @@
 //! The command line: its arguments, and the dispatch to commands.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tarkeep::escape::OneLine;
 
 use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
 use crate::cli::commands::reports::{audit, du, inspect, ls, verify, why};
-use crate::cli::commands::setup::{access, completions, config, health, htpasswd};
+use crate::cli::commands::setup::{
+    access, completions, config, credential_provider, health, htpasswd,
+};
 use crate::cli::commands::token;
 use crate::cli::commands::transfer::{backup, export, import};
 use crate::cli::configuration;
@@ -101,9 +105,14 @@ enum Command {
 /// Runs the command line.
 pub fn main() -> ExitCode {
     let given: Vec<_> = std::env::args_os().collect();
-    let is_called_htpasswd = given
-        .first()
-        .is_some_and(|path| Path::new(path).file_name() == Some("htpasswd".as_ref()));
+    let is_called = |name: &str| {
+        let path = given.first().map(Path::new);
+        path.is_some_and(|path| path.file_name() == Some(name.as_ref()))
+    };
+    if is_called("registry-credential-provider") {
+        return outcome_of(credential_provider::run().map_err(Error::Other));
+    }
+    let is_called_htpasswd = is_called("htpasswd");
     let mut words = if is_called_htpasswd {
         given
     } else {
@@ -117,9 +126,9 @@ pub fn main() -> ExitCode {
         words.extend(htpasswd::with_flags_ended(rest.into_iter()));
     }
     if is_called_htpasswd {
-        return htpasswd::run(&htpasswd::Alone::parse_from(words).arguments);
+        return htpasswd::run(&parse::<htpasswd::Alone>(words).arguments);
     }
-    let outcome = match Arguments::parse_from(words).command {
+    let outcome = match parse::<Arguments>(words).command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
@@ -146,6 +155,11 @@ pub fn main() -> ExitCode {
         Command::Completions(arguments) => completions::run(arguments, Arguments::command()),
     };
     tarkeep::log::flush();
+    outcome_of(outcome)
+}
+
+/// Reports an error, and returns the exit code.
+fn outcome_of(outcome: Result<(), Error>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -155,6 +169,23 @@ pub fn main() -> ExitCode {
                 .lines()
                 .for_each(|line| output::complain(&format!("registry: {line}")));
             failure.exit_code()
+        }
+    }
+}
+
+/// Parses the command line, or ends the process with a message that shows no hidden character of it.
+fn parse<T: Parser>(words: Vec<OsString>) -> T {
+    let error = match T::try_parse_from(&words) {
+        Ok(arguments) => return arguments,
+        Err(error) => error,
+    };
+    let shown = |word: &OsString| OneLine(&word.to_string_lossy()).to_string();
+    match T::try_parse_from(words.iter().map(shown)) {
+        Err(shown) => shown.exit(),
+        // the value was wrong only before
+        Ok(_) => {
+            error.to_string().lines().for_each(output::complain);
+            std::process::exit(error.exit_code())
         }
     }
 }

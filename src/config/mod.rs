@@ -36,7 +36,8 @@ pub use schema::{
     H2c, Health, Htpasswd, Http, Http2, HttpCheck, Import, Indexes, Interval, KeepUntagged,
     LetsEncrypt, Level, Limits, Log, Maintenance, Manifests, MinimumTls, Net, Platform, Platforms,
     Policy, Prometheus, ReadOnly, RepositoryPolicy, Silly, Storage, StorageDriver, TagRule, Tags,
-    TcpCheck, Tls, Token, UploadPurging, Urls, ValidatedManifests, Validation, Verify,
+    TcpCheck, Tls, Token, TrustedIssuer, UploadPurging, Urls, ValidatedManifests, Validation,
+    Verify,
 };
 pub use source::Origin;
 pub use violations::{CombineResults, Violations, collect, combine};

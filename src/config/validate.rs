@@ -246,7 +246,7 @@ fn value(kind: Kind, node: &Node) -> Result<Option<Value>, String> {
         (_, Content::Null) => Ok(None),
         (Kind::Texts, content) => texts(content, &|text| Ok(text.to_owned())),
         (Kind::Words(words), content) => texts(content, &|text| word(words, text)),
-        (Kind::Headers | Kind::SecretHeaders | Kind::Groups, Content::Map(members)) => {
+        (Kind::Headers | Kind::SecretHeaders | Kind::Lists, Content::Map(members)) => {
             let member = |(name, node): &(String, Node)| {
                 let values = texts(&node.content, &|text| Ok(text.to_owned()))
                     .map_err(|sentence| format!(".{name} {sentence}"))?;
@@ -262,7 +262,7 @@ fn value(kind: Kind, node: &Node) -> Result<Option<Value>, String> {
         (Kind::Headers | Kind::SecretHeaders, _) => {
             Err("must be a map of header names, each with a list of values".to_owned())
         }
-        (Kind::Groups, _) => Err("must be a map of groups, each with a list of users".to_owned()),
+        (Kind::Lists, _) => Err("must be a map of names, each with a list of values".to_owned()),
         (Kind::Fields, Content::Map(_)) => Ok(Some(node.to_value())),
         (Kind::Fields, _) => Err("must be a map of names and values".to_owned()),
         (_, Content::Scalar(scalar)) if scalar.text.is_empty() => Ok(None),

@@ -13,7 +13,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 
-use super::exchange::{Encryption, ExchangeError, exchange};
+use crate::outbound::{Encryption, ExchangeError, exchange};
 
 /// Name of the server in the request and the handshake.
 const HOST_NAME: &str = "localhost";

@@ -11,13 +11,11 @@ use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper_rustls::ConfigBuilderExt;
 use rustls::ClientConfig;
-use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
-use super::exchange::{Encryption, exchange};
+use crate::outbound::{Authorities, Encryption, client_config, exchange};
 use crate::redact;
 
 /// Maximum number of redirects to follow.
@@ -74,7 +72,7 @@ impl Web {
             headers: map,
             expected,
             timeout,
-            tls: Arc::new(trusting_the_system()?),
+            tls: Arc::new(client_config(&Authorities::System)?),
         })
     }
 
@@ -146,17 +144,6 @@ impl Web {
             .await
             .map_err(|error| error.to_string())
     }
-}
-
-/// Returns a client's configuration that trusts the system's certificate authorities.
-fn trusting_the_system() -> Result<ClientConfig, String> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let builder = builder
-        .with_native_roots()
-        .map_err(|error| format!("the system's certificate authorities cannot be read: {error}"))?;
-    Ok(builder.with_no_client_auth())
 }
 
 /// Returns path and query of a URL, the target of a request to its server.

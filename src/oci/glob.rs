@@ -35,6 +35,8 @@ impl PartialEq for Glob {
     }
 }
 
+impl Eq for Glob {}
+
 impl fmt::Display for Glob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

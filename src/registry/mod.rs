@@ -27,11 +27,11 @@ mod verify;
 
 pub use crate::blob::{
     BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, CopyPace, DirectoryLock, Hasher,
-    KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId,
+    KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, AuditAction, AuditFilter, AuditRow, BackupMark, BlobId, ClockState,
-    Damaged, DatabaseCopy, DatabaseSize, Idle, Jump, ListedToken, Millis, Quarantined,
+    Actor, AffectedImage, AuditAction, AuditFilter, AuditRow, BackupMark, ClockState, Damaged,
+    DatabaseCopy, DatabaseSize, Idle, Jump, ListedToken, Millis, Quarantined, RecordedBlob,
     RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState,
     TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now,
     settle_log,

@@ -9,11 +9,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::blob::{BlobStore, DirectoryLock, EmergencySpace, Hasher, KeptOpen, Shortage, UploadId};
+use crate::blob::{BlobStore, DirectoryLock, EmergencySpace, Hasher, KeptOpen, UploadId};
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::access::refused_logins::RefusedLogins;
 use crate::registry::access::token_uses::TokenUses;
 use crate::registry::backup::counters::BackupCounters;
+use crate::registry::blocking::blocking;
 use crate::registry::content::damage_log::DamageLog;
 use crate::registry::content::lost_blobs::{BlobFiles, LostBlobs};
 use crate::registry::content::pull::counts::UseCounts;
@@ -302,23 +303,17 @@ impl Registry {
             tx.forget_backup_mark()?;
             change(tx, &actor)
         };
-        let outcome = self.meta.write(change).await;
-        outcome.map_err(|error| match error {
-            Error::Meta(cause) if cause.is_unwritten() => match self.blobs.find_shortage() {
-                Ok(Some(shortage)) => Error::StorageFull(shortage),
-                _ => Error::Meta(cause),
-            },
-            other => other,
-        })
-    }
-
-    /// Fails if `incoming` more bytes would use up the disk reserve.
-    pub(super) fn check_disk_space(&self, incoming: u64) -> Result<(), Error> {
-        if !self.emergency_space.hold() {
-            return self.disk_reserve.report(Shortage::Quota);
+        match self.meta.write(change).await {
+            Err(Error::Meta(cause)) if cause.is_unwritten() => {
+                self.blobs.note_late_shortage();
+                let blobs = Arc::clone(&self.blobs);
+                Err(match blocking(move || blobs.find_shortage()).await? {
+                    Ok(Some(shortage)) => Error::StorageFull(shortage),
+                    _ => Error::Meta(cause),
+                })
+            }
+            outcome => outcome,
         }
-        let reserve = self.settings.load().reserve;
-        self.disk_reserve.check(&self.blobs, reserve, incoming)
     }
 
     /// Runs a long query off the async workers.

@@ -1,7 +1,7 @@
 //! Configuration: the documented table, distribution's examples, and changes under load.
 
 mod accepted;
-mod command;
+pub mod command;
 mod examples;
 mod named_files;
 mod secrets;

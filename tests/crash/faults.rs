@@ -2,6 +2,7 @@
 //!
 //! `strace` makes the nth call of each thread fail. `FAULTS=all` goes on until nothing fails any more; else it is the first few.
 
+use std::fmt::Display;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,12 +45,12 @@ fn numbers() -> std::ops::RangeInclusive<u32> {
     1..=if is_all { 500 } else { FEW }
 }
 
-/// `strace` with a log, which injects a `fault` into the `number`th of these calls in each thread.
-fn strace(log: &Path, calls: &str, fault: &str, number: u32) -> Command {
+/// `strace` with a log, which injects a `fault` into these calls of each thread, for those that `when` tells.
+fn strace(log: &Path, calls: &str, fault: &str, when: impl Display) -> Command {
     let mut command = Command::new("strace");
     command.arg("-f").arg("-o").arg(log);
     command.args(["-e", &format!("trace={calls}")]);
-    command.args(["-e", &format!("inject={calls}:{fault}:when={number}")]);
+    command.args(["-e", &format!("inject={calls}:{fault}:when={when}")]);
     command
 }
 
@@ -67,12 +68,12 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Injects a fault, in the words of `strace`, into the `number`th of these calls in each thread.
-    pub fn begin(server: &Server, calls: &str, fault: &str, number: u32) -> Self {
+    /// Injects a fault into these calls of each thread, and for those that `when` tells: both in the words of `strace`.
+    pub fn begin(server: u32, calls: &str, fault: &str, when: impl Display) -> Self {
         let temporary = TempDir::new().expect("a directory");
         let log = temporary.path().join("log");
-        let mut strace = strace(&log, calls, fault, number)
-            .args(["-p", &server.pid().to_string()])
+        let mut strace = strace(&log, calls, fault, when)
+            .args(["-p", &server.to_string()])
             .stderr(Stdio::piped())
             .spawn()
             .expect("strace");
@@ -172,7 +173,7 @@ fn round(
     number: u32,
 ) -> bool {
     let what = format!("{error} at {calls} number {number}");
-    let faults = Faults::begin(server, calls, error, number);
+    let faults = Faults::begin(server.pid(), calls, error, number);
     let is_pushed = push(server, image, "new");
     let is_deleted = delete(server, before);
     let has_failed = faults.end();

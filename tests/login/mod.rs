@@ -12,6 +12,7 @@ mod reloading;
 mod swapping;
 mod token_service;
 mod tokens;
+mod trust;
 
 use std::path::{Path, PathBuf};
 

@@ -345,6 +345,15 @@ const CASES: &[Case] = &[
         |seen| seen.status("POST", "/v2/a/blobs/uploads/") == 403,
     ),
     Case(
+        "trust",
+        "access: {rules: [{repositories: '**', who: anonymous, may: pull}]}",
+        "{access: {rules: [{repositories: '**', who: anonymous, may: pull}]}, trust: [{name: x, issuer: 'https://localhost:1', audience: r}]}",
+        |seen| {
+            let begun = seen.client().request("POST", "/v2/a/blobs/uploads/").send();
+            begun.header("www-authenticate").is_some()
+        },
+    ),
+    Case(
         "policies",
         "",
         "policies: [{repositories: a, immutable: ['v*']}]",

@@ -83,6 +83,17 @@ const RULES: &[Rule] = &[
         "a helper without knowledge of its callers",
     ),
     rule(
+        "tarkeep::outbound",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::registry",
+            "tarkeep::http",
+            "tarkeep::config",
+        ],
+        "a helper without knowledge of its callers",
+    ),
+    rule(
         "tarkeep::service_manager",
         &[
             "tarkeep::meta",

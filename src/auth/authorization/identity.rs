@@ -7,15 +7,25 @@ use serde::{Deserialize, Serialize};
 use super::rules::Subject;
 use super::scope::{Permission, Resource, Scope};
 use super::token_grant::TokenGrant;
+use super::trust_grant::TrustGrant;
 
-/// Authenticated client: a user, a token, or anonymous if no login is required.
+/// Authenticated client: a user, a token, a login by another server's token, or anonymous if no login is required.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    name: Option<String>,
+    who: Proven,
     /// Access that a token lists; `None` without a token.
     grants: Option<Arc<[Grant]>>,
-    /// Token of this registry by which the client logged in.
-    token: Option<Arc<TokenGrant>>,
+}
+
+/// What a login has proved.
+#[derive(Clone, Debug)]
+enum Proven {
+    Nobody,
+    User(String),
+    /// A token of this registry.
+    Token(Arc<TokenGrant>),
+    /// A token of another server that is trusted.
+    Trust(Arc<TrustGrant>),
 }
 
 /// Access to one resource that a token lists (`docs/content/spec/auth/jwt.md`).
@@ -66,40 +76,34 @@ impl Grant {
 }
 
 impl Identity {
+    fn of(who: Proven) -> Self {
+        Self { who, grants: None }
+    }
+
     /// Creates the identity of a client that needs no login.
     pub(in crate::auth) fn anonymous() -> Self {
-        Self {
-            name: None,
-            grants: None,
-            token: None,
-        }
+        Self::of(Proven::Nobody)
     }
 
     /// Creates the identity of a user who has logged in.
     pub(in crate::auth) fn user(name: String) -> Self {
-        Self {
-            name: Some(name),
-            grants: None,
-            token: None,
-        }
+        Self::of(Proven::User(name))
     }
 
     /// Creates the identity of a token that this registry has issued.
     pub(in crate::auth) fn token(token: Arc<TokenGrant>) -> Self {
-        Self {
-            name: None,
-            grants: None,
-            token: Some(token),
-        }
+        Self::of(Proven::Token(token))
+    }
+
+    /// Creates the identity of a login by another server's token.
+    pub(in crate::auth) fn trust(grant: Arc<TrustGrant>) -> Self {
+        Self::of(Proven::Trust(grant))
     }
 
     /// Creates the identity of a token's bearer.
     pub(in crate::auth) fn bearer(name: Option<String>, grants: Vec<Grant>) -> Self {
-        Self {
-            name: name.filter(|name| !name.is_empty()),
-            grants: Some(grants.into()),
-            token: None,
-        }
+        let name = name.filter(|name| !name.is_empty());
+        Self::of(name.map_or(Proven::Nobody, Proven::User)).limited_to(grants.into())
     }
 
     /// Limits the identity to the access that a token lists.
@@ -110,31 +114,49 @@ impl Identity {
         }
     }
 
-    /// Returns the user's name, or `token:NAME`, if the login has one.
+    /// Returns the user's name, `token:NAME` or `trust:NAME`, if the login has one.
     pub fn name(&self) -> Option<&str> {
-        match &self.token {
-            Some(token) => Some(token.label()),
-            None => self.name.as_deref(),
+        match &self.who {
+            Proven::Nobody => None,
+            Proven::User(name) => Some(name),
+            Proven::Token(token) => Some(token.label()),
+            Proven::Trust(grant) => Some(grant.label()),
         }
     }
 
-    /// Returns the id of the secret by which a token logged in.
+    /// Returns what tells logins of one name apart: the id of a token's secret, or the subject of another server's token.
     pub fn credential(&self) -> Option<&str> {
-        self.token.as_deref().map(TokenGrant::secret)
+        match &self.who {
+            Proven::Nobody | Proven::User(_) => None,
+            Proven::Token(token) => Some(token.secret()),
+            Proven::Trust(grant) => Some(grant.subject()),
+        }
     }
 
     /// Returns what access rules know of the client.
     pub(super) fn subject(&self) -> Subject<'_> {
-        match (&self.token, &self.name) {
-            (Some(token), _) => Subject::Token(token.name()),
-            (None, Some(name)) => Subject::User(name),
-            (None, None) => Subject::Anonymous,
+        match &self.who {
+            Proven::Nobody => Subject::Anonymous,
+            Proven::User(name) => Subject::User(name),
+            Proven::Token(token) => Subject::Token(token.name()),
+            Proven::Trust(grant) => Subject::Trust(grant.name(), grant.claims()),
         }
     }
 
     /// Returns the grant of the token by which the client logged in, if it did by one.
     pub(super) fn token_grant(&self) -> Option<&TokenGrant> {
-        self.token.as_deref()
+        match &self.who {
+            Proven::Token(token) => Some(token),
+            Proven::Nobody | Proven::User(_) | Proven::Trust(_) => None,
+        }
+    }
+
+    /// Returns what another server's token has proved, if the client logged in by one.
+    pub(in crate::auth) fn trust_grant(&self) -> Option<&TrustGrant> {
+        match &self.who {
+            Proven::Trust(grant) => Some(grant),
+            Proven::Nobody | Proven::User(_) | Proven::Token(_) => None,
+        }
     }
 
     /// Reports whether the identity came without a token that limits it.

@@ -1,6 +1,7 @@
 //! Authorization: identities, the scopes that requests require, and the decision whether one allows the other.
 
 mod authorize;
+mod claims;
 pub(super) mod identity;
 mod pattern;
 mod rights;
@@ -8,10 +9,12 @@ mod rule;
 mod rules;
 pub(super) mod scope;
 mod token_grant;
+mod trust_grant;
 mod unreadable;
 
 pub(super) use authorize::is_allowed;
 pub use authorize::{Requester, Visible, is_authorized, is_visible, may_pull_everything, visible};
+pub use claims::Claims;
 pub use identity::Identity;
 pub use pattern::RepositoryPattern;
 pub use rights::Rights;
@@ -19,3 +22,4 @@ pub use rule::{AccessRule, Who};
 pub use rules::{AccessRules, Client, Subject};
 pub use scope::{Permission, RequiredScopes, Resource, Scope};
 pub(super) use token_grant::TokenGrant;
+pub(super) use trust_grant::TrustGrant;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::claims::Names;
 use super::pattern::RepositoryPattern;
 use super::rights::Rights;
 
@@ -20,6 +21,8 @@ pub enum Who {
     User(String),
     /// A token of this registry.
     Token(String),
+    /// A login by a token of another server that the section `trust` names.
+    Trust(String),
 }
 
 /// Grant of rights in repositories to clients. Rules only add rights.
@@ -33,7 +36,7 @@ pub struct AccessRule {
 }
 
 impl Who {
-    /// Parses `anonymous`, `users`, `@GROUP`, `token:NAME`, `user:NAME` or a user's name.
+    /// Parses `anonymous`, `users`, `@GROUP`, `token:NAME`, `trust:NAME`, `user:NAME` or a user's name.
     ///
     /// # Errors
     /// A sentence.
@@ -49,8 +52,9 @@ impl Who {
                 (Some(group), _) => named(group).map(Self::Group),
                 (None, Some(("user", name))) => named(name).map(Self::User),
                 (None, Some(("token", name))) => named(name).map(Self::Token),
+                (None, Some(("trust", name))) => named(name).map(Self::Trust),
                 (None, Some((kind, _))) => Err(format!(
-                    "'{kind}:' in '{text}' is unknown: write anonymous, users, @GROUP, token:NAME, or the name of a user"
+                    "'{kind}:' in '{text}' is unknown: write anonymous, users, @GROUP, token:NAME, trust:NAME, or the name of a user"
                 )),
                 (None, None) => named(text).map(Self::User),
             },
@@ -66,6 +70,7 @@ impl fmt::Display for Who {
             Self::Group(name) => write!(formatter, "@{name}"),
             Self::User(name) => formatter.write_str(name),
             Self::Token(name) => write!(formatter, "token:{name}"),
+            Self::Trust(name) => write!(formatter, "trust:{name}"),
         }
     }
 }
@@ -80,13 +85,13 @@ impl AccessRule {
         self.from.is_empty() || address.is_some_and(is_in)
     }
 
-    /// Returns the first of its patterns that matches a repository, with `user` as the client's name.
+    /// Returns the first of its patterns that matches a repository, for a client of these names.
     pub(super) fn matching(
         &self,
         repository: &str,
-        user: Option<&str>,
+        names: Names<'_>,
     ) -> Option<&RepositoryPattern> {
         let mut patterns = self.repositories.iter();
-        patterns.find(|pattern| pattern.matches(repository, user))
+        patterns.find(|pattern| pattern.matches(repository, names))
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
+use super::claims::{Claims, Names};
+use super::pattern::RepositoryPattern;
 use super::rights::Rights;
 use super::rule::{AccessRule, Who};
 
@@ -34,6 +36,8 @@ pub enum Subject<'c> {
     User(&'c str),
     /// A token of this registry, which is no user.
     Token(&'c str),
+    /// A login by another server's token: its name in the section `trust`, and its claims.
+    Trust(&'c str, &'c Claims),
 }
 
 /// Client, as far as access rules tell clients apart.
@@ -45,11 +49,14 @@ pub struct Client<'c> {
 }
 
 impl<'c> Subject<'c> {
-    /// Parses `anonymous`, `token:NAME`, `user:NAME` or a user's name, as rules name them.
-    pub fn parse(text: &'c str) -> Self {
+    /// Parses `anonymous`, `token:NAME`, `trust:NAME`, `user:NAME` or a user's name, as rules name them.
+    ///
+    /// `claims` are those of a login by another server's token.
+    pub fn parse(text: &'c str, claims: &'c Claims) -> Self {
         match (text, text.split_once(':')) {
             ("anonymous", _) => Self::Anonymous,
             (_, Some(("token", name))) => Self::Token(name),
+            (_, Some(("trust", name))) => Self::Trust(name, claims),
             (_, Some(("user", name))) => Self::User(name),
             _ => Self::User(text),
         }
@@ -59,7 +66,18 @@ impl<'c> Subject<'c> {
     fn user(self) -> Option<&'c str> {
         match self {
             Self::User(name) => Some(name),
-            Self::Anonymous | Self::Token(_) => None,
+            Self::Anonymous | Self::Token(_) | Self::Trust(..) => None,
+        }
+    }
+
+    /// Returns what the placeholders of patterns stand for.
+    pub(super) fn names(self) -> Names<'c> {
+        match self {
+            Self::Trust(_, claims) => Names {
+                user: None,
+                claims: Some(claims),
+            },
+            Self::Anonymous | Self::User(_) | Self::Token(_) => Names::of_user(self.user()),
         }
     }
 }
@@ -125,6 +143,7 @@ impl AccessRules {
             Subject::Anonymous => None,
             Subject::User(name) => self.by_who.get(&Who::User(name.to_owned())),
             Subject::Token(name) => self.by_who.get(&Who::Token(name.to_owned())),
+            Subject::Trust(name, _) => self.by_who.get(&Who::Trust(name.to_owned())),
         };
         let user = subject.user();
         let groups = user.and_then(|name| self.groups_of.get(name));
@@ -149,7 +168,7 @@ impl AccessRules {
         candidates.filter(move |number| {
             let rule = &self.rules[*number];
             rule.is_from(client.address)
-                && rule.matching(repository, client.subject.user()).is_some()
+                && rule.matching(repository, client.subject.names()).is_some()
         })
     }
 
@@ -184,7 +203,7 @@ impl AccessRules {
             .into_iter()
             .filter(|number| self.rules[*number].may.contains(Rights::PULL));
         let patterns = pulling.flat_map(|number| &self.rules[number].repositories);
-        let prefixes = patterns.filter_map(|pattern| pattern.prefix(client.subject.user()));
+        let prefixes = patterns.filter_map(|pattern| pattern.prefix(client.subject.names()));
         shortest(prefixes.collect())
     }
 
@@ -203,6 +222,12 @@ impl AccessRules {
     /// Reports whether a rule is for clients without a login.
     pub(in crate::auth) fn has_anonymous(&self) -> bool {
         self.by_who.contains_key(&Who::Anonymous)
+    }
+
+    /// Returns the names of claims that patterns refer to.
+    pub(in crate::auth) fn claims(&self) -> BTreeSet<&str> {
+        let patterns = self.rules.iter().flat_map(|rule| &rule.repositories);
+        patterns.flat_map(RepositoryPattern::claims).collect()
     }
 
     /// Returns the rules in the order of the configuration.
@@ -301,11 +326,12 @@ mod tests {
             Who::Group(_) => client.subject == Subject::User("bob"),
             Who::User(name) => client.subject == Subject::User(name),
             Who::Token(name) => client.subject == Subject::Token(name),
+            Who::Trust(name) => matches!(client.subject, Subject::Trust(other, _) if other == name),
         };
         let applies = |rule: &&AccessRule| {
             rule.who.iter().any(is_for)
                 && rule.is_from(client.address)
-                && rule.matching(repository, client.subject.user()).is_some()
+                && rule.matching(repository, client.subject.names()).is_some()
         };
         let applying = rules.iter().filter(applies);
         applying.fold(Rights::NONE, |rights, rule| rights | rule.may)

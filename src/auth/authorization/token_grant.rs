@@ -1,5 +1,6 @@
 //! Rights of a token by itself, beside the access rules that name it.
 
+use super::claims::Names;
 use super::pattern::RepositoryPattern;
 use super::rights::Rights;
 
@@ -58,10 +59,14 @@ impl TokenGrant {
         self.owner.as_deref()
     }
 
+    fn names(&self) -> Names<'_> {
+        Names::of_user(self.owner())
+    }
+
     /// Returns the rights in a repository.
     pub(in crate::auth) fn rights(&self, repository: &str) -> Rights {
         let mut patterns = self.repositories.iter();
-        let is_covered = patterns.any(|pattern| pattern.matches(repository, self.owner()));
+        let is_covered = patterns.any(|pattern| pattern.matches(repository, self.names()));
         if is_covered { self.may } else { Rights::NONE }
     }
 
@@ -72,7 +77,7 @@ impl TokenGrant {
         }
         let patterns = self.repositories.iter();
         patterns
-            .filter_map(|pattern| pattern.prefix(self.owner()))
+            .filter_map(|pattern| pattern.prefix(self.names()))
             .collect()
     }
 

@@ -11,11 +11,13 @@ use parking_lot::Mutex;
 use super::record::{TokenRecord, TokenSource};
 use super::secret::SentSecret;
 use super::verified::VerifiedTokens;
+use super::void::Void;
 use crate::auth::authorization::TokenGrant;
 use crate::auth::authorization::identity::Identity;
 use crate::auth::login::Rejection;
 use crate::auth::password::Htpasswd;
 use crate::auth::throttle::{FailedLogin, Throttle};
+use crate::auth::trust::Trust;
 
 /// Maximum length of a name in the audit log of refused logins.
 const LONGEST_USER: usize = 100;
@@ -24,7 +26,7 @@ const GRANTS: usize = 1000;
 
 /// Authenticator of tokens, for every method of authentication.
 pub(in crate::auth) struct Issued {
-    pub(super) source: Arc<dyn TokenSource>,
+    pub(in crate::auth) source: Arc<dyn TokenSource>,
     /// By id of the secret.
     grants: Mutex<HashMap<String, ReadGrant>>,
     pub(super) verified: VerifiedTokens,
@@ -35,14 +37,11 @@ pub(in crate::auth) struct Issued {
 /// Grant, with the record that it was read from.
 type ReadGrant = (Arc<TokenRecord>, Arc<TokenGrant>);
 
-/// Reason why a token is refused.
-pub(super) enum Void {
-    /// Never issued: a failed login.
-    Forged(&'static str),
-    /// Issued, and no longer valid for this reason.
-    Ended(String),
-    /// The store cannot be read.
-    Unreadable,
+/// Where the proofs are looked up that tokens of the service carry.
+#[derive(Clone, Copy)]
+pub(in crate::auth) struct Known<'k> {
+    pub(in crate::auth) users: Option<&'k Htpasswd>,
+    pub(in crate::auth) trust: &'k Trust,
 }
 
 impl Issued {
@@ -162,7 +161,7 @@ impl Issued {
     }
 
     /// Counts a forged token with the wrong passwords of the same address.
-    pub(super) fn reject(
+    pub(in crate::auth) fn reject(
         &self,
         fault: Void,
         address: Option<IpAddr>,

@@ -11,6 +11,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::record::SigningKey;
+use crate::auth::authorization::TrustGrant;
 use crate::auth::authorization::identity::Grant;
 use crate::auth::error::Error;
 use crate::auth::token::decode::{Fault, decode};
@@ -36,6 +37,8 @@ pub(super) enum Credential {
     Secret {
         id: String,
     },
+    /// A token of another server, which need not outlive what it is exchanged for.
+    Trust(TrustGrant),
 }
 
 #[derive(Serialize, Deserialize)]

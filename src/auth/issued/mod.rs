@@ -8,9 +8,11 @@ mod scopes;
 mod secret;
 mod service;
 mod verified;
+mod void;
 
-pub(super) use authenticator::Issued;
+pub(super) use authenticator::{Issued, Known};
 pub use record::{Answer, SigningKey, TokenRecord, TokenSource};
 pub use secret::TokenSecret;
 pub use service::IssuedToken;
 pub(super) use service::Proof;
+pub(super) use void::Void;

@@ -48,6 +48,12 @@ pub trait TokenSource: Send + Sync {
     /// Returns the key that signs: `new` if another is needed.
     fn signing_key(&self, new: SigningKey) -> Answer<'_, SigningKey>;
 
+    /// Returns the keys of an issuer that were stored last (JSON Web Key Set).
+    fn issuer_keys<'s>(&'s self, issuer: &'s str) -> Answer<'s, Option<String>>;
+
+    /// Stores the keys of an issuer, for the time in which it cannot be reached.
+    fn keep_issuer_keys<'s>(&'s self, issuer: &'s str, keys: String) -> Answer<'s, ()>;
+
     /// Notes that a secret was used by a client at an address.
     fn note_use(&self, id: &str, address: Option<IpAddr>);
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::authenticator::{Issued, Void};
+use super::authenticator::{Issued, Known};
 use super::bearer::{self, Claims, Credential, LIFETIME};
 use super::record::SigningKey;
 use super::scopes;
 use super::secret::SentSecret;
+use super::void::Void;
 use crate::auth::authorization::Requester;
 use crate::auth::authorization::identity::Identity;
 use crate::auth::login::Rejection;
@@ -61,13 +62,18 @@ impl Issued {
     pub(in crate::auth) async fn issue(
         &self,
         requester: &Requester,
-        Proof(credential): Proof,
+        Proof(noted): Proof,
         scopes: &[String],
     ) -> Result<IssuedToken, String> {
         let new = SigningKey::generate().map_err(|error| error.to_string())?;
         let key = self.source.signing_key(new).await?;
         let access = scopes::granted(requester, scopes.iter().map(String::as_str));
-        let subject = requester.identity().name().unwrap_or_default();
+        let identity = requester.identity();
+        let subject = identity.name().unwrap_or_default();
+        let credential = match identity.trust_grant() {
+            Some(grant) => Credential::Trust(grant.clone()),
+            None => noted,
+        };
         let signed = bearer::sign(&key, subject, credential, access);
         let (text, at) = signed.map_err(|error| error.to_string())?;
         Ok(IssuedToken {
@@ -82,8 +88,9 @@ impl Issued {
         &self,
         token: &[u8],
         address: Option<IpAddr>,
-        users: Option<&Htpasswd>,
+        known: Known<'_>,
     ) -> Result<Identity, Rejection> {
+        let users = known.users;
         let now = Timestamp::now().as_second();
         let claims = match self.verified.get(token, now) {
             Some(claims) => claims,
@@ -93,7 +100,7 @@ impl Issued {
                 claims
             }
         };
-        let identity = self.identity(&claims, address, users).await;
+        let identity = self.identity(&claims, address, known).await;
         let identity = identity.map_err(|void| invalid(self.reject(void, address, users)))?;
         Ok(identity.limited_to(Arc::clone(&claims.access)))
     }
@@ -125,7 +132,7 @@ impl Issued {
         &self,
         claims: &Claims,
         address: Option<IpAddr>,
-        users: Option<&Htpasswd>,
+        Known { users, trust }: Known<'_>,
     ) -> Result<Identity, Void> {
         match &claims.credential {
             Credential::Anonymous => Ok(Identity::anonymous()),
@@ -148,6 +155,12 @@ impl Issued {
                 self.source.note_use(id, address);
                 Ok(Identity::token(grant))
             }
+            Credential::Trust(grant) if trust.has_accepted(grant) => {
+                Ok(Identity::trust(Arc::new(grant.clone())))
+            }
+            Credential::Trust(_) => Err(Void::Ended(
+                "the section trust has changed: log in again".to_owned(),
+            )),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! JSON Web Key Set in a file (RFC 7517).
+//! JSON Web Key Sets (RFC 7517).
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::key::{Key, PublicKey};
 use super::key_id::ids_of;
 
 /// Trusted keys by their ids: the one that the set gives, and those that follow from the key.
-pub(super) struct Jwks(HashMap<String, Key>);
+pub(in crate::auth) struct Jwks(HashMap<String, Key>);
 
 /// Unlike the library's set, one whose keys need not all be understood.
 #[derive(Deserialize)]
@@ -23,8 +23,8 @@ struct Set {
 const MALFORMED: &str = "it is malformed";
 
 impl Jwks {
-    /// Parses the file. Keys that cannot verify tokens are ignored with a warning.
-    pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
+    /// Parses a set. Keys that cannot verify tokens are ignored with a warning, which names their `owner`.
+    pub(in crate::auth) fn parse(owner: &str, content: &[u8]) -> Result<Self, String> {
         let set: Set = serde_json::from_slice(content)
             .map_err(|error| format!("it is not a JSON Web Key Set: {error}"))?;
         let (mut keys, mut named) = (HashMap::new(), HashMap::new());
@@ -40,7 +40,7 @@ impl Jwks {
                     named.extend(trusted.id.map(|id| (id, trusted.key)));
                 }
                 Err(cause) => {
-                    tracing::warn!("key {number} of auth.token.jwks is ignored: {cause}");
+                    tracing::warn!("key {number} of {owner} is ignored: {cause}");
                 }
             }
         }
@@ -53,7 +53,7 @@ impl Jwks {
         }
     }
 
-    pub(super) fn key(&self, id: &str) -> Option<&Key> {
+    pub(in crate::auth) fn key(&self, id: &str) -> Option<&Key> {
         self.0.get(id)
     }
 }
@@ -160,17 +160,17 @@ mod tests {
         ] {
             let mut bad = good.clone();
             bad[change] = value;
-            let alone = Jwks::parse(json!({ "keys": [bad] }).to_string().as_bytes());
+            let alone = Jwks::parse("x", json!({ "keys": [bad] }).to_string().as_bytes());
             assert!(alone.is_err(), "{bad}");
             assert!(
-                Jwks::parse(json!({ "keys": [bad, good] }).to_string().as_bytes())
+                Jwks::parse("x", json!({ "keys": [bad, good] }).to_string().as_bytes())
                     .unwrap()
                     .key("good")
                     .is_some()
             );
         }
         for text in ["", "{}", "[]", r#"{"keys":{}}"#, r#"{"keys":[]}"#] {
-            assert!(Jwks::parse(text.as_bytes()).is_err(), "{text}");
+            assert!(Jwks::parse("x", text.as_bytes()).is_err(), "{text}");
         }
     }
 
@@ -180,7 +180,7 @@ mod tests {
         let modulus = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
         let thumbprint = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
         let set = |keys: serde_json::Value| {
-            Jwks::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
+            Jwks::parse("x", json!({ "keys": keys }).to_string().as_bytes()).unwrap()
         };
         let key = json!({ "kty": "RSA", "n": modulus, "e": "AQAB" });
         let mut named = key.clone();

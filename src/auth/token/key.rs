@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation};
 
 /// Every supported algorithm with public keys. The library does not have ES512.
-const PUBLIC: [Algorithm; 9] = [
+pub(in crate::auth) const PUBLIC: [Algorithm; 9] = [
     Algorithm::EdDSA,
     Algorithm::RS256,
     Algorithm::RS384,
@@ -107,7 +107,7 @@ pub(super) fn unpadded(number: &[u8]) -> &[u8] {
 
 /// Public key with the algorithms it verifies.
 #[derive(Clone)]
-pub(super) struct Key {
+pub(in crate::auth) struct Key {
     decoding: DecodingKey,
     /// One for a key on a curve. Several for RSA, unless the key's owner names one.
     algorithms: Vec<Algorithm>,
@@ -144,11 +144,15 @@ impl Key {
     /// Returns the validation of a token signed with `used`: by that algorithm alone.
     ///
     /// `None` unless both the key and this registry's owner allow it.
-    pub(super) fn validation(&self, allowed: &[Algorithm], used: Algorithm) -> Option<Validation> {
+    pub(in crate::auth) fn validation(
+        &self,
+        allowed: &[Algorithm],
+        used: Algorithm,
+    ) -> Option<Validation> {
         (allowed.contains(&used) && self.algorithms.contains(&used)).then(|| Validation::new(used))
     }
 
-    pub(super) fn decoding(&self) -> &DecodingKey {
+    pub(in crate::auth) fn decoding(&self) -> &DecodingKey {
         &self.decoding
     }
 }

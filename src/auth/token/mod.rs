@@ -11,5 +11,7 @@ mod validator;
 #[cfg(test)]
 mod tests;
 
+pub(super) use jwks::Jwks;
+pub(super) use key::{Key, PUBLIC as ALGORITHMS};
 pub use settings::Settings as TokenSettings;
 pub(super) use validator::Validator;

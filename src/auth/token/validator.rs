@@ -60,10 +60,11 @@ impl Validator {
             .root_certificates
             .clone()
             .map(|path| ParsedFile::open("auth.token.rootcertbundle", path, Bundle::parse));
-        let jwks = settings
-            .jwks
-            .clone()
-            .map(|path| ParsedFile::open("auth.token.jwks", path, Jwks::parse));
+        let jwks = settings.jwks.clone().map(|path| {
+            ParsedFile::open("auth.token.jwks", path, |set: &[u8]| {
+                Jwks::parse("auth.token.jwks", set)
+            })
+        });
         Ok(Self {
             settings,
             algorithms,

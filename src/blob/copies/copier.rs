@@ -11,6 +11,7 @@ use std::time::Instant;
 use rustix::fs::{Advice, Gid, OFlags, Uid};
 
 use super::duplicate;
+use super::vouched::Vouched;
 use crate::blob::hasher::Hasher;
 use crate::blob::names::clear;
 use crate::blob::store::BlobStore;
@@ -30,10 +31,10 @@ const PARTIAL: &str = "partial";
 
 /// Copies blobs from one store to another.
 pub struct BlobCopier {
-    from: Arc<BlobStore>,
-    to: BlobStore,
+    pub(super) from: Arc<BlobStore>,
+    pub(super) to: BlobStore,
     /// An earlier copy on the file system of `to`, whose files are linked.
-    earlier: Option<BlobStore>,
+    pub(super) earlier: Option<BlobStore>,
     can_link: bool,
     can_clone: bool,
     /// Owner of the copies, if this process may choose it and would be another one.
@@ -43,7 +44,7 @@ pub struct BlobCopier {
     unnamed_bytes: u64,
     counts: CopyCounts,
     pace: CopyPace,
-    progress: Arc<Counter>,
+    pub(super) progress: Arc<Counter>,
 }
 
 /// Share of the disk's time that copying takes.
@@ -130,30 +131,42 @@ impl BlobCopier {
         &self.to
     }
 
-    /// True if the blob has to be brought from the store that is copied.
-    pub fn is_needed(&self, digest: &Digest, size: u64) -> bool {
-        let has = |store: &BlobStore| store.has_blob(digest, size);
-        !has(&self.to) && !self.earlier.as_ref().is_some_and(has)
+    /// True if the blob has to be read, here or in the store that is copied.
+    pub fn is_needed(&self, digest: &Digest, size: u64, vouched: Vouched) -> bool {
+        let earlier = self.earlier.as_ref();
+        let is_linked =
+            vouched.in_earlier && earlier.is_some_and(|store| store.has_blob(digest, size));
+        !is_linked && !self.is_certain(digest, size, vouched)
     }
 
     /// Copies a blob, unless it is there already. Blocks.
     ///
+    /// A file of an earlier copy that nothing vouches for is compared with the digest, and replaced if it has another one.
+    ///
     /// # Errors
     /// Those of the file system that is written to.
-    pub fn copy(&mut self, digest: &Digest, size: u64) -> io::Result<Result<(), Loss>> {
-        match self.try_copy(digest, size) {
+    pub fn copy(
+        &mut self,
+        digest: &Digest,
+        size: u64,
+        vouched: Vouched,
+    ) -> io::Result<Result<(), Loss>> {
+        match self.try_copy(digest, size, vouched) {
             Ok(()) => Ok(Ok(())),
             Err(Failure::Lost(loss)) => Ok(Err(loss)),
             Err(Failure::Files(error)) => Err(error),
         }
     }
 
-    fn try_copy(&mut self, digest: &Digest, size: u64) -> Result<(), Failure> {
-        if self.to.has_blob(digest, size) {
+    fn try_copy(&mut self, digest: &Digest, size: u64, vouched: Vouched) -> Result<(), Failure> {
+        let is_there = self.is_certain(digest, size, vouched)
+            || (self.to.has_blob(digest, size) && self.is_sound(&self.to, digest));
+        if is_there {
             return Ok(());
         }
         if let Some(earlier) = &self.earlier
             && earlier.has_blob(digest, size)
+            && (vouched.in_earlier || self.is_sound(earlier, digest))
             && self.link(earlier, digest)?
         {
             return Ok(());
@@ -179,7 +192,7 @@ impl BlobCopier {
     }
 
     /// Gives the blob's file in another store its name in the copy too; false if the file systems do not allow that.
-    fn link(&self, from: &BlobStore, digest: &Digest) -> io::Result<bool> {
+    pub(super) fn link(&self, from: &BlobStore, digest: &Digest) -> io::Result<bool> {
         let (source, place) = (from.blob(digest)?, self.to.blob(digest)?);
         duplicate::linked(self.to.replace(&place, || source.link(&place)))
     }
@@ -270,9 +283,14 @@ impl BlobCopier {
             sys::start_write_back(file, offset, read as u64);
             offset += read as u64;
             self.progress.add(read as u64);
-            if self.pace == CopyPace::Half {
-                std::thread::sleep(begun.elapsed());
-            }
+            self.rest(begun);
+        }
+    }
+
+    /// Leaves the disk to others, for as long as the piece begun then took.
+    pub(super) fn rest(&self, begun: Instant) {
+        if self.pace == CopyPace::Half {
+            std::thread::sleep(begun.elapsed());
         }
     }
 
@@ -355,60 +373,6 @@ fn partial<'s>(store: &'s BlobStore, digest: &Digest) -> io::Result<Place<'s>> {
     Ok(store.blob(digest)?.beside(PARTIAL))
 }
 
-impl BlobStore {
-    /// Removes everything. Blocks.
-    ///
-    /// For a directory that no process uses: a backup that was never complete.
-    pub fn clear(&self) -> io::Result<()> {
-        for directory in [self.blobs_path(), self.uploads_path()] {
-            match fs::remove_dir_all(directory) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes every file below `blobs/` that is no blob, or one that `is_listed` does not name. Blocks.
-    ///
-    /// For a directory that no process uses: a backup. No link is followed: links are removed as files are.
-    pub fn prune(&self, is_listed: &mut dyn FnMut(&Digest) -> io::Result<bool>) -> io::Result<()> {
-        for algorithm in Algorithm::ALL {
-            let directory = self.blobs()?.place(algorithm.as_str());
-            for shard in present(directory.names())? {
-                let shard = directory.join(&shard?);
-                if !shard.metadata()?.is_dir() {
-                    shard.remove()?;
-                    continue;
-                }
-                for name in shard.names()? {
-                    let name = name?;
-                    let place = shard.join(&name);
-                    let is_kept = match Digest::parse(&format!("{}:{name}", algorithm.as_str())) {
-                        Ok(digest) => is_listed(&digest)?,
-                        Err(_) => place.metadata()?.is_dir(),
-                    };
-                    if !is_kept {
-                        place.remove()?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Iterates over the names in a directory; none if it is missing.
-fn present(
-    names: io::Result<impl Iterator<Item = io::Result<String>>>,
-) -> io::Result<impl Iterator<Item = io::Result<String>>> {
-    match names {
-        Ok(names) => Ok(Some(names).into_iter().flatten()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None.into_iter().flatten()),
-        Err(error) => Err(error),
-    }
-}
-
 fn lost(error: io::Error) -> Failure {
     Failure::Lost(match error.kind() {
         ErrorKind::NotFound => Loss::Missing,
@@ -419,6 +383,11 @@ fn lost(error: io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NEW: Vouched = Vouched {
+        in_copy: false,
+        in_earlier: false,
+    };
 
     fn stored(store: &BlobStore, content: &[u8]) -> Digest {
         store.prepare().unwrap();
@@ -450,19 +419,24 @@ mod tests {
         fs::write(source.blob(&altered).unwrap().path(), "wrong").unwrap();
 
         let mut copier = copier(&from, &to);
-        copier.copy(&sound, 5).unwrap().unwrap();
+        copier.copy(&sound, 5, NEW).unwrap().unwrap();
         assert!(!copier.to().has_blob(&sound, 5));
         assert!(matches!(
-            copier.copy(&altered, 5).unwrap(),
+            copier.copy(&altered, 5, NEW).unwrap(),
             Err(Loss::Altered(_))
         ));
         let absent = Hasher::digest(Algorithm::Sha256, b"absent");
         assert!(matches!(
-            copier.copy(&absent, 6).unwrap(),
+            copier.copy(&absent, 6, NEW).unwrap(),
             Err(Loss::Missing)
         ));
         copier.settle().unwrap();
-        assert!(copier.to().has_blob(&sound, 5) && !copier.is_needed(&sound, 5));
+        let vouched = Vouched {
+            in_copy: true,
+            ..NEW
+        };
+        assert!(!copier.is_needed(&sound, 5, vouched) && copier.is_needed(&sound, 5, NEW));
+        assert!(copier.to().has_blob(&sound, 5));
         assert!(!copier.to().has_blob(&altered, 5));
         let mode = fs::metadata(copier.to().blob(&sound).unwrap().path())
             .unwrap()
@@ -480,6 +454,36 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_there_is_trusted_only_if_it_is_vouched_for_and_kept_if_it_is_all_there_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        for path in [&from, &to] {
+            fs::create_dir(path).unwrap();
+        }
+        let source = BlobStore::new(&from);
+        let digest = stored(&source, b"right");
+        let mut copier = copier(&from, &to);
+        stored(copier.to(), b"right");
+        let copy = copier.to().blob(&digest).unwrap().path();
+        fs::write(&copy, b"wrong").unwrap();
+        let vouched = Vouched {
+            in_copy: true,
+            ..NEW
+        };
+        copier.copy(&digest, 5, vouched).unwrap().unwrap();
+        assert_eq!(fs::read(&copy).unwrap(), b"wrong");
+        assert!(!copier.keep(&digest).unwrap());
+        copier.copy(&digest, 5, NEW).unwrap().unwrap();
+        copier.settle().unwrap();
+        assert_eq!(fs::read(&copy).unwrap(), b"right");
+        assert_eq!(copier.counts().copied, 1);
+        source.blob(&digest).unwrap().remove().unwrap();
+        copier.copy(&digest, 5, NEW).unwrap().unwrap();
+        assert!(copier.keep(&digest).unwrap());
+        assert_eq!(copier.counts().copied, 1);
+    }
+
+    #[test]
     fn an_unfinished_copy_leaves_nothing_and_what_is_not_listed_is_pruned() {
         let directory = tempfile::tempdir().unwrap();
         let (from, to) = (directory.path().join("from"), directory.path().join("to"));
@@ -489,7 +493,7 @@ mod tests {
         let source = BlobStore::new(&from);
         let (one, two) = (stored(&source, b"one"), stored(&source, b"two"));
         let mut first = copier(&from, &to);
-        first.copy(&one, 3).unwrap().unwrap();
+        first.copy(&one, 3, NEW).unwrap().unwrap();
         let shard = first.to().blob(&one).unwrap().parent().unwrap().path();
         assert_eq!(shard.read_dir().unwrap().count(), 1);
         drop(first);
@@ -497,7 +501,7 @@ mod tests {
 
         let mut second = copier(&from, &to);
         for digest in [&one, &two] {
-            second.copy(digest, 3).unwrap().unwrap();
+            second.copy(digest, 3, NEW).unwrap().unwrap();
         }
         second.settle().unwrap();
         fs::write(shard.join("litter.partial"), "").unwrap();

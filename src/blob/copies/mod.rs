@@ -2,3 +2,6 @@
 
 pub(super) mod copier;
 mod duplicate;
+mod pruning;
+mod trust;
+pub(super) mod vouched;

@@ -15,13 +15,10 @@ pub(crate) fn rules(config: &Config) -> Result<Option<AccessRules>, Violations> 
         let sentence = "access has no rules, so nobody may do anything: add access.rules, or take the section out";
         return Err(Violations::within("access", sentence));
     }
-    let rules = collect(
-        section
-            .rules
-            .iter()
-            .enumerate()
-            .map(|(number, given)| rule(section, &format!("access.rules[{number}]"), given)),
-    )?;
+    let rules =
+        collect(section.rules.iter().enumerate().map(|(number, given)| {
+            rule(config, section, &format!("access.rules[{number}]"), given)
+        }))?;
     Ok(Some(AccessRules::new(groups(section), rules)))
 }
 
@@ -47,6 +44,7 @@ fn groups(section: &config::AccessSection) -> BTreeMap<String, BTreeSet<String>>
 }
 
 fn rule(
+    config: &Config,
     section: &config::AccessSection,
     name: &str,
     rule: &config::AccessRule,
@@ -57,7 +55,11 @@ fn rule(
         &rule.repositories,
         RepositoryPattern::parse,
     );
+    let is_trusted = |name: &str| config.trust.iter().any(|trusted| trusted.name == name);
     let who = each(name, "who", &rule.who, |text| match Who::parse(text)? {
+        Who::Trust(trusted) if !is_trusted(&trusted) => Err(format!(
+            "there is no trusted issuer '{trusted}': add it to the section trust"
+        )),
         Who::Group(group) if !section.groups.contains_key(&group) => Err(format!(
             "there is no group '{group}': add it to access.groups"
         )),

@@ -1,4 +1,4 @@
-//! The settings of access, from the sections `auth` and `access`.
+//! The settings of access, from the sections `auth`, `access` and `trust`.
 
 use std::sync::Arc;
 
@@ -6,15 +6,21 @@ use tarkeep::auth::{self, Access};
 use tarkeep::config::{self, Config, Violations, combine};
 use tarkeep::redact;
 
-use crate::cli::from_config::access;
+use crate::cli::from_config::{access, trust};
 
 /// Converts the sections.
 pub(crate) fn settings(config: &Config) -> Result<auth::Settings, Violations> {
-    let (method, rules) = combine((method(config), access::rules(config)))?;
+    let parts = (
+        method(config),
+        access::rules(config),
+        trust::settings(config),
+    );
+    let (method, rules, trust) = combine(parts)?;
     Ok(auth::Settings {
         method,
         challenge: challenge(config),
         rules: rules.map(Arc::new),
+        trust,
     })
 }
 
@@ -63,6 +69,7 @@ pub(crate) fn check(config: &Config) -> Result<(), Violations> {
 pub(crate) fn violations(error: &auth::Error) -> Violations {
     let key = match error {
         auth::Error::File(error) if error.what().starts_with("auth.") => error.what(),
+        auth::Error::Trust { .. } => return Violations::within("trust", error),
         auth::Error::Token(_) => return Violations::within("auth.token", error),
         auth::Error::File(_)
         | auth::Error::Missing { .. }

@@ -59,7 +59,8 @@ fn named(section: &AccessSection) -> BTreeMap<String, String> {
             .iter()
             .filter_map(move |text| match Who::parse(text) {
                 Ok(Who::User(user)) => Some((user, format!("access.rules[{number}]"))),
-                Ok(Who::Anonymous | Who::Users | Who::Group(_) | Who::Token(_)) | Err(_) => None,
+                Ok(Who::Anonymous | Who::Users | Who::Group(_) | Who::Token(_) | Who::Trust(_))
+                | Err(_) => None,
             })
     });
     let mut named = BTreeMap::new();

@@ -13,3 +13,4 @@ pub(crate) mod log;
 pub(crate) mod registry;
 mod retention;
 pub(crate) mod tls;
+pub(crate) mod trust;

@@ -55,6 +55,20 @@ impl TokenSource for RegistryTokens {
         })
     }
 
+    fn issuer_keys<'s>(&'s self, issuer: &'s str) -> Answer<'s, Option<String>> {
+        Box::pin(async move {
+            let found = self.0.tokens().issuer_keys(issuer).await;
+            found.map_err(|error| error.to_string())
+        })
+    }
+
+    fn keep_issuer_keys<'s>(&'s self, issuer: &'s str, keys: String) -> Answer<'s, ()> {
+        Box::pin(async move {
+            let kept = self.0.tokens().keep_issuer_keys(issuer, keys).await;
+            kept.map_err(|error| error.to_string())
+        })
+    }
+
     fn note_use(&self, id: &str, address: Option<IpAddr>) {
         let address = address.map(|address| address.to_canonical().to_string());
         self.0.tokens().note_use(id, address);

@@ -54,8 +54,8 @@ pub enum Kind {
     Headers,
     /// Headers whose values may be secret.
     SecretHeaders,
-    /// Names of groups, with a list of users for each.
-    Groups,
+    /// Names, with a list of texts for each.
+    Lists,
     /// Names with arbitrary values.
     Fields,
     /// `0.1`, the only version.

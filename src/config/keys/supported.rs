@@ -2,7 +2,7 @@
 
 use crate::config::keys::key::{Key, Kind, Status};
 use Kind::{
-    BaseUrl, Fields, GoTime, Groups, Headers, Keep, Page, SecretHeaders, Switch, Text, Texts, Time,
+    BaseUrl, Fields, GoTime, Headers, Keep, Lists, Page, SecretHeaders, Switch, Text, Texts, Time,
     TlsVersion, Url, Version, Word, Words,
 };
 use Reload::{Live, Restart};
@@ -119,13 +119,19 @@ const OURS: &[Row] = &[
     Row("http.limits.header", Time, "60s", Live, "Timeout for the headers of a request"),
     Row("http.limits.keepalive", Time, "90s", Live, "Timeout for a connection without a request; above that of load balancers"),
     Row("http.limits.idle", Time, "120s", Live, "Timeout for a request or response body without progress"),
-    Row("auth.challenge", Word(&["auto", "basic", "bearer"]), "auto", Live, "Challenge of clients without a login: basic, bearer (tokens of /v2/_token), or bearer if there are tokens or rules for anonymous clients"),
+    Row("auth.challenge", Word(&["auto", "basic", "bearer"]), "auto", Live, "Challenge of clients without a login: basic, bearer (tokens of /v2/_token), or bearer if there are tokens, trusted issuers or rules for anonymous clients"),
     Row("auth.htpasswd.cache", Time, "5m", Live, "Maximum time for which a correct password is remembered, which saves hashing"),
-    Row("access.groups", Groups, "", Live, "Users of each group"),
-    Row("access.rules[].repositories", Texts, "", Live, "Globs of repositories; the component {user} stands for the client's name"),
-    Row("access.rules[].who", Texts, "", Live, "Clients: anonymous (everybody), users (every user who logged in), @GROUP, token:NAME, or users' names"),
+    Row("access.groups", Lists, "", Live, "Users of each group"),
+    Row("access.rules[].repositories", Texts, "", Live, "Globs of repositories; the components {user} and {claim.NAME} stand for names of the client"),
+    Row("access.rules[].who", Texts, "", Live, "Clients: anonymous (everybody), users (every user who logged in), @GROUP, token:NAME, trust:NAME, or users' names"),
     Row("access.rules[].may", Texts, "", Live, "Actions (pull, create, update, delete) and roles (pull, push, maintain, admin)"),
     Row("access.rules[].from", Texts, "(anywhere)", Live, "Addresses and networks of the clients"),
+    Row("trust[].name", Text, "", Live, "Name of the logins in access rules: trust:NAME"),
+    Row("trust[].issuer", Url, "", Live, "URL of an OpenID Connect issuer whose tokens are logins, as they have it"),
+    Row("trust[].audience", Text, "", Live, "Name of this registry in its tokens (audience)"),
+    Row("trust[].ca", Text, "(those of the system)", Live, "PEM file: authorities of the issuer's certificate"),
+    Row("trust[].bearer", Text, "", Live, "File with a token that the issuer asks for before it shows its keys"),
+    Row("trust[].require", Lists, "", Live, "Globs of the claims that a token must have"),
     Row("storage.reserve", COUNT, "268435456", Live, "Minimum free disk, in bytes; below it pushes get 507"),
     Row("storage.import", Word(&["auto", "off"]), "auto", Restart, "Take over the store of registry:2 in the data directory at the first start, or do not start beside it"),
     Row("storage.startempty", Switch, "false", Restart, "Allow an empty registry in a directory that holds a store of registry:2, which stays untouched"),
@@ -155,7 +161,10 @@ const OURS: &[Row] = &[
 ];
 
 /// Keys that must be present if their section is.
-const REQUIRED: [&str; 17] = [
+const REQUIRED: [&str; 20] = [
+    "trust[].name",
+    "trust[].issuer",
+    "trust[].audience",
     "access.rules[].repositories",
     "access.rules[].who",
     "access.rules[].may",

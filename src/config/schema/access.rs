@@ -18,7 +18,7 @@ pub struct AccessSection {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessRule {
-    /// Globs; the component `{user}` stands for the client's name.
+    /// Globs; the components `{user}` and `{claim.NAME}` stand for names of the client.
     pub repositories: Vec<String>,
     pub who: Vec<String>,
     /// Actions and roles.

@@ -11,6 +11,7 @@ mod interval;
 mod log;
 mod root;
 mod storage;
+mod trust;
 mod validation;
 mod verify;
 
@@ -28,6 +29,7 @@ pub use interval::Interval;
 pub use log::{AccessLog, Formatter, Level, Log};
 pub use root::{Config, Manifests};
 pub use storage::{Delete, Filesystem, Import, Maintenance, ReadOnly, Storage, UploadPurging};
+pub use trust::TrustedIssuer;
 pub use validation::{
     Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,
     ValidatedManifests, Validation,

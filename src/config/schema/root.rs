@@ -11,6 +11,7 @@ use crate::config::schema::health::Health;
 use crate::config::schema::http::Http;
 use crate::config::schema::log::{Level, Log};
 use crate::config::schema::storage::Storage;
+use crate::config::schema::trust::TrustedIssuer;
 use crate::config::schema::validation::{Catalog, ContentPolicy, Tags, Validation};
 use crate::config::schema::verify::Verify;
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub auth: Auth,
     /// Rules about who may do what; without it everybody who is admitted may do everything. Ours.
     pub access: Option<AccessSection>,
+    /// Issuers whose tokens are logins. Ours.
+    pub trust: Vec<TrustedIssuer>,
     pub health: Health,
     pub validation: Validation,
     pub policy: ContentPolicy,

@@ -54,7 +54,7 @@ fn sample(key: &Key) -> String {
         Kind::Words(words) => format!("[{}]", words.join(", ")),
         Kind::Texts => "[a, 'no', '0x1']".to_owned(),
         Kind::Headers | Kind::SecretHeaders => "{x-a: [b, 'c: d']}".to_owned(),
-        Kind::Groups => "{team: [ann, bob]}".to_owned(),
+        Kind::Lists => "{team: [ann, bob]}".to_owned(),
         Kind::Fields => "{e: 1, f: 'yes'}".to_owned(),
         Kind::Version => "0.1".to_owned(),
         Kind::Nothing => "{}".to_owned(),

@@ -184,6 +184,9 @@ impl Readiness {
     fn backup(&self) -> Option<&'static str> {
         match self.registry.backups().counters().state() {
             BackupState::Failed => Some("the last backup failed: the log says why"),
+            BackupState::Damaged => {
+                Some("content is damaged: the log of the last backup, and registry verify, name it")
+            }
             BackupState::Idle | BackupState::Running | BackupState::Complete => None,
         }
     }

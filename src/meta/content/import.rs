@@ -250,6 +250,16 @@ impl WriteTx<'_> {
         Ok(BlobRow { size, ..blob })
     }
 
+    /// Records that a blob's file was replaced by one with `size` bytes and the content that its digest says.
+    ///
+    /// Backups know by the time that theirs may be another one.
+    pub fn replace_blob(&self, blob: BlobRow, size: u64, now: Millis) -> Result<BlobRow, Error> {
+        self.connection
+            .prepare_cached("UPDATE blobs SET created_at = max(created_at + 1, ?2) WHERE id = ?1")?
+            .execute(params![blob.id.0, now])?;
+        self.confirm_blob(blob, size)
+    }
+
     /// Replaces the time when a manifest was pushed.
     pub fn set_pushed_at(&self, manifest: ManifestId, pushed_at: Millis) -> Result<(), Error> {
         self.connection

@@ -113,6 +113,19 @@ impl Reader<'_> {
         })
     }
 
+    /// Lists manifests that are not served, after `after` in byte order of their digests, at most `limit`.
+    pub fn damaged_manifests(&self, after: &str, limit: usize) -> Result<Vec<Damaged>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT digest, min(damage) FROM manifests INDEXED BY manifests_damaged
+                     WHERE damage IS NOT NULL AND digest > ?1 GROUP BY digest ORDER BY digest LIMIT ?2",
+                )?
+                .query_map(params![after, limit], damaged)?
+                .collect()
+        })
+    }
+
     /// Lists what is not served of an image, of one repository or of all: manifests and blobs, at most `limit`.
     pub fn damage_within(
         &self,

@@ -15,6 +15,8 @@ const RESERVE: &str = "reserve";
 const SERVER_SECTIONS: &str = "server sections";
 const PROMISES_ASKED: &str = "promises asked";
 const PROMISES_WRITTEN: &str = "promises written";
+/// Followed by the URL of the issuer.
+const ISSUER_KEYS: &str = "keys of ";
 
 impl PointReader<'_> {
     /// Returns the retention settings of the last server, in its own format; `None` before the first start.
@@ -40,6 +42,11 @@ impl PointReader<'_> {
     /// Returns the time up to which the server has written promises down; `None` before the first.
     pub fn promises_written(&self) -> Result<Option<Millis>, Error> {
         self.time(PROMISES_WRITTEN)
+    }
+
+    /// Returns the keys of an issuer of tokens that were stored last; `None` before the first.
+    pub fn issuer_keys(&self, issuer: &str) -> Result<Option<String>, Error> {
+        self.setting(&format!("{ISSUER_KEYS}{issuer}"))
     }
 
     fn time(&self, name: &str) -> Result<Option<Millis>, Error> {
@@ -81,6 +88,12 @@ impl WriteTx<'_> {
     /// Records the time of a write probe.
     pub fn record_probe(&self, now: Millis) -> Result<(), Error> {
         self.set_setting("probe", &now.to_string()).map(drop)
+    }
+
+    /// Records the keys of an issuer of tokens.
+    pub fn set_issuer_keys(&self, issuer: &str, keys: &str) -> Result<(), Error> {
+        self.set_setting(&format!("{ISSUER_KEYS}{issuer}"), keys)
+            .map(drop)
     }
 
     /// Asks the server to write down the promises that it has given by this time.

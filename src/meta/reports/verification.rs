@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::ids::{BlobId, ManifestId, RepositoryScope};
 use crate::meta::reports::references::HeldManifest;
@@ -31,6 +32,8 @@ pub struct RecordedBlob {
     pub digest: Digest,
     /// In bytes.
     pub size: u64,
+    /// Time when its file was stored: the same row with another time has another file.
+    pub stored_at: Millis,
 }
 
 /// An image that needs something damaged.
@@ -54,33 +57,35 @@ impl Reader<'_> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT id, digest, size FROM blobs WHERE id > ?1 AND (?3 IS NULL OR EXISTS (
+                    "SELECT id, digest, size, created_at FROM blobs WHERE id > ?1 AND (?3 IS NULL OR EXISTS (
                          SELECT 1 FROM repository_blobs WHERE blob_id = id
                          AND repository_id IN (SELECT value FROM json_each(?3)))) ORDER BY id LIMIT ?2",
                 )?
                 .query_map(params![after, limit, scope.ids()], |row| {
-                    Ok(RecordedBlob { id: BlobId(row.get(0)?), digest: digest(row, 1)?, size: row.get(2)? })
+                    Ok(RecordedBlob {
+                        id: BlobId(row.get(0)?),
+                        digest: digest(row, 1)?,
+                        size: row.get(2)?,
+                        stored_at: row.get(3)?,
+                    })
                 })?
                 .collect()
         })
     }
 
-    /// Lists blobs with their sizes in bytes, after `after` and at most `limit`.
-    pub fn sized_blobs_after(
-        &self,
-        after: Option<BlobId>,
-        limit: usize,
-    ) -> Result<Vec<(BlobId, Digest, u64)>, Error> {
-        self.query(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT id, digest, size FROM blobs WHERE id > ?1 ORDER BY id LIMIT ?2",
-                )?
-                .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
-                    Ok((BlobId(row.get(0)?), digest(row, 1)?, row.get(2)?))
-                })?
-                .collect()
-        })
+    /// Reports whether this very row is recorded: the blob's file is then the one that it was.
+    pub fn has_row(&self, blob: &RecordedBlob) -> Result<bool, Error> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT 1 FROM blobs WHERE id = ?1 AND digest = ?2 AND size = ?3 AND created_at = ?4",
+            )?
+            .exists(params![
+                blob.id.0,
+                blob.digest.as_str(),
+                blob.size,
+                blob.stored_at
+            ])?)
     }
 
     /// Returns the number and the size of the blobs after the row `after`.

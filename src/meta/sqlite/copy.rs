@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::regular_file::{self, Links};
 use crate::meta::clock::Millis;
+use crate::meta::content::quarantine::Damaged;
 use crate::meta::error::{Error, Fault};
-use crate::meta::ids::BlobId;
+use crate::meta::ids::RepositoryScope;
+use crate::meta::reports::verification::RecordedBlob;
 use crate::meta::sqlite::beside::beside;
 use crate::meta::sqlite::locks::wait_for_others;
 use crate::meta::sqlite::reader::Reader;
@@ -91,18 +93,30 @@ impl DatabaseCopy {
         Ok(Self { connection })
     }
 
-    /// Lists blobs with their sizes in bytes, after `after` and at most `limit`.
-    pub fn blobs_after(
-        &self,
-        after: Option<BlobId>,
-        limit: usize,
-    ) -> Result<Vec<(BlobId, Digest, u64)>, Error> {
-        Reader::new(&self.connection).sized_blobs_after(after, limit)
+    /// Lists blobs after the row `after`, at most `limit`.
+    pub fn blobs_after(&self, after: i64, limit: usize) -> Result<Vec<RecordedBlob>, Error> {
+        Reader::new(&self.connection).blobs_after(after, &RepositoryScope::ALL, limit)
     }
 
-    /// True if the copy lists a blob of that digest.
-    pub fn has_blob(&self, digest: &Digest) -> Result<bool, Error> {
-        Ok(Reader::new(&self.connection).blob(digest)?.is_some())
+    /// True if the copy lists the blob with the file that it has now.
+    pub fn has_row(&self, blob: &RecordedBlob) -> Result<bool, Error> {
+        Reader::new(&self.connection).has_row(blob)
+    }
+
+    /// True if the copy lists a blob of that digest, or one that is damaged.
+    pub fn names_blob(&self, digest: &Digest) -> Result<bool, Error> {
+        let reader = Reader::new(&self.connection);
+        Ok(reader.blob(digest)?.is_some() || reader.damaged_blob(digest)?.is_some())
+    }
+
+    /// Lists blobs that are damaged, after `after` in byte order, at most `limit`.
+    pub fn damaged_blobs(&self, after: &str, limit: usize) -> Result<Vec<Damaged>, Error> {
+        Reader::new(&self.connection).damaged_blobs(after, &RepositoryScope::ALL, limit)
+    }
+
+    /// Lists manifests that are damaged, after `after` in byte order, at most `limit`.
+    pub fn damaged_manifests(&self, after: &str, limit: usize) -> Result<Vec<Damaged>, Error> {
+        Reader::new(&self.connection).damaged_manifests(after, limit)
     }
 }
 
@@ -261,8 +275,9 @@ mod tests {
         );
         for _ in 0..2 {
             let copy = meta.copy_to(&to, &mark).unwrap();
-            assert!(copy.has_blob(&content).unwrap());
-            assert_eq!(copy.blobs_after(None, 10).unwrap().len(), 1);
+            assert!(copy.names_blob(&content).unwrap());
+            let blobs = copy.blobs_after(0, 10).unwrap();
+            assert!(blobs.len() == 1 && copy.has_row(&blobs[0]).unwrap());
             let uploads: u64 = copy
                 .connection
                 .query_row("SELECT count(*) FROM uploads", [], |row| row.get(0))

@@ -13,7 +13,7 @@ pub struct BackupCounters {
     pub times: Histogram,
     /// Bytes of blobs that were copied.
     pub copied_bytes: Counter,
-    /// Blobs that could not be copied because they are damaged or missing.
+    /// Damaged blobs and manifests that the last backup met.
     pub damaged: Gauge,
     /// Time of the newest backup, in milliseconds since 1970, also of one that another process has made; 0 if there is none.
     pub last: Gauge,
@@ -29,6 +29,8 @@ pub enum BackupState {
     Running,
     /// The last one is complete.
     Complete,
+    /// The last one is complete but for content that is damaged.
+    Damaged,
     /// The last one failed.
     Failed,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blob::{BlobCopier, CopyPace, DirectoryLock, KeptOpen};
-use crate::meta::{BackupMark, BlobId, DatabaseCopy, now};
+use crate::meta::{BackupMark, DatabaseCopy, RecordedBlob, RepositoryScope, now};
 use crate::oci::Digest;
 use crate::registry::backup::counters::BackupCounters;
 use crate::registry::blocking::blocking;
@@ -52,14 +52,10 @@ impl Backups<'_> {
             .map_err(Error::files("examining the data directory"))
     }
 
-    /// Lists blobs with their sizes in bytes, after `after` and at most `limit`.
-    pub async fn blobs_after(
-        self,
-        after: Option<BlobId>,
-        limit: usize,
-    ) -> Result<Vec<(BlobId, Digest, u64)>, Error> {
+    /// Lists blobs after the row `after`, at most `limit`.
+    pub async fn blobs_after(self, after: i64, limit: usize) -> Result<Vec<RecordedBlob>, Error> {
         self.registry
-            .scan(move |reader| reader.sized_blobs_after(after, limit))
+            .scan(move |reader| reader.blobs_after(after, &RepositoryScope::ALL, limit))
             .await
     }
 

@@ -101,7 +101,7 @@ impl Uploads<'_> {
                 }
                 let blob = match known {
                     Some(blob) if is_stored => blob,
-                    Some(blob) => tx.confirm_blob(blob, file.length())?,
+                    Some(blob) => tx.replace_blob(blob, file.length(), now)?,
                     None => tx.insert_blob(&digest, file.length(), now)?,
                 };
                 let kept = match repository {
@@ -184,7 +184,7 @@ async fn verify(
 ) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
     let HashedFile { file, hasher } = upload;
     let work = move || {
-        let synced = blobs.stats().file_syncs.time(|| file.sync());
+        let synced = blobs.sync_upload(&file);
         let hasher = synced.and_then(|()| {
             if hasher.algorithm() == algorithm {
                 Ok(hasher)

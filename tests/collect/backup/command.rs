@@ -9,13 +9,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{RULES, assert_sound, cli_at, files_below, other_disk, pull_everything, while_busy};
-use crate::support::{Image, Server, eventually, noise, sha256};
+use crate::support::{Image, Server, eventually};
 
 /// Number of backups under load, unless `BACKUP_ROUNDS` says otherwise.
 const ROUNDS: usize = 5;
 
 /// Makes a backup and returns what it prints.
-fn back_up(server: &Server, to: &Path) -> Value {
+pub(super) fn back_up(server: &Server, to: &Path) -> Value {
     let to = to.to_str().expect("text");
     let output = server.cli(&["backup", to, "--output", "json"]);
     assert!(output.status.success(), "{output:?}");
@@ -173,56 +173,6 @@ fn one_backup_at_a_time() {
     assert!(refused(&server, &to).contains("another backup to it is being made"));
     drop(held);
     back_up(&server, &to);
-}
-
-/// The rest is in it, a sound copy of the backup before stays, and a push heals what is missing.
-#[test]
-fn damaged_blobs_are_named_and_do_not_prevent_a_backup() {
-    let server = Server::start();
-    let client = &mut server.client();
-    let image = |seed| Image::new("x", vec![noise(seed, 3000)]);
-    let path = |seed| {
-        let digest = sha256(&image(seed).layers[0]);
-        let hex = digest.trim_start_matches("sha256:");
-        server
-            .directory()
-            .join(format!("blobs/sha256/{}/{hex}", &hex[..2]))
-    };
-    image(1).push(client, "app", "kept");
-    let disk = other_disk();
-    let to = disk.path().join("backup");
-    back_up(&server, &to);
-    for seed in [2, 3] {
-        image(seed).push(client, "app", &format!("v{seed}"));
-    }
-    for (seed, content) in [(1, noise(9, 3000)), (2, noise(9, 3000)), (3, noise(9, 10))] {
-        fs::remove_file(path(seed)).expect("removed");
-        fs::write(path(seed), content).expect("a file");
-    }
-    let output = server.cli(&["backup", to.to_str().expect("text"), "-o", "json"]);
-    let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let named: Vec<_> = made["damaged"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|blob| blob["digest"].as_str().expect("a digest").to_owned())
-        .collect();
-    let expected = [2, 3].map(|seed| sha256(&image(seed).layers[0]));
-    let is_same_disk = made["isSameDisk"] == true;
-    // what is linked is not read
-    assert!(
-        is_same_disk || (output.status.code() == Some(1) && named == expected),
-        "{made}"
-    );
-    let served = Server::at(&to, &[]);
-    let client = &mut served.client();
-    image(1).assert_pulls(client, "app", "kept");
-    for seed in [2, 3] {
-        let tag = format!("v{seed}");
-        image(seed).push(client, "app", &tag);
-        image(seed).assert_pulls(client, "app", &tag);
-    }
-    assert_sound(&to);
 }
 
 /// Collection leaves files alone while a backup holds them, and a backup waits for whoever removes some.

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod command;
+mod damaged;
 mod interrupted;
 mod links;
 mod periodic;

@@ -52,6 +52,14 @@ impl TokenSource for NoTokens {
         Box::pin(async { Ok(new) })
     }
 
+    fn issuer_keys<'s>(&'s self, _issuer: &'s str) -> Answer<'s, Option<String>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn keep_issuer_keys<'s>(&'s self, _issuer: &'s str, _keys: String) -> Answer<'s, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn note_use(&self, _id: &str, _address: Option<IpAddr>) {}
 
     fn note_refused(&self, _user: &str, _address: Option<IpAddr>) {}

@@ -168,6 +168,7 @@ async fn challenges_say_what_was_wrong() {
     let settings = Settings {
         method: Method::Token(place.settings.clone()),
         rules: None,
+        trust: Vec::new(),
         challenge: Challenge::Auto,
     };
     let access = Access::open(settings, Arc::new(NoTokens)).unwrap();
@@ -229,7 +230,7 @@ proptest! {
         let encoded = format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(&head), URL_SAFE_NO_PAD.encode(&body), URL_SAFE_NO_PAD.encode("x"));
         prop_assert!(jsonwebtoken::decode_header(&encoded).is_err());
         let _ = bearer(head.as_bytes());
-        let _ = Jwks::parse(body.as_bytes());
+        let _ = Jwks::parse("x", body.as_bytes());
         let _ = Bundle::parse(body.as_bytes());
     }
 }

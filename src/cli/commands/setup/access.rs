@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tarkeep::auth::{AccessRule, AccessRules, Client, Rights, Subject};
+use tarkeep::auth::{AccessRule, AccessRules, Claims, Client, Rights, Subject};
 use tarkeep::config::Loaded;
 use tarkeep::oci::RepositoryName;
 
@@ -59,9 +59,12 @@ struct ShowArguments {
 
 #[derive(clap::Args)]
 struct Person {
-    /// Name of a user, @GROUP for the members of a group, token:NAME for the rules that name a token, or anonymous for
-    /// clients without a login
+    /// Name of a user, @GROUP for the members of a group, token:NAME for the rules that name a token, trust:NAME for logins
+    /// by tokens of a trusted issuer, or anonymous for clients without a login
     who: String,
+    /// Claim of the issuer's token, for rules with {claim.NAME}
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    claims: Vec<(String, String)>,
 }
 
 #[derive(clap::Args)]
@@ -83,12 +86,21 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     }
 }
 
+fn claim(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 impl Person {
-    fn client(&self, address: Option<IpAddr>) -> Client<'_> {
+    fn client<'c>(&'c self, claims: &'c Claims, address: Option<IpAddr>) -> Client<'c> {
         Client {
-            subject: Subject::parse(&self.who),
+            subject: Subject::parse(&self.who, claims),
             address,
         }
+    }
+
+    fn claims(&self) -> Claims {
+        Claims::new(self.claims.iter().cloned())
     }
 
     /// Returns the name of the group, if it is one.
@@ -123,7 +135,7 @@ impl Source {
                 .with_member(group, &who.who)
                 .ok_or_else(|| no_group(group, &rules));
         }
-        if let Subject::User(user) = Subject::parse(&who.who)
+        if let Subject::User(user) = Subject::parse(&who.who, &Claims::default())
             && let Some(note) = known_users::note_about(&config, user)
         {
             output::complain(&note);
@@ -157,7 +169,8 @@ fn check(
     let repository =
         RepositoryName::parse(repository).map_err(|error| Error::Other(error.to_string()))?;
     let rules = source.rules(who)?;
-    let client = who.client(source.from);
+    let claims = who.claims();
+    let client = who.client(&claims, source.from);
     let rights = rules.rights(client, repository.as_str());
     let is_allowed = rights.contains(wanted);
     let deciding = rules.deciding(client, repository.as_str(), wanted);
@@ -200,7 +213,7 @@ fn show(ShowArguments { who, source }: &ShowArguments) -> Result<(), Error> {
         Column::text("FROM"),
     ];
     let format = source.output.format;
-    let numbers = rules.rules_of(who.client(source.from));
+    let numbers = rules.rules_of(who.client(&who.claims(), source.from));
     if format == Format::Text {
         output::say(&membership(who, &rules))?;
         if numbers.is_empty() {

@@ -3,5 +3,6 @@
 pub(crate) mod access;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod credential_provider;
 pub(crate) mod health;
 pub(crate) mod htpasswd;

@@ -53,10 +53,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let made = make(&registry, &to, format == Format::Json).await?;
     warn_same_disk(to.path(), made.is_same_disk);
     print(&made, format)?;
-    if made.damaged.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Reported)
+    match made.damaged.is_empty() {
+        true => Ok(()),
+        false => Err(Error::LeftOut(
+            "content is damaged, and named in the output: registry verify names its images, which heal when they are pushed again"
+                .to_owned(),
+        )),
     }
 }
 
@@ -112,11 +114,16 @@ fn print(made: &BackupSummary, format: Format) -> Result<(), Error> {
     match format {
         Format::Json => json::print(&as_json(made)),
         Format::Text => {
-            for blob in &made.damaged {
+            for content in &made.damaged {
                 output::say(&format!(
-                    "left out {}: {}",
-                    blob.digest,
-                    plain(&blob.problem)
+                    "{} {} {}: {}",
+                    match content.is_kept {
+                        true => "kept an earlier copy of the damaged",
+                        false => "damaged",
+                    },
+                    content.kind.word(),
+                    content.digest,
+                    plain(&content.problem)
                 ))?;
             }
             output::say(&sentence(made))
@@ -131,10 +138,7 @@ fn sentence(made: &BackupSummary) -> String {
     };
     let damaged = match made.damaged.len() as u64 {
         0 => String::new(),
-        damaged => format!(
-            "; {} left out because of damage: registry verify names the images",
-            count(damaged, "blob")
-        ),
+        damaged => format!("; {} damaged", count(damaged, "piece")),
     };
     format!(
         "backed up {} with {} to {} in {:.1} s: {} with {} copied{shared}, and the database with {}{damaged}",
@@ -151,7 +155,12 @@ fn sentence(made: &BackupSummary) -> String {
 fn as_json(made: &BackupSummary) -> Value {
     let damaged = made.damaged.iter();
     let damaged = damaged
-        .map(|blob| json!({ "digest": blob.digest.as_str(), "problem": blob.problem }))
+        .map(|content| {
+            json!({
+                "kind": content.kind.word(), "digest": content.digest.as_str(),
+                "problem": content.problem, "isKept": content.is_kept,
+            })
+        })
         .collect::<Vec<_>>();
     json!({
         "directory": made.directory.display().to_string(), "blobCount": made.blobs, "size": made.size,

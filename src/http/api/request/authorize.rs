@@ -54,7 +54,9 @@ pub(crate) fn refused(refusal: Refusal, required: RequiredScopes) -> ApiError {
             required,
             message,
         },
-        Refusal::Unavailable => Error::Overloaded("tokens cannot be read".to_owned()).into(),
+        Refusal::Unavailable => {
+            Error::Overloaded("this login cannot be checked at the moment".to_owned()).into()
+        }
         Refusal::TooMany { wait } => ApiError::TooManyLogins { wait },
         Refusal::Denied(scope) => ApiError::Denied(scope),
         Refusal::Hidden(name) => Error::NameUnknown(name).into(),

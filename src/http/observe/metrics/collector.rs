@@ -316,7 +316,7 @@ impl Collected {
         )?;
         out.metric(
             "registry_backup_damaged_blobs",
-            "Blobs that the last backup lacks because they are damaged; the log names them",
+            "Damaged blobs and manifests that the last backup met; the log names them",
             ConstGauge::new(stats.damaged.get()),
         )
     }

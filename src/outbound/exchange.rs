@@ -24,13 +24,13 @@ pub enum ExchangeError {
 }
 
 /// TLS to one server.
-pub(super) struct Encryption {
-    pub(super) config: Arc<ClientConfig>,
-    pub(super) server: ServerName<'static>,
+pub(crate) struct Encryption {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) server: ServerName<'static>,
 }
 
 /// Sends a request in origin form, and returns the head of the response; its body can still be read.
-pub(super) async fn exchange<S>(
+pub(crate) async fn exchange<S>(
     stream: S,
     encryption: Option<Encryption>,
     request: Request<Empty<Bytes>>,

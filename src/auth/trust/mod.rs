@@ -1,0 +1,16 @@
+//! Logins by tokens of other servers that the section `trust` names (OpenID Connect): keyless CI.
+//!
+//! A token is sent as the password of any user. It must be signed by a key of its issuer, made for this registry, and have
+//! the claims that its owner requires.
+
+mod claims;
+mod issuer;
+mod keys;
+mod requirement;
+mod settings;
+mod trusted;
+
+pub(super) use keys::Issuers;
+pub use requirement::Requirement;
+pub use settings::TrustSettings;
+pub(super) use trusted::{Judge, Trust};
