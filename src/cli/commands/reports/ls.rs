@@ -196,51 +196,38 @@ struct Item {
 
 impl Item {
     fn cells(&self, is_one: bool) -> Vec<Cell> {
-        let Self {
-            key,
-            row,
-            summary,
-            damage,
-        } = self;
-        let platforms = summary.as_ref().map(|summary| summary.platforms.join(","));
+        let (row, summary) = (&self.row, self.summary.as_ref());
+        let platforms = summary.map(|summary| summary.platforms.join(","));
         let mut cells = vec![
             Cell::from(&*row.name),
-            summary
-                .as_ref()
-                .map_or(Cell::Empty, |summary| Cell::Size(summary.size)),
+            summary.map_or(Cell::Empty, |summary| Cell::Size(summary.size)),
             platforms.unwrap_or_default().into(),
             Cell::Time(row.pushed_at),
             row.pulled_at.map_or("never".into(), Cell::Time),
             Cell::time(row.checked_at),
             Cell::from(&row.digest),
         ];
-        if let Some(damage) = damage {
+        if let Some(damage) = &self.damage {
             cells.push(match damage.len() as u64 {
                 0 => Cell::Empty,
                 pieces => count(pieces, "piece").into(),
             });
         }
         if !is_one {
-            cells.insert(0, key.repository.as_str().into());
+            cells.insert(0, self.key.repository.as_str().into());
         }
         cells
     }
 
     fn as_json(&self) -> Value {
-        let Self {
-            key,
-            row,
-            summary,
-            damage,
-        } = self;
-        let summary = summary.as_ref();
+        let (row, summary) = (&self.row, self.summary.as_ref());
         json!({
-            "repository": key.repository.as_str(), "tag": row.name, "digest": row.digest.as_str(),
+            "repository": self.key.repository.as_str(), "tag": row.name, "digest": row.digest.as_str(),
             "mediaType": summary.map(|summary| &summary.media_type), "size": summary.map(|summary| summary.size),
             "platforms": summary.map_or(&[][..], |summary| &summary.platforms),
             "pushed": json::time(row.pushed_at), "pulled": row.pulled_at.map(json::time), "pullCount": row.pulls,
             "checked": row.checked_at.map(json::time),
-            "damage": json::damage(damage.as_deref().unwrap_or_default()),
+            "damage": json::damage(self.damage.as_deref().unwrap_or_default()),
         })
     }
 }
