@@ -7,12 +7,14 @@
 //! - `connection`: sockets, HTTP/1.1 and HTTP/2, zero-copy sending.
 //! - `response`: building responses; the one place where an error becomes a status and JSON.
 //! - `proxy`: clients behind proxies, and the URLs they are given.
-//! - `observe`: logs, metrics, probes and the debug port.
+//! - `observe`: logs, metrics, probes and the debug port. `fuzz`: doors for the fuzz targets in `tests/fuzz`.
 
 mod api;
 mod app;
 mod connection;
 mod endpoint;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod limits;
 mod observe;
 mod proxy;
