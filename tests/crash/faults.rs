@@ -15,17 +15,18 @@ use crate::support::{
 };
 
 /// Not `write`, which wakes threads and writes no file of the data directory.
-const CALLS: [&str; 8] = [
+const CALLS: [&str; 9] = [
     "pwrite64",
     "writev",
-    "fsync,fdatasync",
+    "fsync,fdatasync,syncfs",
     "linkat",
-    "unlink",
-    "openat",
+    "unlink,unlinkat",
+    "mkdir,mkdirat",
+    "openat,openat2",
     "ftruncate",
     "fallocate",
 ];
-const ERRORS: [&str; 2] = ["error=EIO", "error=ENOSPC"];
+pub const ERRORS: [&str; 2] = ["error=EIO", "error=ENOSPC"];
 
 /// Calls of each thread that fail in everyday tests.
 const FEW: u32 = 2;
@@ -39,14 +40,18 @@ pub fn has_strace() -> bool {
     has
 }
 
+/// True if calls fail until nothing fails any more.
+pub fn is_whole_run() -> bool {
+    std::env::var_os("FAULTS").is_some_and(|value| value == "all")
+}
+
 /// The numbers of the calls that fail, one after the other.
-fn numbers() -> std::ops::RangeInclusive<u32> {
-    let is_all = std::env::var_os("FAULTS").is_some_and(|value| value == "all");
-    1..=if is_all { 500 } else { FEW }
+pub fn numbers() -> std::ops::RangeInclusive<u32> {
+    1..=if is_whole_run() { 500 } else { FEW }
 }
 
 /// `strace` with a log, which injects a `fault` into these calls of each thread, for those that `when` tells.
-fn strace(log: &Path, calls: &str, fault: &str, when: impl Display) -> Command {
+pub fn strace(log: &Path, calls: &str, fault: &str, when: impl Display) -> Command {
     let mut command = Command::new("strace");
     command.arg("-f").arg("-o").arg(log);
     command.args(["-e", &format!("trace={calls}")]);
@@ -55,7 +60,7 @@ fn strace(log: &Path, calls: &str, fault: &str, when: impl Display) -> Command {
 }
 
 /// True if a call was made to fail.
-fn has_failed(log: &Path) -> bool {
+pub fn has_failed(log: &Path) -> bool {
     let log = std::fs::read_to_string(log).expect("a log");
     log.contains("(INJECTED)")
 }
@@ -144,7 +149,7 @@ fn is_there(server: &Server, image: &Image) -> bool {
 }
 
 /// Runs `registry verify`; returns whether there is no damage, and what it printed.
-fn verified(directory: &Path) -> (bool, Value) {
+pub fn verified(directory: &Path) -> (bool, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_registry"))
         .args(["verify", "--dry-run", "--output", "json", "--data-dir"])
         .arg(directory)
@@ -225,11 +230,12 @@ fn a_push_and_a_deletion_whose_system_calls_fail_leave_nothing_half_done() {
             }
         }
     }
+    println!("{failed} faults");
     assert!(failed > 10, "only {failed} rounds had a fault");
 }
 
 /// Copies a data directory.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
     assert!(copied.expect("cp").success());
 }
@@ -272,7 +278,7 @@ fn with_garbage(temporary: &Path) -> (PathBuf, Image) {
     (directory, image(0))
 }
 
-fn blob_files(directory: &Path) -> usize {
+pub fn blob_files(directory: &Path) -> usize {
     let shards = std::fs::read_dir(directory.join("blobs/sha256")).expect("a directory");
     let files = shards.map(|shard| {
         std::fs::read_dir(shard.expect("an entry").path())
@@ -294,8 +300,8 @@ fn a_collection_whose_system_calls_fail_leaves_nothing_half_done() {
     for calls in [
         "pwrite64",
         "fsync,fdatasync",
-        "unlink",
-        "openat",
+        "unlink,unlinkat",
+        "openat,openat2",
         "ftruncate",
     ] {
         for error in ERRORS {
@@ -321,5 +327,6 @@ fn a_collection_whose_system_calls_fail_leaves_nothing_half_done() {
             }
         }
     }
+    println!("{failed} faults");
     assert!(failed > 10, "only {failed} rounds had a fault");
 }

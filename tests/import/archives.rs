@@ -319,6 +319,32 @@ fn many_parts() -> String {
     format!(r#"{{"schemaVersion":2,"manifests":[{entries}{{"digest":""}}]}}"#)
 }
 
+/// Clients in Go take `Config` for `config`: a push of such an image is refused too.
+#[test]
+fn images_with_configs_that_no_push_would_bring_are_left_out_and_named() {
+    let config = br#"{"config":{"Cmd":["a"]},"Config":{"Cmd":["b"]}}"#;
+    let image = Image::small(1).with_config(config.to_vec());
+    let files = layout(&[(&image, named("team/app:v1"))]);
+    let source = tempfile::TempDir::new().expect("a directory");
+    directory(source.path(), &files);
+    for is_piped in [true, false] {
+        let server = Server::start();
+        // the second time, the config may be here
+        for _ in 0..2 {
+            let (code, report) = if is_piped {
+                piped(server.directory(), &archive(&files), &[])
+            } else {
+                imported(server.directory(), source.path(), &[])
+            };
+            let problem = report["problems"][0]["problem"].as_str().expect("text");
+            let is_named = problem.contains(&sha256(config)) && problem.contains("is not accepted");
+            assert!(code == 3 && is_named, "{report}");
+            let list = server.client().get("/v2/team/app/tags/list");
+            list.refused(404, "NAME_UNKNOWN");
+        }
+    }
+}
+
 #[test]
 fn archives_made_to_hurt_are_refused() {
     let image = Image::small(1);
@@ -378,7 +404,7 @@ fn archives_made_to_hurt_are_refused() {
     assert_verified(server.directory());
 }
 
-/// What is packed tightly, or repeated, takes what it states and no more.
+/// Archives that are packed tightly, or repeat entries, take what they state and no more.
 #[test]
 fn bombs_and_repeated_entries_are_bounded() {
     let server = Server::start();
