@@ -65,7 +65,7 @@ enum Command {
     /// Delete tags, a manifest or whole repositories, after showing how much disk space that frees
     #[command(aliases = ["delete", "remove"])]
     Rm(rm::Arguments),
-    /// List deleted content that can still be restored, or restore it
+    /// List deleted content that can still be restored, and until when; or restore it
     #[command(aliases = ["undo", "undelete"])]
     Restore(restore::Arguments),
     /// Point a tag at an image, as docker tag does; show its history, or move it back

@@ -9,9 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
-use crate::blob::{
-    BlobStore, Company, DirectoryLock, EmergencySpace, HardLinks, Hasher, KeptOpen, UploadId,
-};
+use crate::blob::{BlobStore, DirectoryLock, EmergencySpace, Hasher, KeptOpen, UploadId};
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::access::refused_logins::RefusedLogins;
 use crate::registry::access::token_uses::TokenUses;
@@ -188,38 +186,6 @@ impl Registry {
                 cause,
             }),
         }
-    }
-
-    /// Locks the directory as a server does, beside other servers, but not beside
-    /// [`Self::lock_alone`]; logs a warning if another server runs.
-    ///
-    /// # Errors
-    /// [`Error::SplitDirectory`], and an error if another process has the directory to itself.
-    pub fn lock_serving(&self) -> Result<[KeptOpen; 2], Error> {
-        let lock = || self.blobs.lock_directory(DirectoryLock::Shared);
-        let lock = lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
-            Error::Internal("registry garbage-collect has locked the data directory, or a backup to it: start again when it has finished".to_owned())
-        })?;
-        let links = self.blobs.hard_links();
-        match links.map_err(Error::files("making a file in the data directory"))? {
-            HardLinks::Possible => {}
-            HardLinks::Impossible => tracing::info!(
-                "the file system has no hard links: uploads become blobs by renames, and each waits for the disk twice"
-            ),
-            HardLinks::OtherDisk => {
-                return Err(Error::SplitDirectory(self.blobs.root().to_owned()));
-            }
-        }
-        let (presence, company) = self
-            .blobs
-            .announce_server()
-            .map_err(Error::files("locking the data directory"))?;
-        if company == Company::Others {
-            tracing::warn!(
-                "another server uses this data directory too: both serve the same content; stop one of them unless that is intended"
-            );
-        }
-        Ok([lock, presence])
     }
 
     /// Locks the directory for this process alone; `None` if a server runs.
