@@ -261,6 +261,7 @@ mod tests {
         assert_eq!(store.upload_length(&id).unwrap(), 7);
         let listed: Vec<_> = store.upload_files().unwrap().map(Result::unwrap).collect();
         assert_eq!(listed, std::slice::from_ref(&id));
+        assert!(!store.has_content().unwrap());
 
         store.discard_upload(&id).unwrap();
         let file = store.open_upload(&id).unwrap().unwrap();
@@ -281,7 +282,7 @@ mod tests {
         let (id, digest) = moved(&store);
         store.remove_upload(&id).unwrap();
         assert_eq!(store.upload_files().unwrap().count(), 0);
-        assert!(store.has_blob(&digest, 7));
+        assert!(store.has_blob(&digest, 7) && store.has_content().unwrap());
         let file = store.open_upload(&id).unwrap().unwrap();
         assert_eq!((file.length(), file.is_published().unwrap()), (0, false));
     }
