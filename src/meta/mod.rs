@@ -51,7 +51,7 @@ pub use reports::references::{HeldManifest, LinkedBlob, NeededBlob};
 pub use reports::usage::{DatabaseSize, Idle, Totals, Usage};
 pub use reports::verification::{AffectedImage, RecordedBlob, RecordedManifest};
 pub use reports::verification_run::VerificationRun;
-pub use sqlite::copy::{BackupMark, DatabaseCopy, backup_mark, settle_log};
+pub use sqlite::copy::{BackupMark, DatabaseCopy, backup_mark, remove_copy, settle_log};
 pub use sqlite::reader::{Point, PointReader, Read, Reader, Scan, point, scan};
 pub use sqlite::writer::{BeforeCommit, WriteTx};
 pub use stats::Stats;

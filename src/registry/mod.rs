@@ -34,7 +34,7 @@ pub use crate::meta::{
     DatabaseCopy, DatabaseSize, Idle, Jump, ListedToken, Millis, Quarantined, RecordedBlob,
     RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState,
     TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now,
-    settle_log,
+    remove_copy, settle_log,
 };
 pub use access::tokens::{NewSecret, NewToken, Rotation};
 pub use backup::counters::{BackupCounters, BackupState};

@@ -24,6 +24,8 @@ use crate::oci::Digest;
 
 /// Pages copied at once: 16 MiB.
 const STEP: i32 = 4096;
+/// Suffix of the name of a copy's file until it takes the place of another one.
+const NEW: &str = "-new";
 /// Name of the setting that marks a copy.
 const MARK: &str = "backup";
 
@@ -211,16 +213,28 @@ fn open(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
 }
 
 /// Creates an empty file for its owner alone, in place of another one.
+///
+/// One of the two is there at any moment: its name says whose the directory is.
 fn create(path: &Path) -> io::Result<()> {
-    for suffix in ["", "-journal", "-wal", "-shm"] {
+    for suffix in [NEW, "-journal", "-wal", "-shm"] {
         remove_if_present(&beside(path, suffix))?;
     }
+    let new = beside(path, NEW);
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)
-        .map(drop)
+        .open(&new)?;
+    fs::rename(&new, path)
+}
+
+/// Removes the file of an unfinished copy, if there is one.
+pub fn remove_copy(path: &Path) -> io::Result<()> {
+    // the copy's own name last
+    for suffix in [NEW, ""] {
+        remove_if_present(&beside(path, suffix))?;
+    }
+    Ok(())
 }
 
 fn remove_if_present(path: &Path) -> io::Result<()> {
