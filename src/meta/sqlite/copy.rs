@@ -24,8 +24,6 @@ use crate::oci::Digest;
 
 /// Pages copied at once: 16 MiB.
 const STEP: i32 = 4096;
-/// Suffix of the name of a copy's file until it takes the place of another one.
-const NEW: &str = "-new";
 /// Name of the setting that marks a copy.
 const MARK: &str = "backup";
 
@@ -216,10 +214,11 @@ fn open(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
 ///
 /// One of the two is there at any moment: its name says whose the directory is.
 fn create(path: &Path) -> io::Result<()> {
-    for suffix in [NEW, "-journal", "-wal", "-shm"] {
+    for suffix in ["-journal", "-wal", "-shm"] {
         remove_if_present(&beside(path, suffix))?;
     }
-    let new = beside(path, NEW);
+    let new = new_name(path);
+    remove_if_present(&new)?;
     OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -230,11 +229,15 @@ fn create(path: &Path) -> io::Result<()> {
 
 /// Removes the file of an unfinished copy, if there is one.
 pub fn remove_copy(path: &Path) -> io::Result<()> {
-    // the copy's own name last
-    for suffix in [NEW, ""] {
-        remove_if_present(&beside(path, suffix))?;
-    }
-    Ok(())
+    remove_if_present(&new_name(path))?;
+    remove_if_present(path)
+}
+
+/// Name of a copy's file until it takes the place of another one. No link is followed to it.
+fn new_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-new");
+    name.into()
 }
 
 fn remove_if_present(path: &Path) -> io::Result<()> {
