@@ -226,8 +226,9 @@ impl Rig {
             }
             let done = (is_done(&mut import), is_done(&mut backup));
             stop.store(true, Ordering::SeqCst);
-            self.data.cut();
+            // first, so that no backup is completed from a disk that cannot be read any more
             self.backups.cut();
+            self.data.cut();
             self.server.kill();
             for worker in workers {
                 self.images.extend(worker.join().expect("a worker"));
