@@ -162,10 +162,16 @@ fn verify(printed: &mut Printed, server: &Server) {
 
 /// Commands that show, on content of every kind.
 fn show(printed: &mut Printed) {
-    let server = Server::with(&[(
-        "REGISTRY_POLICIES",
-        "[{repositories: 'ruled/**', tags: [{match: ['pr-*'], newest: 1}]}]",
-    )]);
+    let server = Server::with(&[
+        (
+            "REGISTRY_POLICIES",
+            "[{repositories: 'ruled/**', tags: [{match: ['pr-*'], newest: 1}]}]",
+        ),
+        (
+            "REGISTRY_QUOTAS",
+            "[{repositories: 'ruled/**', bytes: 1GB}]",
+        ),
+    ]);
     let mut client = server.client();
     let index = push_index(&mut client);
     for (seed, tag) in [(3, "pr-1"), (4, "pr-2"), (5, "gone")] {
@@ -197,6 +203,7 @@ fn show(printed: &mut Printed) {
         ("registry why", &["why", &sha256(b"leased")]),
         ("registry why", &["why", &Image::small(5).digest()]),
         ("registry why", &["why", &Image::small(6).digest()]),
+        ("registry quotas", &["quotas"]),
         ("registry du", &["du"]),
         ("registry du", &["du", "ruled/*"]),
         ("registry du REPOSITORY", &["du", "ruled/app"]),

@@ -44,7 +44,7 @@ pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_SCANS: usize = 4;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 15] = [
+const MIGRATIONS: [&str; 16] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -60,6 +60,7 @@ const MIGRATIONS: [&str; 15] = [
     include_str!("../../../migrations/13-signing-keys.sql"),
     include_str!("../../../migrations/14-audit.sql"),
     include_str!("../../../migrations/15-audit-indexes.sql"),
+    include_str!("../../../migrations/16-quotas.sql"),
 ];
 
 /// Read-only connections that keep their page and statement caches for life.

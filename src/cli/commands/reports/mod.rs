@@ -4,5 +4,6 @@ pub(crate) mod audit;
 pub(crate) mod du;
 pub(crate) mod inspect;
 pub(crate) mod ls;
+pub(crate) mod quotas;
 pub(crate) mod verify;
 pub(crate) mod why;
