@@ -1,4 +1,4 @@
-//! What a copied database lists: blobs to copy, and content that is damaged.
+//! Content that a copied database lists: blobs to copy, and what is damaged.
 
 use std::path::Path;
 

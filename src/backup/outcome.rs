@@ -68,7 +68,7 @@ pub struct BackupSummary {
     /// Blobs that share the disk space of the data directory.
     pub shared: u64,
     pub database_size: u64,
-    /// What is damaged or missing in the data directory, but for blobs that the backup has all the same.
+    /// Content that is damaged or missing in the data directory, but for blobs that the backup has all the same.
     pub damaged: Vec<DamagedContent>,
     /// The backup is on the disk of the data directory.
     pub is_same_disk: bool,

@@ -1,8 +1,8 @@
 //! Disk space set aside on btrfs, where a used-up quota would end the server.
 //!
 //! SQLite maps the index of its log. Where a quota leaves nothing for a change of a mapped page, the kernel sends SIGBUS.
-//! Then the file of this module is removed, and the page is changed with the space that this frees. Until the file exists
-//! again, nothing is pushed.
+//! Then the file of this module is removed, and the page is changed with the space that this frees. Deletions that find no
+//! space use it as well. Until the file exists again, nothing is pushed.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -50,7 +50,8 @@ impl EmergencySpace {
     /// Sets the space aside unless it is; false if there is too little.
     pub fn hold(&self) -> bool {
         let Some(path) = &self.path else { return true };
-        if self.is_held.load(Ordering::Relaxed) && !sys::had_bus_error() {
+        // another process may have removed the file
+        if self.is_held.load(Ordering::Relaxed) && !sys::had_bus_error() && path.exists() {
             return true;
         }
         let held = set_aside(path);
@@ -60,6 +61,23 @@ impl EmergencySpace {
         self.is_held.store(held.is_ok(), Ordering::Relaxed);
         // in a directory that cannot be written, nothing is pushed anyway
         !held.is_err_and(|error| Shortage::of(&error).is_some())
+    }
+
+    /// Frees the space for changes that will free more; false if none is set aside. Waits for the disk.
+    pub fn give_up(&self) -> bool {
+        let Some(path) = &self.path else { return false };
+        self.is_held.store(false, Ordering::Relaxed);
+        if rustix::fs::unlink(path).is_err() {
+            return false;
+        }
+        let synced = path
+            .parent()
+            .map(|root| File::open(root).and_then(|root| Ok(rustix::fs::syncfs(root)?)));
+        if let Some(Err(error)) = synced {
+            // btrfs counts what is freed when it commits, which it does unasked too
+            tracing::debug!(%error, "cannot sync the file system");
+        }
+        true
     }
 }
 

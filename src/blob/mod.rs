@@ -44,6 +44,6 @@ pub use naming::HardLinks;
 pub use source::SourceFile;
 pub use space::{FreeSpace, Shortage};
 pub use stats::{Operation, Stats};
-pub use store::{BlobStore, Company, DirectoryLock, KeptOpen};
+pub use store::{BlobStore, Company, DirectoryLock, FileFault, KeptOpen};
 pub use upload::{UploadFile, UploadId};
 pub use verification::{BlobHash, Priority, is_disk_failure};

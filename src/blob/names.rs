@@ -7,7 +7,7 @@ use rustix::fs::OFlags;
 
 use super::naming::HardLinks;
 use super::stats::Operation;
-use super::store::{BlobStore, KeptOpen};
+use super::store::{BlobStore, KeptOpen, is_unreadable};
 use super::upload::{UploadFile, UploadId};
 use crate::files::base_directory::{Place, is_irregular};
 use crate::oci::Digest;
@@ -177,6 +177,7 @@ impl BlobStore {
                 }
                 None
             }
+            Err(error) if is_unreadable(&error) => None,
             other => Some(other?),
         };
         self.timed(Operation::Delete, || place.remove())

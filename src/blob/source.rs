@@ -44,11 +44,6 @@ impl SourceFile {
     pub fn hash(&self, algorithm: Algorithm) -> io::Result<Digest> {
         Ok(Hasher::of_file(&self.open()?, algorithm)?.finish())
     }
-
-    /// Waits until the content is on disk, which the other registry may not have done.
-    pub fn sync(&self) -> io::Result<()> {
-        self.open()?.sync_data()
-    }
 }
 
 impl BlobStore {
@@ -87,9 +82,15 @@ impl BlobStore {
         Ok(())
     }
 
-    /// Makes everything on the data directory's file system durable, whoever wrote it. Blocks.
+    /// Makes everything on the file systems of the data directory and of its blobs durable, whoever wrote it. Blocks.
     pub fn sync_file_system(&self) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(File::open(self.root())?)?)
+        let (root, blobs) = (File::open(self.root())?, self.blobs()?.reopen()?);
+        rustix::fs::syncfs(&blobs)?;
+        // a link may lead to the blobs on another disk
+        if root.metadata()?.dev() != blobs.metadata()?.dev() {
+            rustix::fs::syncfs(&root)?;
+        }
+        Ok(())
     }
 }
 

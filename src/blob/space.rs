@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::atomic::Ordering;
 
 use super::store::BlobStore;
+use super::upload::UploadFile;
 
 /// Bytes written to find out whether anything can be written: a full quota needs some space for the database.
 const TRIAL_SIZE: usize = 1 << 20;
@@ -68,6 +70,8 @@ impl BlobStore {
     }
 
     /// Finds the resource for lack of which nothing can be written: the figures of a file system tell nothing of quotas.
+    ///
+    /// Waits for the disk while [`Self::note_late_shortage`] has noted one.
     pub fn find_shortage(&self) -> io::Result<Option<Shortage>> {
         let free = self.free_space()?;
         if free.inodes == Some(0) {
@@ -78,8 +82,27 @@ impl BlobStore {
     }
 
     fn try_write(&self) -> io::Result<()> {
-        self.uploads()?
-            .nameless_file()?
-            .write_all(&vec![0; TRIAL_SIZE])
+        let mut trial = self.uploads()?.nameless_file()?;
+        trial.write_all(&vec![0; TRIAL_SIZE])?;
+        if self.has_late_shortage.load(Ordering::Relaxed) {
+            trial.sync_data()?;
+            self.has_late_shortage.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Syncs an upload's file; notes a shortage.
+    pub fn sync_upload(&self, file: &UploadFile) -> io::Result<()> {
+        let synced = self.stats().file_syncs.time(|| file.sync());
+        synced.inspect_err(|error| {
+            if Shortage::of(error).is_some() {
+                self.note_late_shortage();
+            }
+        })
+    }
+
+    /// Notes that a shortage may be found by a sync only, as where the file system counts blocks when it writes them.
+    pub fn note_late_shortage(&self) {
+        self.has_late_shortage.store(true, Ordering::Relaxed);
     }
 }

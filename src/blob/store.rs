@@ -5,9 +5,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::content::{BlobContent, BlobFile};
 use super::naming::{HardLinks, Names};
@@ -35,6 +37,8 @@ pub struct BlobStore {
     pub(super) has_notes: OnceLock<bool>,
     /// Only the writer's thread publishes and syncs.
     pub(super) names: Mutex<Names>,
+    /// Whether a sync has failed for lack of space, and none has succeeded since.
+    pub(super) has_late_shortage: AtomicBool,
     stats: Stats,
     pub(super) traffic: Traffic,
 }
@@ -51,6 +55,15 @@ pub enum DirectoryLock {
     Shared,
     /// Held by one only, and beside no shared one.
     Exclusive,
+}
+
+/// Reason why a blob's file is of no use until the blob is pushed again.
+#[derive(Debug)]
+pub enum FileFault {
+    /// It is missing, or has another length.
+    Lost,
+    /// It cannot be opened; the error has path and remedy.
+    Unreadable(io::Error),
 }
 
 /// Presence of other servers on the data directory.
@@ -80,6 +93,7 @@ impl BlobStore {
             hard_links: OnceLock::new(),
             has_notes: OnceLock::new(),
             names: Mutex::default(),
+            has_late_shortage: AtomicBool::default(),
             stats: Stats::default(),
             traffic: Traffic::default(),
         }
@@ -193,19 +207,37 @@ impl BlobStore {
             .map_err(|error| unopened(&place.path(), error))
     }
 
-    /// True if the blob's file exists and has `size` bytes. Its content is not verified.
+    /// True if the blob's file can be opened and has `size` bytes. Its content is not verified.
     pub fn has_blob(&self, digest: &Digest, size: u64) -> bool {
-        self.is_whole(digest, size).unwrap_or(false)
+        self.fault_of(digest, size)
+            .is_ok_and(|fault| fault.is_none())
     }
 
-    /// True if the blob's file is certainly missing, or has another length than `size`.
+    /// Returns why the blob's file is certainly of no use.
     ///
-    /// False where that cannot be seen, as without the right to: then its opening fails, and says why.
-    pub fn is_lost(&self, digest: &Digest, size: u64) -> bool {
-        match self.is_whole(digest, size) {
-            Ok(is_whole) => !is_whole,
-            Err(error) => error.kind() == io::ErrorKind::NotFound || is_irregular(&error),
+    /// # Errors
+    /// That cannot be seen, as without the right to look into its directory. Then its opening fails, and says why.
+    pub fn fault_of(&self, digest: &Digest, size: u64) -> io::Result<Option<FileFault>> {
+        let place = self.blob(digest)?;
+        let opened = self.timed(Operation::Stat, || place.open(OFlags::RDONLY)?.metadata());
+        match opened {
+            Ok(found) if found.len() == size => Ok(None),
+            Ok(_) => Ok(Some(FileFault::Lost)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_irregular(&error) => {
+                Ok(Some(FileFault::Lost))
+            }
+            // of the file, not of a directory on the way
+            Err(error) if is_unreadable(&error) && place.metadata().is_ok() => {
+                Ok(Some(FileFault::Unreadable(unopened(&place.path(), error))))
+            }
+            Err(error) => Err(error),
         }
+    }
+
+    /// True if the blob's file is certainly of no use, as [`Self::fault_of`] says.
+    pub fn is_lost(&self, digest: &Digest, size: u64) -> bool {
+        self.fault_of(digest, size)
+            .is_ok_and(|fault| fault.is_some())
     }
 
     pub(super) fn is_whole(&self, digest: &Digest, size: u64) -> io::Result<bool> {
@@ -300,6 +332,15 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
 
 fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// True of errors that every attempt to open a file will meet: missing rights, and damage of the disk or file system.
+pub(super) fn is_unreadable(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        code,
+        Some(Errno::ACCESS | Errno::PERM | Errno::IO | Errno::UCLEAN | Errno::BADMSG)
+    )
 }
 
 /// Adds the file and the remedy to an error, unless the file is simply absent.

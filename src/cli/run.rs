@@ -1,9 +1,11 @@
 //! The command line: its arguments, and the dispatch to commands.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tarkeep::escape::OneLine;
 
 use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
@@ -63,7 +65,7 @@ enum Command {
     /// Delete tags, a manifest or whole repositories, after showing how much disk space that frees
     #[command(aliases = ["delete", "remove"])]
     Rm(rm::Arguments),
-    /// List deleted content that can still be restored, or restore it
+    /// List deleted content that can still be restored, and until when; or restore it
     #[command(aliases = ["undo", "undelete"])]
     Restore(restore::Arguments),
     /// Point a tag at an image, as docker tag does; show its history, or move it back
@@ -126,9 +128,9 @@ pub fn main() -> ExitCode {
         words.extend(htpasswd::with_flags_ended(rest.into_iter()));
     }
     if is_called_htpasswd {
-        return htpasswd::run(&htpasswd::Alone::parse_from(words).arguments);
+        return htpasswd::run(&parse::<htpasswd::Alone>(words).arguments);
     }
-    let outcome = match Arguments::parse_from(words).command {
+    let outcome = match parse::<Arguments>(words).command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
@@ -170,6 +172,23 @@ fn outcome_of(outcome: Result<(), Error>) -> ExitCode {
                 .lines()
                 .for_each(|line| output::complain(&format!("registry: {line}")));
             failure.exit_code()
+        }
+    }
+}
+
+/// Parses the command line, or ends the process with a message that shows no hidden character of it.
+fn parse<T: Parser>(words: Vec<OsString>) -> T {
+    let error = match T::try_parse_from(&words) {
+        Ok(arguments) => return arguments,
+        Err(error) => error,
+    };
+    let shown = |word: &OsString| OneLine(&word.to_string_lossy()).to_string();
+    match T::try_parse_from(words.iter().map(shown)) {
+        Err(shown) => shown.exit(),
+        // the value was wrong only before
+        Ok(_) => {
+            error.to_string().lines().for_each(output::complain);
+            std::process::exit(error.exit_code())
         }
     }
 }

@@ -123,11 +123,20 @@ pub(crate) fn foreign_owner() -> Option<u32> {
     processes()
         .filter(|process| program(process).is_none())
         .filter(|process| {
-            let name = words(&process.join("cmdline"))
-                .and_then(|words| Path::new(words.first()?).file_name().map(OsStr::to_owned));
-            name.as_deref() == own.file_name() && arguments(process).is_some()
+            let words = words(&process.join("cmdline")).unwrap_or_default();
+            let first = words.first();
+            first.is_some_and(|called| is_called(called, &own)) && arguments(process).is_some()
         })
         .find_map(|process| process.metadata().ok().map(|metadata| metadata.uid()))
+}
+
+/// True if a process with this first word may run the program: with a path, only if it leads there.
+fn is_called(first: &OsStr, program: &Path) -> bool {
+    let path = Path::new(first);
+    if path.is_absolute() {
+        return path.canonicalize().is_ok_and(|path| path == program);
+    }
+    path.file_name() == program.file_name()
 }
 
 fn processes() -> impl Iterator<Item = PathBuf> {

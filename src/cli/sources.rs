@@ -21,6 +21,8 @@ pub(crate) struct Sources {
     pub file: Option<PathBuf>,
     pub environment: Vec<(OsString, OsString)>,
     pub flags: Flags,
+    /// True if they are those of the running server.
+    pub is_served: bool,
 }
 
 impl Sources {
@@ -40,6 +42,7 @@ impl Sources {
             file: defaults::configuration(named),
             environment: std::env::vars_os().collect(),
             flags,
+            is_served: false,
         })
     }
 
@@ -67,18 +70,19 @@ impl Sources {
                 let file = server.configuration();
                 output::complain(&match &file {
                     Some(file) => format!("{} of the running server:", file.display()),
-                    None => "the running server has no file, only variables:".to_owned(),
+                    None => "the running server has no file, only flags and variables:".to_owned(),
                 });
                 Ok(Some(Self {
                     file,
                     environment: server.environment(),
                     flags: server.flags(),
+                    is_served: true,
                 }))
             }
             (Some(one), Some(other)) => {
                 let shown = |server: RunningServer| match server.configuration() {
                     Some(file) => file.display().to_string(),
-                    None => "variables only".to_owned(),
+                    None => "flags and variables only".to_owned(),
                 };
                 Err(Error::Other(format!(
                     "several servers are running, with {} and {}: name the configuration that you mean",

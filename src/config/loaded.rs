@@ -1,9 +1,10 @@
 //! A valid configuration, with the origin of each value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::config::keys::is_within;
 use crate::config::schema::Config;
 use crate::config::source::Origin;
 
@@ -19,7 +20,21 @@ pub struct Loaded {
     pub(super) origins: BTreeMap<String, Origin>,
 }
 
+/// Sections that say who may do what, and what is kept.
+const SHARED: [&str; 6] = ["access", "auth", "gc", "policies", "policy", "validation"];
+
 impl Loaded {
+    /// Returns those sections that the file or variables have and that all servers on one data directory must have in common:
+    /// who may do what, and what is kept.
+    pub fn shared_sections(&self) -> BTreeSet<String> {
+        let is_set = |section: &str| self.origins.keys().any(|key| is_within(key, section));
+        SHARED
+            .into_iter()
+            .filter(|section| is_set(section))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Returns the keys whose values differ, in alphabetical order. Lists are compared as a whole.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();

@@ -8,12 +8,14 @@
 //! - `response`: building responses; the one place where an error becomes a status and JSON.
 //! - `proxy`: clients behind proxies, and the URLs they are given.
 //! - `rates`: how many images a client pulls and pushes in a time.
-//! - `observe`: logs, metrics, probes and the debug port.
+//! - `observe`: logs, metrics, probes and the debug port. `fuzz`: doors for the fuzz targets in `tests/fuzz`.
 
 mod api;
 mod app;
 mod connection;
 mod endpoint;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod limits;
 mod observe;
 mod proxy;

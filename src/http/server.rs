@@ -129,7 +129,7 @@ impl Server {
                 warnings,
                 permit,
                 budget: total_budget.connection(end),
-                heads: heads.clone(),
+                heads: heads.of(counted),
                 stopping,
             };
             tokio::spawn(async move {

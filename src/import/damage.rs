@@ -29,6 +29,8 @@ pub enum Damage {
     Schema1,
     #[error("the manifest is not accepted: {0}")]
     InvalidManifest(String),
+    #[error("its config {0} is not accepted: {1}")]
+    InvalidConfig(Digest, String),
     #[error("the manifest names {0}, which the repository does not hold: an image with a gap")]
     Gap(Digest),
     #[error("this registry accepts no such name: {0}")]

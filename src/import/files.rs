@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use crate::files::regular_file::{self, Links};
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 
-/// `EIO`: the disk cannot read this piece; others it can.
-const IO_ERROR: i32 = 5;
+/// Errors of one piece that have no kind: the disk cannot read it, or a link leads round in a circle or to no possible name.
+const OF_ONE_PIECE: [Errno; 3] = [Errno::IO, Errno::LOOP, Errno::NAMETOOLONG];
 
 /// Tells an error of one piece from one that would make everything look damaged.
 pub(super) fn damage(path: &Path, error: io::Error) -> Result<Damage, Error> {
@@ -19,7 +21,8 @@ pub(super) fn damage(path: &Path, error: io::Error) -> Result<Damage, Error> {
             | ErrorKind::InvalidData
             | ErrorKind::IsADirectory
             | ErrorKind::NotADirectory
-    ) || error.raw_os_error() == Some(IO_ERROR);
+    ) || Errno::from_io_error(&error)
+        .is_some_and(|errno| OF_ONE_PIECE.contains(&errno));
     if is_of_this_piece {
         Ok(Damage::Unreadable(error.to_string()))
     } else {

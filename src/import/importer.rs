@@ -19,7 +19,7 @@ use crate::import::receiver::{Arrived, Receiver};
 use crate::import::report::{ImportState, Ledger, MovedTag, Report};
 use crate::import::selection::Selection;
 use crate::import::source::Source;
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, ManifestError, RepositoryName};
 use crate::registry::{
     self, Actor, Brought, ImportPiece, ImportedBlob, ImportedTag, Present, Registry, TagFate,
     Unbrought, Way,
@@ -287,6 +287,13 @@ impl Receiver for Importing {
     fn stored_manifest(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
         match &self.registry {
             Some(registry) => self.wait(registry.import().manifest_anywhere(digest)),
+            None => Ok(None),
+        }
+    }
+
+    fn refused_config(&self, digest: &Digest) -> Result<Option<ManifestError>, Error> {
+        match &self.registry {
+            Some(registry) => self.wait(registry.import().refused_config(digest)),
             None => Ok(None),
         }
     }

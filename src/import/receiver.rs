@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::import::damage::Damage;
 use crate::import::error::Error;
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, ManifestError, RepositoryName};
 use crate::registry::{ImportPiece, ImportedBlob, ImportedTag, Present, TagFate};
 
 /// Receiver of what is read from a source. Every call may block.
@@ -29,6 +29,11 @@ pub(super) trait Receiver: Sync {
 
     /// Returns the bytes of a manifest that is stored here, whichever repository has it.
     fn stored_manifest(&self, _digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
+        Ok(None)
+    }
+
+    /// Returns why the config of an image, stored here in whichever repository, is not accepted.
+    fn refused_config(&self, _digest: &Digest) -> Result<Option<ManifestError>, Error> {
         Ok(None)
     }
 

@@ -67,6 +67,14 @@ pub enum Fault {
 }
 
 impl Error {
+    /// Returns the error of a database that cannot be opened.
+    pub(in crate::meta) fn unopened(path: &Path, cause: impl std::fmt::Display) -> Self {
+        Self::Open {
+            path: path.display().to_string(),
+            cause: cause.to_string(),
+        }
+    }
+
     /// True if the disk has no space for the change.
     pub fn is_full(&self) -> bool {
         self.is(Fault::Full) || self.is(Fault::IndexFull)

@@ -11,10 +11,12 @@ use super::gc::clock_record::ClockState;
 use super::manifest_cache::ManifestCache;
 use super::read_cache::ReadCache;
 use super::sqlite::beside::beside;
-use super::sqlite::connection::{self, Pools};
+use super::sqlite::connection;
 use super::sqlite::copy::{self, BackupMark, DatabaseCopy};
 use super::sqlite::copy_on_write::{KeptFiles, SharedIndex};
+use super::sqlite::pool::Pools;
 use super::sqlite::reader::{PointReader, Read, point};
+use super::sqlite::schema;
 use super::sqlite::writer::{BeforeCommit, Durability, WriteTx, Writer};
 use super::stats::Stats;
 use crate::oci::{Digest, RepositoryName, TagName};
@@ -78,7 +80,7 @@ impl Meta {
     /// # Errors
     /// Like [`Self::open`].
     pub fn check(path: &Path) -> Result<(), Error> {
-        connection::check_header(path)
+        schema::check_header(path)
     }
 
     /// Reports whether the database holds content, or ever had some. Blocks.

@@ -216,7 +216,12 @@ impl Document {
                     })
                 }
             }
-            (Some(text), None) | (None, Some(text)) => parse(text),
+            (Some(text), None) => parse(text),
+            // with spaces or parameters it would not be the type under which it is served
+            (None, Some(text)) => match parse(text)? {
+                kind if kind.as_str() == text => Ok(kind),
+                _ => Err(ManifestError::MalformedMediaType(text.to_owned())),
+            },
             (None, None) if self.manifests.is_some() => parse(MediaType::OCI_INDEX),
             (None, None) if self.config.is_some() => parse(MediaType::OCI_MANIFEST),
             (None, None) => Err(ManifestError::Untyped),
@@ -395,6 +400,13 @@ mod tests {
                 .as_str(),
             MediaType::OCI_INDEX
         );
+        for inside in [" application/json", "application/json; charset=utf-8"] {
+            let text = format!(r#"{{"mediaType":"{inside}"}}"#);
+            assert!(matches!(
+                Manifest::parse(None, text.as_bytes()),
+                Err(ManifestError::MalformedMediaType(_))
+            ));
+        }
         assert!(matches!(
             Manifest::parse(None, b"{}"),
             Err(ManifestError::Untyped)

@@ -136,6 +136,8 @@ pub enum Error {
     DataDirectory { path: PathBuf, cause: io::Error },
     #[error("blobs and uploads in the data directory {path} are on two file systems: put both of them, behind links too, on the same one", path = .0.display())]
     SplitDirectory(PathBuf),
+    #[error("another server uses the data directory {path}, and its configuration has {sections}, which this one lacks: start this server with the same configuration, or stop the other one first; sections of its own count, even auth: none", path = .path.display())]
+    SectionsMissing { path: PathBuf, sections: String },
     #[error("a backup to {path} is being made: try again when it is complete", path = .0.display())]
     BackedUpTo(PathBuf),
     #[error("there is no registry in {path}: name the server's data directory with --data-dir", path = .0.display())]

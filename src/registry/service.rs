@@ -9,14 +9,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::blob::{
-    BlobStore, Company, DirectoryLock, EmergencySpace, HardLinks, Hasher, KeptOpen, Shortage,
-    UploadId,
-};
+use crate::blob::{BlobStore, DirectoryLock, EmergencySpace, Hasher, KeptOpen, UploadId};
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::access::refused_logins::RefusedLogins;
 use crate::registry::access::token_uses::TokenUses;
 use crate::registry::backup::counters::BackupCounters;
+use crate::registry::blocking::blocking;
 use crate::registry::content::damage_log::DamageLog;
 use crate::registry::content::lost_blobs::{BlobFiles, LostBlobs};
 use crate::registry::content::pull::counts::UseCounts;
@@ -190,38 +188,6 @@ impl Registry {
         }
     }
 
-    /// Locks the directory as a server does, beside other servers, but not beside
-    /// [`Self::lock_alone`]; logs a warning if another server runs.
-    ///
-    /// # Errors
-    /// [`Error::SplitDirectory`], and an error if another process has the directory to itself.
-    pub fn lock_serving(&self) -> Result<[KeptOpen; 2], Error> {
-        let lock = || self.blobs.lock_directory(DirectoryLock::Shared);
-        let lock = lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
-            Error::Internal("registry garbage-collect has locked the data directory, or a backup to it: start again when it has finished".to_owned())
-        })?;
-        let links = self.blobs.hard_links();
-        match links.map_err(Error::files("making a file in the data directory"))? {
-            HardLinks::Possible => {}
-            HardLinks::Impossible => tracing::info!(
-                "the file system has no hard links: uploads become blobs by renames, and each waits for the disk twice"
-            ),
-            HardLinks::OtherDisk => {
-                return Err(Error::SplitDirectory(self.blobs.root().to_owned()));
-            }
-        }
-        let (presence, company) = self
-            .blobs
-            .announce_server()
-            .map_err(Error::files("locking the data directory"))?;
-        if company == Company::Others {
-            tracing::warn!(
-                "another server uses this data directory too: both serve the same content; stop one of them unless that is intended"
-            );
-        }
-        Ok([lock, presence])
-    }
-
     /// Locks the directory for this process alone; `None` if a server runs.
     pub fn lock_alone(&self) -> Result<Option<KeptOpen>, Error> {
         self.blobs
@@ -337,23 +303,17 @@ impl Registry {
             tx.forget_backup_mark()?;
             change(tx, &actor)
         };
-        let outcome = self.meta.write(change).await;
-        outcome.map_err(|error| match error {
-            Error::Meta(cause) if cause.is_unwritten() => match self.blobs.find_shortage() {
-                Ok(Some(shortage)) => Error::StorageFull(shortage),
-                _ => Error::Meta(cause),
-            },
-            other => other,
-        })
-    }
-
-    /// Fails if `incoming` more bytes would use up the disk reserve.
-    pub(super) fn check_disk_space(&self, incoming: u64) -> Result<(), Error> {
-        if !self.emergency_space.hold() {
-            return self.disk_reserve.report(Shortage::Quota);
+        match self.meta.write(change).await {
+            Err(Error::Meta(cause)) if cause.is_unwritten() => {
+                self.blobs.note_late_shortage();
+                let blobs = Arc::clone(&self.blobs);
+                Err(match blocking(move || blobs.find_shortage()).await? {
+                    Ok(Some(shortage)) => Error::StorageFull(shortage),
+                    _ => Error::Meta(cause),
+                })
+            }
+            outcome => outcome,
         }
-        let reserve = self.settings.load().reserve;
-        self.disk_reserve.check(&self.blobs, reserve, incoming)
     }
 
     /// Runs a long query off the async workers.

@@ -134,6 +134,97 @@ fn deleted_content_is_freed_at_once_after_asking() {
 }
 
 #[test]
+fn what_loses_its_undo_is_named() {
+    let server = Server::start();
+    let client = &mut server.client();
+    let images: Vec<_> = (0..3).map(Image::small).collect();
+    for (image, tag) in images.iter().zip(["v1", "v2", "v3"]) {
+        image.push(client, "team/app", tag);
+    }
+    images[0].push(client, "team/app", "old");
+    text(
+        &server,
+        &["rm", &format!("team/app@{}", images[0].digest())],
+    );
+    text(&server, &["rm", "team/app:v2"]);
+    let planned = json(&server, &["gc", "--now", "--dry-run"]);
+    let items: Vec<_> = planned["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|item| {
+            let digest = item["digest"].as_str().expect("a digest").to_owned();
+            assert!(number(&item["size"]) > 1000, "{item}");
+            (digest, item["tags"].clone(), item["kind"].clone())
+        })
+        .collect();
+    let tags = |tags: &[&str]| serde_json::json!(tags);
+    assert_eq!(
+        items,
+        [
+            (images[0].digest(), tags(&["old", "v1"]), "deleted".into()),
+            (images[1].digest(), tags(&["v2"]), "untagged".into()),
+        ]
+    );
+    let shown = server.at_terminal(&["gc", "--now", "--dry-run"], "");
+    shown.assert_fits();
+    let said = "ends the undo of 1 deleted manifest and 1 untagged image";
+    assert!(text(&server, &["gc", "--now", "--dry-run"]).contains(said));
+}
+
+/// One time, in one wording, whichever command says it.
+#[test]
+fn the_end_of_undo_is_told_in_the_same_words() {
+    let server = Server::start();
+    let client = &mut server.client();
+    for (seed, tag) in [(1, "v1"), (2, "v2"), (3, "latest"), (4, "latest")] {
+        Image::small(seed).push(client, "team/app", tag);
+    }
+    let end = |said: &str, command: &str| {
+        let words = format!("{command} brings it back until 20");
+        let at = said
+            .find(&words)
+            .unwrap_or_else(|| panic!("{words} in {said}"));
+        let time = &said[at + words.len() - 2..];
+        time.split(|c: char| c.is_whitespace() || c == ';')
+            .next()
+            .expect("a time")
+            .to_owned()
+    };
+    let removed = text(&server, &["rm", "team/app:v1"]);
+    let directory = server.directory().display();
+    let until = end(
+        &removed,
+        &format!("registry restore team/app:v1 --data-dir {directory}"),
+    );
+    let listed = json(&server, &["restore"])["restorable"][0]["until"].clone();
+    let listed = listed.as_str().expect("a time");
+    for arguments in [&["gc"][..], &["gc", "--dry-run"]] {
+        let said = end(&text(&server, arguments), "registry restore");
+        assert_eq!(said, format!("{}Z", &listed[..listed.len() - 5]));
+    }
+    assert_eq!(waiting(&server, "undo")["undoUntil"], listed);
+    // the time of the command, or of the change that it made
+    assert!(until[..19] <= listed[..19]);
+    let (two, four) = (Image::small(3).digest(), Image::small(4).digest());
+    let short = |digest: &str| digest["sha256:".len()..][..12].to_owned();
+    let command = |digest: &str| {
+        format!(
+            "registry tag restore team/app:latest --to {}",
+            short(digest)
+        )
+    };
+    let moved = text(&server, &["tag", "restore", "team/app:latest"]);
+    end(&moved, &command(&four));
+    let moved = text(&server, &["tag", "team/app:v2", "team/app:latest"]);
+    end(&moved, &command(&two));
+    text(
+        &server,
+        &["tag", "restore", "team/app:latest", "--to", &short(&two)],
+    );
+}
+
+#[test]
 fn what_cannot_be_restored_any_more_is_told() {
     let server = Server::start();
     let client = &mut server.client();

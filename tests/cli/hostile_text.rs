@@ -55,6 +55,30 @@ fn server() -> (Server, String) {
     (server, sha256(image.as_bytes()))
 }
 
+/// What cannot be parsed is shown as it is escaped everywhere.
+#[test]
+fn no_wrong_argument_controls_a_terminal() {
+    let option = format!("--{HOSTILE}");
+    for words in [
+        &[HOSTILE][..],
+        &["ls", &option],
+        &["du", "--limit", HOSTILE],
+        &["htpasswd", &option],
+        &["config", HOSTILE],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_registry"))
+            .args(words)
+            .output();
+        let output = output.expect("it runs");
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert!(!output.status.success(), "{words:?}");
+        assert!(
+            !has_hidden(&said) && said.contains("\\u{202e}"),
+            "{words:?}: {said:?}"
+        );
+    }
+}
+
 #[test]
 fn no_command_shows_what_controls_a_terminal() {
     let (server, digest) = server();

@@ -194,6 +194,7 @@ fn show(printed: &mut Printed) {
         ("registry rm", &["rm", "ruled/app:gone", "--yes"]),
         ("registry rm", &["rm", "other@sha256:", "--yes"]),
         ("registry restore", &["restore"]),
+        ("registry ls --untagged", &["ls", "--untagged"]),
         (
             "registry tag history",
             &["tag", "history", "ruled/app:gone"],

@@ -142,3 +142,63 @@ fn listed(tag: &serde_json::Value) -> String {
     let part = |key: &str| tag[key].as_str().expect("text").to_owned();
     format!("{}:{}", part("repository"), part("tag"))
 }
+
+#[test]
+fn untagged_images_are_listed_with_the_tags_that_they_had() {
+    let server = Server::with(&[(
+        "REGISTRY_POLICIES",
+        "[{repositories: 'kept/**', keepuntagged: forever}]",
+    )]);
+    let client = &mut server.client();
+    assert!(text(&server, &["ls", "--untagged"]).contains("every image has a tag"));
+    let images: Vec<_> = (0..4).map(Image::small).collect();
+    for image in &images[..3] {
+        image.push(client, "team/app", "latest");
+    }
+    images[2].push(client, "team/app", "v1");
+    for image in &images[2..] {
+        image.push(client, "kept/app", "latest");
+    }
+    text(&server, &["rm", "team/app:v1"]);
+    // children of an index and a signature of it: none of them is listed
+    push_index(client);
+    images[3].push(client, "whole", "v1");
+
+    let untagged = json(&server, &["ls", "--untagged"])["images"].clone();
+    let listed: Vec<_> = untagged
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|image| {
+            assert_eq!(image["formerTags"], serde_json::json!(["latest"]));
+            (
+                image["repository"].as_str().expect("a name"),
+                image["digest"].as_str().expect("a digest"),
+                image["until"].is_string(),
+            )
+        })
+        .collect();
+    let digests: Vec<_> = images.iter().map(Image::digest).collect();
+    assert_eq!(
+        listed,
+        [
+            ("kept/app", &*digests[2], false),
+            ("team/app", &digests[1], true),
+            ("team/app", &digests[0], true),
+        ]
+    );
+    let of = |arguments: &[&str]| {
+        let flags = [&["ls", "--untagged"], arguments].concat();
+        json(&server, &flags)["images"]
+            .as_array()
+            .expect("a list")
+            .len()
+    };
+    assert_eq!((of(&["team/app"]), of(&["*/app", "--limit", "2"])), (2, 2));
+    assert_eq!(of(&["whole"]), 0);
+    assert!(text(&server, &["ls", "--untagged", "kept/*"]).contains("forever"));
+    for wrong in ["team/app:latest", "nobody", "nobody/*"] {
+        assert!(!server.cli(&["ls", "--untagged", wrong]).status.success());
+    }
+    server.at_terminal(&["ls", "--untagged"], "").assert_fits();
+}

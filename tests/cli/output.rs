@@ -187,7 +187,8 @@ fn lists_are_chosen_and_sorted() {
         );
         assert_eq!(
             tags(&[command, "team/*:pr-*", "--sort", "name"]),
-            ["pr-1", "pr-2", "pr-10"]
+            ["pr-2", "pr-10", "pr-1"],
+            "by repository first"
         );
         assert_eq!(tags(&[command, "team/app:main"]), ["main"]);
         assert_eq!(
@@ -300,4 +301,27 @@ fn a_wrong_kind_of_name_is_answered_with_the_command_that_takes_it() {
         let sentence = refusal(&server, arguments);
         assert!(sentence.contains(&remedy), "{arguments:?}: {sentence}");
     }
+}
+
+/// A name that is a part of others, or unknown with its repository.
+#[test]
+fn what_is_unknown_is_told_with_what_is_near() {
+    let server = Server::start();
+    Image::small(1).push(&mut server.client(), "team/app", "v1");
+    for arguments in [&["ls", "team"][..], &["inspect", "team"], &["rm", "team"]] {
+        let sentence = refusal(&server, arguments);
+        let near =
+            "there is no repository team, but some below it: registry ls 'team/**' lists them";
+        assert!(sentence.contains(near), "{arguments:?}: {sentence}");
+    }
+    for arguments in [&["inspect", "nobody:v1"][..], &["tag", "nobody:v1", "v2"]] {
+        let sentence = refusal(&server, arguments);
+        let unknown = "repository nobody is not known to this registry";
+        assert!(sentence.contains(unknown), "{arguments:?}: {sentence}");
+    }
+    let sentence = refusal(&server, &["inspect", "team/app:v2"]);
+    assert!(
+        sentence.contains("manifest v2 is not in repository team/app"),
+        "{sentence}"
+    );
 }

@@ -64,7 +64,9 @@ fn a_glob_previews_and_then_removes() {
 
     let printed = text(&server, &["rm", "team/*:pr-*", "--yes"]);
     assert!(
-        printed.contains("removed 3 tags of 2 repositories; until 20"),
+        printed.contains("removed 3 tags of 2 repositories; registry restore team/app")
+            && printed.contains(" && registry restore team/web:pr-9")
+            && printed.contains(" brings it back until 20"),
         "{printed}"
     );
     assert_eq!(

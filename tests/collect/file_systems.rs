@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 use super::full_disk::fill;
 use crate::power_loss::disk::{Disk, FileSystem};
-use crate::support::{Client, Image, Server, announce_skipped, eventually, noise, sha256};
+use crate::support::{
+    Client, Image, OCI_MANIFEST, Server, announce_skipped, eventually, noise, sha256,
+};
 use crate::watch::shortages::limited_subvolume;
 
 const EXT4: FileSystem = FileSystem {
@@ -238,7 +240,7 @@ fn reflink(from: &Path, to: &Path) {
 fn a_full_quota_on_btrfs() {
     let directory = TempDir::new().expect("a directory");
     let limited = Disk::with(directory.path(), "full", &BTRFS)
-        .and_then(|disk| limited_subvolume(&disk).map(|path| (disk, path)));
+        .and_then(|disk| limited_subvolume(&disk, "96M").map(|path| (disk, path)));
     let (disk, path) = match limited {
         Ok(limited) => limited,
         Err(error) => {
@@ -269,4 +271,70 @@ fn a_full_quota_on_btrfs() {
             .status
             == 202
     });
+}
+
+/// Pushes use up all that a quota leaves: deletions then have the space that is set aside, without a restart.
+#[test]
+fn a_quota_on_btrfs_that_pushes_use_up() {
+    let directory = TempDir::new().expect("a directory");
+    let limited = Disk::with(directory.path(), "full", &BTRFS)
+        .and_then(|disk| limited_subvolume(&disk, "50M").map(|path| (disk, path)));
+    let (_disk, path) = match limited {
+        Ok(limited) => limited,
+        Err(error) => {
+            let reason = format!("root, loop mounts and btrfs quotas are required: {error}");
+            return announce_skipped("a quota on btrfs that pushes use up", &reason);
+        }
+    };
+    let rules = [
+        ("REGISTRY_GC_LEASE", "1s"),
+        ("REGISTRY_GC_GRACE", "1s"),
+        ("REGISTRY_GC_INTERVAL", "1h"),
+    ];
+    let server = Server::at(&path.join("data"), &rules);
+    let client = &mut server.client();
+    for round in 0..2 {
+        let pushed = fill_by_pushes(client, round);
+        let last = pushed.last().expect("room for some");
+        last.assert_pulls(client, "app", "all");
+        for image in &pushed {
+            let path = format!("/v2/app/manifests/{}", image.digest());
+            assert_eq!(client.delete(&path).status, 202);
+        }
+        eventually("registry gc frees the space", || {
+            let output = server.cli(&["gc"]);
+            assert!(output.status.success(), "{output:?}");
+            server.blob_files().is_empty()
+        });
+    }
+}
+
+/// Pushes images of 3 MB until one is refused; returns the others.
+fn fill_by_pushes(client: &mut Client, round: u64) -> Vec<Image> {
+    let mut pushed = Vec::new();
+    loop {
+        let number = 100 * round + pushed.len() as u64;
+        let image = Image::new(&number.to_string(), vec![noise(number, 3_000_000)]);
+        let blobs = image.layers.iter().chain([&image.config]);
+        let blobs = blobs.map(|blob| {
+            (
+                "POST",
+                format!("blobs/uploads/?digest={}", sha256(blob)),
+                blob,
+            )
+        });
+        let manifest = ("PUT", "manifests/all".to_owned(), &image.manifest);
+        for (method, path, body) in blobs.chain([manifest]) {
+            let request = client.request(method, &format!("/v2/app/{path}"));
+            let answer = request
+                .header("Content-Type", OCI_MANIFEST)
+                .body(body)
+                .send();
+            if answer.status != 201 {
+                answer.refused(507, "UNAVAILABLE");
+                return pushed;
+            }
+        }
+        pushed.push(image);
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! `strace` makes the nth call of each thread fail. `FAULTS=all` goes on until nothing fails any more; else it is the first few.
 
+use std::fmt::Display;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,17 +15,18 @@ use crate::support::{
 };
 
 /// Not `write`, which wakes threads and writes no file of the data directory.
-const CALLS: [&str; 8] = [
+const CALLS: [&str; 9] = [
     "pwrite64",
     "writev",
-    "fsync,fdatasync",
+    "fsync,fdatasync,syncfs",
     "linkat",
-    "unlink",
-    "openat",
+    "unlink,unlinkat",
+    "mkdir,mkdirat",
+    "openat,openat2",
     "ftruncate",
     "fallocate",
 ];
-const ERRORS: [&str; 2] = ["error=EIO", "error=ENOSPC"];
+pub const ERRORS: [&str; 2] = ["error=EIO", "error=ENOSPC"];
 
 /// Calls of each thread that fail in everyday tests.
 const FEW: u32 = 2;
@@ -38,23 +40,27 @@ pub fn has_strace() -> bool {
     has
 }
 
-/// The numbers of the calls that fail, one after the other.
-fn numbers() -> std::ops::RangeInclusive<u32> {
-    let is_all = std::env::var_os("FAULTS").is_some_and(|value| value == "all");
-    1..=if is_all { 500 } else { FEW }
+/// True if calls fail until nothing fails any more.
+pub fn is_whole_run() -> bool {
+    std::env::var_os("FAULTS").is_some_and(|value| value == "all")
 }
 
-/// `strace` with a log, which injects a `fault` into the `number`th of these calls in each thread.
-fn strace(log: &Path, calls: &str, fault: &str, number: u32) -> Command {
+/// The numbers of the calls that fail, one after the other.
+pub fn numbers() -> std::ops::RangeInclusive<u32> {
+    1..=if is_whole_run() { 500 } else { FEW }
+}
+
+/// `strace` with a log, which injects a `fault` into these calls of each thread, for those that `when` tells.
+pub fn strace(log: &Path, calls: &str, fault: &str, when: impl Display) -> Command {
     let mut command = Command::new("strace");
     command.arg("-f").arg("-o").arg(log);
     command.args(["-e", &format!("trace={calls}")]);
-    command.args(["-e", &format!("inject={calls}:{fault}:when={number}")]);
+    command.args(["-e", &format!("inject={calls}:{fault}:when={when}")]);
     command
 }
 
 /// True if a call was made to fail.
-fn has_failed(log: &Path) -> bool {
+pub fn has_failed(log: &Path) -> bool {
     let log = std::fs::read_to_string(log).expect("a log");
     log.contains("(INJECTED)")
 }
@@ -67,12 +73,12 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Injects a fault, in the words of `strace`, into the `number`th of these calls in each thread.
-    pub fn begin(server: &Server, calls: &str, fault: &str, number: u32) -> Self {
+    /// Injects a fault into these calls of each thread, and for those that `when` tells: both in the words of `strace`.
+    pub fn begin(server: u32, calls: &str, fault: &str, when: impl Display) -> Self {
         let temporary = TempDir::new().expect("a directory");
         let log = temporary.path().join("log");
-        let mut strace = strace(&log, calls, fault, number)
-            .args(["-p", &server.pid().to_string()])
+        let mut strace = strace(&log, calls, fault, when)
+            .args(["-p", &server.to_string()])
             .stderr(Stdio::piped())
             .spawn()
             .expect("strace");
@@ -143,7 +149,7 @@ fn is_there(server: &Server, image: &Image) -> bool {
 }
 
 /// Runs `registry verify`; returns whether there is no damage, and what it printed.
-fn verified(directory: &Path) -> (bool, Value) {
+pub fn verified(directory: &Path) -> (bool, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_registry"))
         .args(["verify", "--dry-run", "--output", "json", "--data-dir"])
         .arg(directory)
@@ -172,7 +178,7 @@ fn round(
     number: u32,
 ) -> bool {
     let what = format!("{error} at {calls} number {number}");
-    let faults = Faults::begin(server, calls, error, number);
+    let faults = Faults::begin(server.pid(), calls, error, number);
     let is_pushed = push(server, image, "new");
     let is_deleted = delete(server, before);
     let has_failed = faults.end();
@@ -224,11 +230,12 @@ fn a_push_and_a_deletion_whose_system_calls_fail_leave_nothing_half_done() {
             }
         }
     }
+    println!("{failed} faults");
     assert!(failed > 10, "only {failed} rounds had a fault");
 }
 
 /// Copies a data directory.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
     assert!(copied.expect("cp").success());
 }
@@ -271,7 +278,7 @@ fn with_garbage(temporary: &Path) -> (PathBuf, Image) {
     (directory, image(0))
 }
 
-fn blob_files(directory: &Path) -> usize {
+pub fn blob_files(directory: &Path) -> usize {
     let shards = std::fs::read_dir(directory.join("blobs/sha256")).expect("a directory");
     let files = shards.map(|shard| {
         std::fs::read_dir(shard.expect("an entry").path())
@@ -293,8 +300,8 @@ fn a_collection_whose_system_calls_fail_leaves_nothing_half_done() {
     for calls in [
         "pwrite64",
         "fsync,fdatasync",
-        "unlink",
-        "openat",
+        "unlink,unlinkat",
+        "openat,openat2",
         "ftruncate",
     ] {
         for error in ERRORS {
@@ -320,5 +327,6 @@ fn a_collection_whose_system_calls_fail_leaves_nothing_half_done() {
             }
         }
     }
+    println!("{failed} faults");
     assert!(failed > 10, "only {failed} rounds had a fault");
 }

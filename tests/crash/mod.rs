@@ -4,6 +4,7 @@
 //! `CRASH_SEED` makes clients repeat the same actions, with kills after the same delays.
 
 pub mod audit;
+mod copy_faults;
 pub mod faults;
 pub mod ledger;
 mod leftovers;

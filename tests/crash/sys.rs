@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// `_IOR('X', 125, __u32)` of `fs/ext4/ext4.h`, and the flag that skips the journal.
+/// `_IOR('X', 125, __u32)` of `fs/ext4/ext4.h` and of XFS, and the flag that skips the journal.
 const EXT4_IOC_SHUTDOWN: libc::Ioctl = 0x8004_587d;
 const EXT4_GOING_FLAGS_NOLOGFLUSH: u32 = 2;
 
-/// Stops all writing to the ext4 file system mounted at `mount`, as a power loss does: data in
+/// Stops all writing to the ext4 or XFS file system mounted at `mount`, as a power loss does: data in
 /// memory, including the journal's last transaction, is never written.
 pub fn cut_power(mount: &File) -> io::Result<()> {
     let flags = EXT4_GOING_FLAGS_NOLOGFLUSH;

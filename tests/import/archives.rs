@@ -313,6 +313,32 @@ fn manifests_that_no_push_would_bring_are_left_out_and_named() {
     }
 }
 
+/// Clients in Go take `Config` for `config`: a push of such an image is refused too.
+#[test]
+fn images_with_configs_that_no_push_would_bring_are_left_out_and_named() {
+    let config = br#"{"config":{"Cmd":["a"]},"Config":{"Cmd":["b"]}}"#;
+    let image = Image::small(1).with_config(config.to_vec());
+    let files = layout(&[(&image, named("team/app:v1"))]);
+    let source = tempfile::TempDir::new().expect("a directory");
+    directory(source.path(), &files);
+    for is_piped in [true, false] {
+        let server = Server::start();
+        // the second time, the config may be here
+        for _ in 0..2 {
+            let (code, report) = if is_piped {
+                piped(server.directory(), &archive(&files), &[])
+            } else {
+                imported(server.directory(), source.path(), &[])
+            };
+            let problem = report["problems"][0]["problem"].as_str().expect("text");
+            let is_named = problem.contains(&sha256(config)) && problem.contains("is not accepted");
+            assert!(code == 3 && is_named, "{report}");
+            let list = server.client().get("/v2/team/app/tags/list");
+            list.refused(404, "NAME_UNKNOWN");
+        }
+    }
+}
+
 #[test]
 fn archives_made_to_hurt_are_refused() {
     let image = Image::small(1);
@@ -338,6 +364,9 @@ fn archives_made_to_hurt_are_refused() {
         ),
         (header("index.json", b'0', 1 << 40), "more than is read"),
         (header("long", b'L', 1 << 40), "more than 64 KiB"),
+        (header("pax", b'x', 1 << 30), "more than 64 KiB"),
+        (header("l", b'L', 0).repeat(200_001), "200,000 entries"),
+        (header("a", b'0', 0).repeat(3), "ends early"),
         (header("blobs/x", b'0', u64::MAX), "impossible size"),
         (header("a", b'S', 0), "sparse"),
         (
@@ -368,6 +397,37 @@ fn archives_made_to_hurt_are_refused() {
     assert_verified(server.directory());
 }
 
+/// What is packed tightly, or repeated, takes what it states and no more.
+#[test]
+fn bombs_and_repeated_entries_are_bounded() {
+    let server = Server::start();
+    let zeros = vec![0; 64 << 20];
+    let mut tar = Tar::default();
+    tar.header("index.json", b'0', "", 1 << 30);
+    let bomb = gzip(&[tar.unfinished(), zeros.clone()].concat());
+    assert!(bomb.len() < 1 << 20);
+    let output = fed(server.directory(), &bomb, &[]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("more than is read"), "{message}");
+    // each blob is stored once, and the last list counts
+    let (image, other) = (Image::small(1), Image::small(2));
+    let mut files = layout(&[(&other, named("app:v2"))]);
+    files.extend(layout(&[(&image, named("app:v1"))]));
+    files.extend(layout(&[(&image, named("app:v1"))]));
+    files.push(("none".to_owned(), zeros));
+    let (code, report) = piped(server.directory(), &gzip(&archive(&files)), &[]);
+    assert_eq!((code, &report["problems"]), (0, &json!([])), "{report}");
+    assert_eq!(super::tags(&mut server.client(), "app"), json!(["v1"]));
+    image.assert_pulls(&mut server.client(), "app", "v1");
+    let stored: u64 = server
+        .blob_files()
+        .iter()
+        .map(|file| file.metadata().expect("metadata").len())
+        .sum();
+    assert!(stored < 1 << 20, "{stored} bytes");
+    assert_verified(server.directory());
+}
+
 /// Names in an archive are never opened: neither written nor followed.
 #[test]
 fn paths_and_links_lead_nowhere() {
@@ -380,17 +440,19 @@ fn paths_and_links_lead_nowhere() {
     tar.symlink("config.json", secret_path);
     tar.symlink("up.tar", "../../../../etc/passwd");
     tar.symlink("round.tar", "round.tar");
+    tar.header("hard.json", b'1', secret_path, 0);
     tar.file(trap.to_str().expect("text"), b"written");
     tar.file("../../trap.tar", b"written");
     let list = json!([
         { "Config": "config.json", "RepoTags": ["a:v1"], "Layers": [] },
         { "Config": "round.tar", "RepoTags": ["b:v1"], "Layers": ["up.tar"] },
         { "Config": secret_path, "RepoTags": ["c:v1"], "Layers": [] },
+        { "Config": "hard.json", "RepoTags": ["d:v1"], "Layers": [] },
     ]);
     tar.file("manifest.json", list.to_string().as_bytes());
     let (code, report) = piped(&target.path().join("data"), &tar.end(), &[]);
     assert_eq!(code, 3, "{report}");
-    assert_eq!(report["problems"].as_array().expect("a list").len(), 3);
+    assert_eq!(report["problems"].as_array().expect("a list").len(), 4);
     assert_eq!(report["repositories"], json!([]));
     assert!(!trap.exists());
 }

@@ -390,6 +390,34 @@ fn damage_is_named_and_left_out() {
     }
 }
 
+/// Such a config is found wherever it is: another image may have it as a layer.
+#[test]
+fn images_with_configs_that_no_push_would_bring_are_named_and_left_out() {
+    let source = tempfile::TempDir::new().expect("a directory");
+    let store = Store::new(source.path());
+    let config = br#"{"config":{"Cmd":["a"]},"Config":{"Cmd":["b"]}}"#.to_vec();
+    let sound = Image::new("sound", vec![config.clone()]);
+    store.image("app", "sound", &sound);
+    for number in 0..5 {
+        let image = Image::small(number).with_config(config.clone());
+        store.image("app", &format!("v{number}"), &image);
+    }
+    let server = Server::start();
+    for _ in 0..2 {
+        let (code, report) = imported(server.directory(), source.path(), &[]);
+        let problems = report["problems"].as_array().expect("a list");
+        let refused = problems.iter().filter(|problem| {
+            let problem = problem["problem"].as_str().expect("text");
+            problem.contains(&sha256(&config)) && problem.contains("is not accepted")
+        });
+        assert_eq!((code, refused.count()), (3, 5), "{report}");
+        let mut client = server.client();
+        sound.assert_pulls(&mut client, "app", "sound");
+        let list = client.get("/v2/app/tags/list").json();
+        assert_eq!(list["tags"], json!(["sound"]));
+    }
+}
+
 #[test]
 fn wrong_sources_are_refused() {
     let source = tempfile::TempDir::new().expect("a directory");

@@ -92,6 +92,16 @@ fn links_and_names_that_are_wrong_are_named_and_left_out() {
         fs::create_dir_all(path.join(folder)).expect("a folder");
         expected.push((path, reason));
     }
+    let long = "x".repeat(300);
+    for (tag, target, reason) in [
+        ("circle", "link", "levels of symbolic links"),
+        ("long", &long, "File name too long"),
+    ] {
+        let path = store.tag_path("app", tag);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::os::unix::fs::symlink(target, &path).expect("a link");
+        expected.push((path, reason));
+    }
     let stray = store.repository("app").join("notes.txt");
     store.write(&stray, b"mine");
     expected.push((stray, "belongs to no store"));

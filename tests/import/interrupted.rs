@@ -8,11 +8,12 @@ use crate::start::{command, sentence};
 use crate::support::server::read_address;
 use crate::support::{Image, Server, eventually, eventually_some, noise};
 
-/// Puts a link there that leads to itself. It cannot be read, so the take-over fails, and is tried again.
+/// Puts a link there to what cannot be read, for a reason that is not its own, so that the take-over fails and is tried again.
 fn stop_at(store: &Store) -> std::path::PathBuf {
     let path = store.tag_path("zz", "v1");
     fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-    std::os::unix::fs::symlink(&path, &path).expect("a link");
+    // the kernel only lets it be written
+    std::os::unix::fs::symlink("/proc/self/clear_refs", &path).expect("a link");
     path
 }
 

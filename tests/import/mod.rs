@@ -1,7 +1,7 @@
 //! Taking over a store of `registry:2`: one that lies in the data directory, and one elsewhere by `registry import`.
 
 mod archives;
-mod command;
+pub mod command;
 mod damage;
 mod fixture;
 mod interrupted;

@@ -1,18 +1,23 @@
 //! Large heads of requests, as many as a client likes: what they take is bounded.
 
-use std::io::{BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType};
 
 use super::memory;
 use crate::support::client::{dial_tcp, read_response};
 use crate::support::{Server, sha256};
+use crate::wire::Secure;
 use crate::wire::http2::{HELLO, Second, wait_for};
 
 /// Connections, fewer than an address may have.
 const CONNECTIONS: usize = 900;
 /// Memory for all of them, in KiB: 32 MiB for large heads, and the connections.
 const SPACE: u64 = 96 << 10;
+/// The same for unfinished handshakes of one client, which has 8 MiB for large ones.
+const HANDSHAKE_SPACE: u64 = 40 << 10;
 /// Longest time until the server closes a connection, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -72,6 +77,66 @@ fn unfinished_heads_of_http2_are_bounded() {
     wait_for_end(&mut held[0]);
     let took = start.elapsed();
     assert!(took > Duration::from_secs(5), "it had {took:?}");
+}
+
+/// The beginning of a ClientHello of 64 KiB: all but its last bytes, in several records.
+fn unfinished_hello() -> Vec<u8> {
+    let mut hello = vec![1, 0, 0xff, 0xf0];
+    hello.resize(60 << 10, 0);
+    let record = |part: &[u8]| {
+        let length = u16::try_from(part.len()).expect("a length").to_be_bytes();
+        [&[22, 3, 1], &length[..], part].concat()
+    };
+    hello.chunks(16 << 10).flat_map(record).collect()
+}
+
+/// Connects from an address of this machine.
+fn dial_from(address: Ipv4Addr, server: &str) -> TcpStream {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None);
+    let socket = socket.expect("a socket");
+    rustix::net::bind(&socket, &SocketAddrV4::new(address, 0)).expect("an address");
+    let server: SocketAddrV4 = server.parse().expect("an address");
+    rustix::net::connect(&socket, &server).expect("a connection");
+    socket.into()
+}
+
+/// One client uses up no more than its part, and what does not fit is closed at once. Ordinary handshakes do not count.
+#[test]
+fn unfinished_handshakes_are_bounded() {
+    const AT_ONCE: usize = 200;
+    let server = Secure::start();
+    let hello = unfinished_hello();
+    let before = memory(&server.server, "VmRSS");
+    let start = Instant::now();
+    let dial = |last| {
+        let mut stream = dial_from([127, 0, 0, last].into(), server.server.address());
+        let _ = stream.write_all(&hello);
+        stream
+    };
+    let mut held: Vec<_> = (0..CONNECTIONS).map(|_| dial(2)).collect();
+    let others: Vec<_> = (0..20).map(|_| dial(3)).collect();
+    wait_for_end(held.last_mut().expect("a connection"));
+    let is_waiting = |stream: &TcpStream| {
+        stream.set_nonblocking(true).expect("a setting");
+        let peeked = stream.peek(&mut [0]);
+        peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    };
+    let took = start.elapsed();
+    if took < Duration::from_secs(8) {
+        assert!(others.iter().all(is_waiting), "another client is refused");
+    } else {
+        println!("the machine is too slow to tell the others' end: {took:?}");
+    }
+    let grown = memory(&server.server, "VmHWM") - before;
+    println!("{grown} KiB for {CONNECTIONS} connections");
+    assert!(grown < HANDSHAKE_SPACE, "{grown} KiB");
+    std::thread::scope(|scope| {
+        let ask = || {
+            let mut client = server.authority.client(server.server.address());
+            assert_eq!(client.get("/v2/").status, 200);
+        };
+        (0..AT_ONCE).for_each(|_| drop(scope.spawn(ask)));
+    });
 }
 
 /// A head is kept for as long as its request is answered, which may wait for a body.

@@ -79,6 +79,7 @@ fn a_token_may_do_what_it_was_made_for() {
         "ci",
         "--repositories",
         "team/**",
+        "--repositories",
         "public/**",
         "--may",
         "pull,create",
@@ -310,4 +311,34 @@ fn wrong_arguments_make_no_token() {
     }
     let listed = run(&guarded, &["ls"]);
     assert_eq!(listed["tokens"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_right_to_push_without_one_to_pull_is_noted() {
+    let guarded = Guarded::with("");
+    for (flags, is_noted) in [
+        (&["--may", "create,update"][..], true),
+        (&["--may", "pull,create"], false),
+        (&["--may", "push"], false),
+    ] {
+        let name = format!("ci{}", flags[1].len());
+        // the name may stand behind the globs
+        let globs = [
+            "token",
+            "create",
+            "--repositories",
+            "a/**",
+            "--repositories",
+            "b/**",
+        ];
+        let arguments = [&globs[..], flags, &[&*name]].concat();
+        let output = guarded.server.cli(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(
+            said.contains("write --may pull,create,update"),
+            is_noted,
+            "{said}"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! A disk whose power can be cut: an ext4 file system in a file.
+//! A disk whose power can be cut: an ext4 or XFS file system in a file.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub struct FileSystem {
     pub options: &'static str,
 }
 
-const EXT4: FileSystem = FileSystem {
+pub const EXT4: FileSystem = FileSystem {
     kind: "ext4",
     format: &["-q", "-F"],
     options: OPTIONS,
@@ -84,7 +84,7 @@ impl Disk {
     /// Cuts the power: nothing more reaches the disk, and unwritten data is lost.
     pub fn cut(&self) {
         let root = File::open(&self.mount).expect("the root of the disk");
-        sys::cut_power(&root).expect("ext4 can be shut down");
+        sys::cut_power(&root).expect("ext4 and XFS can be shut down");
     }
 
     /// Remounts the disk as it was when the power was cut.

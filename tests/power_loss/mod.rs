@@ -9,6 +9,7 @@
 
 mod collected;
 pub mod disk;
+mod moving;
 mod without_links;
 
 use std::path::Path;

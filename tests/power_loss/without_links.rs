@@ -53,7 +53,7 @@ fn fails_at(server: &mut Server, disk: &Disk, number: u32) -> bool {
     let taken = client.request("PATCH", &location).body(first).send();
     assert_eq!(taken.status, 202, "{taken:?}");
 
-    let faults = Faults::begin(server, "fsync,fdatasync", "signal=KILL", number);
+    let faults = Faults::begin(server.pid(), "fsync,fdatasync", "signal=KILL", number);
     let ended = end(&mut server.client(), &location, &digest, rest);
     if ended == Some(201) {
         faults.end();

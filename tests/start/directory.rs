@@ -315,7 +315,8 @@ fn the_log_names_a_blob_that_cannot_be_opened() {
     let file = directory.join(format!("blobs/{algorithm}/{}/{hex}", &hex[..2]));
     chown(&file, Some(0), Some(0)).expect("another owner");
     let path = format!("/v2/a/blobs/{digest}");
-    client.get(&path).refused(500, "UNKNOWN");
+    assert_eq!(client.head(&path).status, 404);
+    client.get(&path).refused(404, "BLOB_UNKNOWN");
     chown(&file, Some(OTHER), Some(OTHER)).expect("its owner");
     assert_eq!(client.get(&path).status, 200);
     server.terminate();

@@ -7,6 +7,7 @@ mod every_key;
 mod failures;
 mod lost_database;
 mod reloading;
+mod second;
 mod signals;
 mod stopping;
 mod warning;

@@ -1,18 +1,19 @@
 //! A second server on a data directory: it must not serve by fewer rules than the first.
 
-use std::io::Write;
+use std::io::{BufReader, Read, Write};
 use std::path::Path;
 use std::process::Command;
 
-use super::{Running, command, serve};
-use crate::support::eventually;
+use super::{Running, command, refusal, serve, wait_until_closed};
+use crate::support::client::read_response;
+use crate::support::{eventually, noise};
 
 /// A configuration that says who may do what, and what is kept.
 const GUARDED: &str = "
 version: 0.1
 auth: {silly: {realm: a, service: b}}
 access: {rules: [{repositories: '**', who: users, may: push}]}
-policies: [{name: releases, repositories: '**', immutable: ['v*']}]
+policies: [{repositories: '**', immutable: ['v*']}]
 ";
 
 /// Starts on a directory with a configuration; without one if it is empty.
@@ -26,20 +27,22 @@ fn with(directory: &Path, name: &str, text: &str) -> Command {
     server
 }
 
-/// Returns the sentence of a start that is refused.
-#[track_caller]
-fn refused(mut server: Command) -> String {
-    let output = server.output().expect("it runs");
-    let sentence = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{sentence}");
-    assert!(output.stdout.is_empty(), "it announced itself");
-    sentence
+/// Counts the configurations that servers took, by the audit log.
+fn taken(directory: &Path) -> usize {
+    let mut audit = command(&["audit", "--action", "configure", "-o", "json", "--data-dir"]);
+    let output = audit.arg(directory).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.matches("\"configure\"").count()
 }
 
-fn policies(directory: &Path) -> String {
-    let mut preview = command(&["policy", "preview", "-o", "json", "--data-dir"]);
-    let output = preview.arg(directory).output().expect("it runs");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+/// Returns the rules that servers recorded for other commands.
+fn recorded(directory: &Path) -> Vec<(String, String)> {
+    let database = rusqlite::Connection::open(directory.join("registry.db")).expect("a database");
+    let mut query = database
+        .prepare("SELECT name, value FROM settings WHERE name IN ('retention', 'server sections')")
+        .expect("a query");
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.expect("rows").map(|row| row.expect("a row")).collect()
 }
 
 #[test]
@@ -47,13 +50,9 @@ fn it_needs_the_sections_of_the_first() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let directory = temporary.path().join("data");
     let first = Running::start(with(&directory, "first.yml", GUARDED));
-    let audited = || {
-        let mut audit = command(&["audit", "-o", "json", "--data-dir"]);
-        let output = audit.arg(&directory).output().expect("it runs");
-        String::from_utf8_lossy(&output.stdout).matches("configure").count()
-    };
-    eventually("the first is recorded", || audited() == 1);
-    let before = policies(&directory);
+    eventually("the first is recorded", || taken(&directory) == 1);
+    eventually("its rules are recorded", || recorded(&directory).len() == 2);
+    let before = recorded(&directory);
     for (text, missing) in [
         ("", "has access, auth, policies, which this one lacks"),
         (
@@ -61,13 +60,13 @@ fn it_needs_the_sections_of_the_first() {
             "has access, policies, which this one lacks",
         ),
     ] {
-        let sentence = refused(with(&directory, "second.yml", text));
+        let sentence = refusal(with(&directory, "second.yml", text));
         assert!(
             sentence.contains(missing) && sentence.contains("stop the other one first"),
             "{sentence}"
         );
     }
-    assert_eq!((policies(&directory), audited()), (before, 1));
+    assert_eq!((recorded(&directory), taken(&directory)), (before, 1));
     // the same, or something else that is written out
     drop(Running::start(with(&directory, "same.yml", GUARDED)));
     let other = "version: 0.1\nauth: none\npolicies: []\naccess: {rules: [{repositories: 'public/**', who: anonymous, may: pull}]}\n";
@@ -77,7 +76,10 @@ fn it_needs_the_sections_of_the_first() {
     let mut alone = Running::start(serve(&directory));
     alone.terminate();
     let (_, _, log) = alone.end();
-    assert!(log.contains("had access, auth, policies, which this one lacks"), "{log}");
+    assert!(
+        log.contains("had access, auth, policies, which this one lacks"),
+        "{log}"
+    );
 }
 
 /// A restart may take rules out, even while the former process still answers a request.
@@ -85,47 +87,44 @@ fn it_needs_the_sections_of_the_first() {
 fn a_server_that_stops_does_not_count() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let directory = temporary.path().join("data");
-    let open = "version: 0.1\ngc: {grace: 1h}\n";
-    let mut first = Running::start(with(&directory, "first.yml", open));
-    let mut upload = first.connect();
-    upload
-        .write_all(b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
-        .expect("a part of a request");
-    eventually("the upload is open", || {
-        let mut uploads = command(&["uploads", "-o", "json", "--data-dir"]);
-        let output = uploads.arg(&directory).output().expect("it runs");
-        String::from_utf8_lossy(&output.stdout).contains("\"id\"")
-    });
-    assert!(refused(serve(&directory)).contains("has gc, which this one lacks"));
+    let ruled = "version: 0.1\ngc: {grace: 1h}\n";
+    let mut first = Running::start(with(&directory, "first.yml", ruled));
+    let content = noise(1, 24 << 20);
+    let digest = first.client().push_blob("a", &content);
+    let mut stream = BufReader::new(first.client().connect());
+    write!(
+        stream.get_mut(),
+        "GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
+    .expect("a request");
+    let mut beginning = [0; 1];
+    stream.read_exact(&mut beginning).expect("a beginning");
+    assert!(refusal(serve(&directory)).contains("has gc, which this one lacks"));
     first.terminate();
-    eventually("another one starts", || {
-        let mut next = serve(&directory);
-        next.stdout(std::process::Stdio::piped());
-        next.stderr(std::process::Stdio::null());
-        let mut next = next.spawn().expect("it runs");
-        let mut line = String::new();
-        let mut out = std::io::BufReader::new(next.stdout.take().expect("a pipe"));
-        std::io::BufRead::read_line(&mut out, &mut line).expect("a line");
-        next.kill().expect("a process");
-        next.wait().expect("it ends");
-        line.starts_with("listening")
-    });
-    assert!(first.is_running(), "it ended before its request did");
+    wait_until_closed(&first.address());
+    let next = Running::start(serve(&directory));
+    assert_eq!(next.client().get("/v2/").status, 200);
+    let whole = &mut BufReader::new(beginning.chain(stream));
+    let response = read_response(whole, false).expect("all of it");
+    assert!(response.body == content);
+    assert_eq!(first.end().0, Some(0));
 }
 
-/// What a reload adds counts for the next server.
+/// A section that a reload adds counts for the next server.
 #[test]
 fn a_reloaded_section_counts() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let directory = temporary.path().join("data");
-    let first = Running::start(with(&directory, "first.yml", "version: 0.1\nlog: {level: info}\n"));
-    drop(Running::start(serve(&directory)));
+    let first = Running::start(with(
+        &directory,
+        "first.yml",
+        "version: 0.1\nlog: {level: info}\n",
+    ));
+    let second = Running::start(serve(&directory));
+    eventually("both are recorded", || taken(&directory) == 2);
+    drop(second);
     with(&directory, "first.yml", GUARDED);
-    first.hang_up();
-    eventually("the section is recorded", || {
-        let mut second = serve(&directory);
-        second.env("REGISTRY_HTTP_DRAINTIMEOUT", "nonsense");
-        policies(&directory).contains("releases")
-    });
-    assert!(refused(serve(&directory)).contains("access, auth, policies"));
+    first.signal(rustix::process::Signal::HUP);
+    eventually("the reload is recorded", || taken(&directory) == 3);
+    assert!(refusal(serve(&directory)).contains("access, auth, policies"));
 }

@@ -41,6 +41,17 @@ impl Image {
         Self::new(&format!("image {seed}"), vec![noise(seed, 1000)])
     }
 
+    /// Makes an image with this config.
+    pub fn with_config(self, config: Vec<u8>) -> Self {
+        let mut manifest: Value = serde_json::from_slice(&self.manifest).expect("JSON");
+        manifest["config"] = descriptor(OCI_CONFIG, &config);
+        Self {
+            config,
+            layers: self.layers,
+            manifest: manifest.to_string().into_bytes(),
+        }
+    }
+
     pub fn digest(&self) -> String {
         sha256(&self.manifest)
     }

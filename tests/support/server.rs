@@ -16,6 +16,7 @@ pub struct Server {
     address: String,
     directory: PathBuf,
     environment: Vec<(String, String)>,
+    wrapper: &'static [&'static str],
     log: Log,
     _temporary: Option<TempDir>,
 }
@@ -36,15 +37,25 @@ impl Server {
 
     /// Starts on a directory that outlives the server.
     pub fn at(directory: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::wrapped(&[], directory, environment)
+    }
+
+    /// Starts by another program, which is given the command to run.
+    pub fn wrapped(
+        wrapper: &'static [&'static str],
+        directory: &Path,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment: Vec<_> = environment.iter().map(owned).collect();
         let log = Log::new();
-        let (child, address) = spawn(directory, &environment, &log);
+        let (child, address) = spawn(wrapper, directory, &environment, &log);
         Self {
             child,
             address,
             directory: directory.to_owned(),
             environment,
+            wrapper,
             log,
             _temporary: None,
         }
@@ -81,7 +92,8 @@ impl Server {
 
     /// Restarts after [`Self::kill`] or [`Self::stop`], on the same directory and another port.
     pub fn restart(&mut self) {
-        (self.child, self.address) = spawn(&self.directory, &self.environment, &self.log);
+        (self.child, self.address) =
+            spawn(self.wrapper, &self.directory, &self.environment, &self.log);
     }
 
     /// Sends SIGTERM without waiting.
@@ -189,8 +201,26 @@ pub fn command(directory: &Path) -> Command {
     command
 }
 
-fn spawn(directory: &Path, environment: &[(String, String)], log: &Log) -> (Child, String) {
-    let mut command = command(directory);
+/// Has a command run by another program, if one is named.
+fn wrap(wrapper: &[&str], command: Command) -> Command {
+    let Some((program, arguments)) = wrapper.split_first() else {
+        return command;
+    };
+    let mut wrapped = Command::new(program);
+    wrapped.args(arguments);
+    wrapped.arg(command.get_program()).args(command.get_args());
+    let set = |(name, value): (_, Option<_>)| Some((name, value?));
+    wrapped.envs(command.get_envs().filter_map(set));
+    wrapped
+}
+
+fn spawn(
+    wrapper: &[&str],
+    directory: &Path,
+    environment: &[(String, String)],
+    log: &Log,
+) -> (Child, String) {
+    let mut command = wrap(wrapper, command(directory));
     command
         .envs(environment.iter().cloned())
         .stdout(Stdio::piped())

@@ -9,8 +9,11 @@ use tempfile::TempDir;
 
 use super::Watched;
 use super::metrics::value;
+use crate::crash::faults::{Faults, has_strace};
 use crate::power_loss::disk::{Disk, FileSystem};
-use crate::support::{Image, announce_skipped, eventually, eventually_some, noise, sha256};
+use crate::support::{
+    Image, OCI_MANIFEST, announce_skipped, eventually, eventually_some, noise, sha256,
+};
 
 const FEW_INODES: FileSystem = FileSystem {
     kind: "ext4",
@@ -47,14 +50,14 @@ fn use_up_space(directory: &Path) -> PathBuf {
     filler
 }
 
-/// A subvolume that may hold 96 MiB.
-pub fn limited_subvolume(disk: &Disk) -> Result<PathBuf, String> {
+/// A subvolume that may hold as much as `limit` says, in the words of `btrfs`.
+pub fn limited_subvolume(disk: &Disk, limit: &str) -> Result<PathBuf, String> {
     let path = disk.path().join("limited");
     let (root, limited) = (disk.path().as_os_str(), path.as_os_str());
     for arguments in [
         &["quota".as_ref(), "enable".as_ref(), root][..],
         &["subvolume".as_ref(), "create".as_ref(), limited],
-        &["qgroup".as_ref(), "limit".as_ref(), "96M".as_ref(), limited],
+        &["qgroup".as_ref(), "limit".as_ref(), limit.as_ref(), limited],
     ] {
         let output = Command::new("btrfs").args(arguments).output();
         let output = output.map_err(|error| error.to_string())?;
@@ -153,8 +156,67 @@ fn a_used_up_quota_is_named() {
     let Some(disk) = mounted(&directory, &BTRFS) else {
         return;
     };
-    match limited_subvolume(&disk) {
+    match limited_subvolume(&disk, "96M") {
         Ok(path) => assert_named(&path, use_up_space, "quota", "quota"),
         Err(error) => announce_skipped("a used-up quota", &error),
+    }
+}
+
+/// Where the file system counts blocks when it writes them, only a sync finds out.
+#[test]
+fn a_shortage_that_a_sync_finds_is_named() {
+    if !has_strace() {
+        return;
+    }
+    for (error, resource, words) in [
+        ("error=EDQUOT", "quota", "quota"),
+        ("error=ENOSPC", "blocks", "full"),
+    ] {
+        let directory = TempDir::new().expect("a directory");
+        let server = Watched::at(&directory.path().join("data"), &[]);
+        let client = &mut server.client();
+        let image = Image::small(1);
+        image.push(client, "app", "v1");
+        let faults = Faults::begin(server.child.id(), "fsync,fdatasync", error, "1+");
+        let blob = noise(3, 50_000);
+        let path = format!("/v2/app/blobs/uploads/?digest={}", sha256(&blob));
+        let deleted = format!("/v2/app/manifests/{}", image.digest());
+        for (method, path) in [
+            ("POST", &*path),
+            ("PUT", "/v2/app/manifests/v2"),
+            ("DELETE", &*deleted),
+        ] {
+            let body = if method == "POST" {
+                &blob
+            } else {
+                &image.manifest
+            };
+            let request = client.request(method, path);
+            let answer = request
+                .header("Content-Type", OCI_MANIFEST)
+                .body(body)
+                .send();
+            answer.refused(507, "UNAVAILABLE");
+            let message = answer.json()["errors"][0]["message"].clone();
+            let is_named = message.as_str().is_some_and(|text| text.contains(words));
+            assert!(is_named, "{method}: {message}");
+        }
+        let answer = eventually_some("the server is not ready", || {
+            Some(client.get("/readyz")).filter(|answer| answer.status == 503)
+        });
+        let disk = answer.json()["checks"]["disk"].clone();
+        assert!(
+            disk.as_str().is_some_and(|text| text.contains(words)),
+            "{disk}"
+        );
+        let expected = ["blocks", "inodes", "quota"].map(|name| Some(f64::from(name == resource)));
+        assert_eq!(shortages(&server), expected);
+        assert!(faults.end());
+        eventually("the server is ready again", || {
+            client.get("/readyz").status == 200
+        });
+        assert_eq!(shortages(&server), [Some(0.0); 3]);
+        image.push(client, "app", "v2");
+        image.assert_pulls(client, "app", "v2");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::{self, File, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -264,7 +264,7 @@ impl BlobCopier {
     fn copy_bytes(
         &self,
         source: &File,
-        mut file: &File,
+        file: &File,
         algorithm: Algorithm,
     ) -> Result<Digest, Failure> {
         let mut hasher = Hasher::new(algorithm);
@@ -278,7 +278,7 @@ impl BlobCopier {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(lost(error)),
             };
-            file.write_all(&buffer[..read])?;
+            file.write_all_at(&buffer[..read], offset)?;
             hasher.update(&buffer[..read]);
             sys::start_write_back(file, offset, read as u64);
             offset += read as u64;

@@ -29,8 +29,8 @@ type Apply = Box<dyn FnOnce() + Send>;
 /// block. Unchanged settings are not validated again: other watchers take care of their files.
 pub(super) type Part = Box<dyn Fn(&Config) -> Result<Apply, Violations> + Send>;
 
-/// Told of the keys whose changes were applied. It may block.
-pub(super) type Witness = Box<dyn Fn(&[String]) + Send>;
+/// Told of a configuration that was applied, and of its changed keys. It may block.
+pub(super) type Witness = Box<dyn Fn(&Loaded, &[String]) + Send>;
 
 /// The configuration of a running server, and the parts that apply its changes.
 pub(super) struct Reloader {
@@ -213,7 +213,7 @@ impl Reloader {
             keys => {
                 tracing::info!("configuration reloaded; now in force: {}", keys.join(", "));
                 if let Some(witness) = &self.witness {
-                    witness(keys);
+                    witness(loaded, keys);
                 }
             }
         }

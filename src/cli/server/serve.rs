@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tarkeep::auth::Access;
-use tarkeep::config::Config;
+use tarkeep::config::{Config, Loaded};
 use tarkeep::health::Health;
 use tarkeep::http::{AccessLog, Address, DebugServer, Server};
 use tarkeep::import::TakeOver;
-use tarkeep::registry::Registry;
+use tarkeep::registry::{KeptOpen, Registry};
 use tarkeep::service_manager::Notifier;
 
 use crate::cli::actor;
@@ -104,7 +104,7 @@ async fn serve(
     warn_short_leases(&registry.settings().retention);
     // logs a warning itself; pulls work without free disk
     let _ = registry.status().check_disk();
-    let _serving = registry.lock_serving()?;
+    let (_lock, presence) = join(&registry, reloader.loaded()).await?;
     let takeover = TakeOver::find(&registry, directory, defaults::import_rule(config)).await?;
     let tokens = Arc::new(RegistryTokens(registry.clone()));
     let access =
@@ -122,7 +122,7 @@ async fn serve(
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));
     reloader.register(parts::access(access.clone(), addresses.clone()));
-    reloader.set_witness(audited(registry.clone()));
+    reloader.set_witness(recorded(registry.clone()));
     let debug = monitoring::debug_server(&config.http.debug, &server, inherited.debug()?).await?;
     announce(&addresses, scheme, directory, format);
     if access.is_open() {
@@ -144,6 +144,8 @@ async fn serve(
     let live = server.settings();
     let stop = async {
         shutdown(signals).await;
+        // another server may take its place with other rules
+        drop(presence);
         notifier.stopping(live.get().limits.drain_timeout + LAST_WORK);
     };
     if !server.run(stop).await {
@@ -157,10 +159,23 @@ async fn serve(
     Ok(())
 }
 
-/// Returns a witness of reloads that writes them to the audit log.
-fn audited(registry: Registry) -> Witness {
+/// Locks the directory, and joins its servers.
+async fn join(registry: &Registry, loaded: &Loaded) -> Result<(KeptOpen, KeptOpen), Error> {
+    let lock = registry.lock_serving()?;
+    let presence = registry.join_servers(loaded.shared_sections());
+    Ok((lock, presence.await?))
+}
+
+/// Returns a witness of reloads that records their sections, and writes them to the audit log.
+fn recorded(registry: Registry) -> Witness {
     let runtime = tokio::runtime::Handle::current();
-    Box::new(move |keys| runtime.block_on(audit(&registry, &keys.join(", "))))
+    Box::new(move |loaded, keys| {
+        let sections = registry.record_sections(loaded.shared_sections());
+        if let Err(error) = runtime.block_on(sections) {
+            tracing::warn!(%error, "cannot record which sections the configuration has");
+        }
+        runtime.block_on(audit(&registry, &keys.join(", ")));
+    })
 }
 
 /// Writes to the audit log that the server took a configuration.

@@ -16,6 +16,11 @@ Keys of the configuration (registry config show --example):
 
 /// Keys of `registry tag`.
 pub(crate) const TAG: &str = "\
+  registry tag team/app:1.4 prod             another tag in the same repository
+  registry tag team/app:1.4 release/app:1.4  the same image in another one
+  registry tag history team/app:prod         what it pointed at, and when
+  registry tag restore team/app:prod         back to what it pointed at before
+
 Keys of the configuration (registry config show --example):
   gc.history            how long former targets of tags are remembered
   policies[].immutable  tags that cannot be moved";

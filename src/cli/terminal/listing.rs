@@ -4,7 +4,7 @@ use tarkeep::oci::{Glob, RepositoryName, TagName};
 use tarkeep::registry::{self, ListOrder, ListQuery, Registry, Visibility, now};
 
 use crate::cli::error::Error;
-use crate::cli::terminal::reference::{Named, Names};
+use crate::cli::terminal::reference::{Named, Names, Reference};
 use crate::cli::terminal::time_arg;
 
 /// Order of a list.
@@ -41,6 +41,46 @@ pub(crate) enum Listed {
 }
 
 impl Selection {
+    fn query(self, pattern: Option<Glob>, default: Sort) -> Result<ListQuery, Error> {
+        let since = self.since.map(|text| time_arg::parse(&text, now()));
+        Ok(ListQuery {
+            pattern,
+            since: since.transpose()?,
+            order: match self.sort.unwrap_or(default) {
+                Sort::Name => ListOrder::Name,
+                Sort::Size => ListOrder::Size,
+                Sort::Pushed => ListOrder::Pushed,
+                Sort::Pulled => ListOrder::Pulled,
+            },
+            limit: self.limit,
+        })
+    }
+
+    /// Turns the flags into a query about the repositories that are meant as a whole, all if none is named.
+    ///
+    /// # Errors
+    /// No repository has that name, the reference names something in one, or the time is invalid.
+    pub(crate) async fn of_repositories(
+        self,
+        reference: Option<Reference>,
+        registry: &Registry,
+        command: &str,
+    ) -> Result<ListQuery, Error> {
+        let Some(reference) = reference else {
+            return self.query(None, Sort::Name);
+        };
+        let named = reference.resolve(registry, command).await?;
+        let text = named.text.clone();
+        if let Names::One(name) = &named.repositories {
+            check_listed(registry, name).await?;
+        }
+        let glob = named.whole(command)?;
+        if repositories(registry, Some(&glob)).await?.is_empty() {
+            return Err(nothing_matches(&text));
+        }
+        self.query(Some(glob), Sort::Name)
+    }
+
     /// Turns the flags into a query, and finds out whether repositories or tags are listed: tags if one repository is named.
     ///
     /// # Errors
@@ -52,20 +92,7 @@ impl Selection {
         registry: &Registry,
         command: &str,
     ) -> Result<Listed, Error> {
-        let since = self.since.map(|text| time_arg::parse(&text, now()));
-        let query = |pattern| -> Result<ListQuery, Error> {
-            Ok(ListQuery {
-                pattern,
-                since: since.transpose()?,
-                order: match self.sort.unwrap_or(default) {
-                    Sort::Name => ListOrder::Name,
-                    Sort::Size => ListOrder::Size,
-                    Sort::Pushed => ListOrder::Pushed,
-                    Sort::Pulled => ListOrder::Pulled,
-                },
-                limit: self.limit,
-            })
-        };
+        let query = |pattern| self.query(pattern, default);
         let Some(named) = named else {
             return Ok(Listed::Repositories(query(None)?));
         };

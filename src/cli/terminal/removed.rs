@@ -1,9 +1,10 @@
 //! Names that are unknown because what they named was removed: when, by whom, and how it comes back.
 
-use tarkeep::oci::{Digest, RepositoryName, TagName};
+use tarkeep::oci::{Digest, Glob, RepositoryName, TagName};
 use tarkeep::registry::{self, ManifestReference, Registry, Removal, Undo};
 
 use crate::cli::error::Error;
+use crate::cli::terminal::listing;
 use crate::cli::terminal::values;
 
 /// Replaces the error about an unknown name by the removal of what it named, if that is recorded.
@@ -16,7 +17,27 @@ pub(crate) async fn explained<T>(
     };
     match sentence(registry, &failure).await {
         Some(sentence) => Err(Error::Other(sentence)),
-        None => Err(failure.into()),
+        None => Err(unknown_repository(registry, failure).await),
+    }
+}
+
+/// Explains that the repository of something unknown is unknown itself, and that there are some below its name.
+async fn unknown_repository(registry: &Registry, failure: registry::Error) -> Error {
+    let name = match &failure {
+        registry::Error::NameUnknown(name) => name,
+        registry::Error::ManifestUnknown { repository, .. } => repository,
+        _ => return failure.into(),
+    };
+    if listing::check_listed(registry, name).await.is_ok() {
+        return failure.into();
+    }
+    let below = format!("{name}/**");
+    let glob = Glob::try_from(below.clone()).ok();
+    match listing::repositories(registry, glob.as_ref()).await {
+        Ok(found) if glob.is_some() && !found.is_empty() => Error::Other(format!(
+            "there is no repository {name}, but some below it: registry ls '{below}' lists them"
+        )),
+        _ => registry::Error::NameUnknown(name.clone()).into(),
     }
 }
 
@@ -82,8 +103,8 @@ fn of(removal: &Removal, name: &str) -> String {
     };
     let undo = match &removal.undo {
         Undo::Until(until) => format!(
-            ": registry restore {name} brings it back until {}",
-            values::time(*until)
+            ": {}",
+            values::brings_back(&format!("registry restore {name}"), *until)
         ),
         Undo::Possible => format!(": registry restore {name} brings it back"),
         Undo::Ended(Some(end)) => format!(", and its undo ended on {end}"),

@@ -1,7 +1,7 @@
 //! Selection of content by a reference, with globs or without.
 
 use tarkeep::oci::{Digest, Glob, RepositoryName, TagName};
-use tarkeep::registry::{self, Deletion, ManifestReference, Registry};
+use tarkeep::registry::{self, Deletion, ManifestReference, Registry, compare_names};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::listing;
@@ -178,7 +178,7 @@ async fn tagged(
     }
 }
 
-/// Lists the tags of a repository that match the pattern, if any.
+/// Lists the tags of a repository that match the pattern, if any, with numbers in them by value.
 async fn tags(
     registry: &Registry,
     name: &RepositoryName,
@@ -197,5 +197,7 @@ async fn tags(
         rows.extend(matching.map(|found| row(name, Some(&found.name), &found.digest)));
         after = page.next;
     }
+    let tag = |row: &Row| row.tag.clone().unwrap_or_default();
+    rows.sort_by(|one: &Row, other| compare_names(&tag(one), &tag(other)));
     Ok(rows)
 }

@@ -46,6 +46,11 @@ pub(crate) fn time(millis: Millis) -> String {
     }
 }
 
+/// Says how something comes back, and until when: `registry restore team/app brings it back until 2026-11-21T10:29:00Z`.
+pub(crate) fn brings_back(command: &str, until: Millis) -> String {
+    format!("{command} brings it back until {}", time(until))
+}
+
 /// Formats a time to be typed again: `2026-11-21T10:29:00Z`.
 pub(crate) fn absolute(millis: Millis) -> String {
     format!("{:.0}", timestamp(millis))

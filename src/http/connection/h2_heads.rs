@@ -125,7 +125,10 @@ mod tests {
         ]
         .concat();
         for piece in [1, 7, 9, 10, 1000, frames.len()] {
-            let (mut heads, mut head) = (H2Heads::default(), Head::new(HeadBudget::default()));
+            let (mut heads, mut head) = (
+                H2Heads::default(),
+                Head::new(HeadBudget::default().of(None)),
+            );
             for bytes in frames.chunks(piece) {
                 heads.arrived(bytes, &mut head);
             }

@@ -1,24 +1,40 @@
 //! Budget of memory for heads of requests, over all connections: of those that are not complete, and, apart from them,
-//! of those whose requests are being answered.
+//! of those whose requests are being answered. An unfinished TLS handshake counts as such a head.
 //!
 //! Heads of ordinary size do not count, so that clients who send large ones slowly delay nobody else. Of unfinished
 //! ones, only what a client was waited for counts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Request;
 
+use crate::client_parts::ClientParts;
+
 /// Size of a head that does not count, in bytes: that of the buffer which every connection has anyway.
 const ORDINARY: usize = 8 << 10;
 /// Budget of all connections, in bytes.
 const IN_TOTAL: usize = 32 << 20;
+/// Part of it for unfinished heads of one client, in bytes.
+const OF_CLIENT: usize = IN_TOTAL / 4;
 /// Memory for a header beside its name and value, in bytes.
 const OVERHEAD: usize = 104;
 
 /// Budget of all connections: bytes that they hold.
-#[derive(Clone, Default)]
-pub(crate) struct HeadBudget(Arc<AtomicUsize>);
+#[derive(Clone)]
+pub(crate) struct HeadBudget {
+    total: Arc<AtomicUsize>,
+    clients: Arc<ClientParts<AtomicUsize>>,
+}
+
+/// Budget of one connection: that of all, and its client's part of it.
+#[derive(Clone)]
+pub(crate) struct ConnectionHeads {
+    total: Arc<AtomicUsize>,
+    /// `None` for a client without a part: a proxy, or a Unix socket.
+    client: Option<Arc<AtomicUsize>>,
+}
 
 /// Verdict on an unfinished head.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +48,7 @@ pub(crate) enum Size {
 
 /// Head that a connection waits for. It returns to the budget what it holds when it is dropped.
 pub(crate) struct Head {
-    budget: HeadBudget,
+    budget: ConnectionHeads,
     /// Number of its request.
     number: usize,
     arrived: usize,
@@ -40,7 +56,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    pub(crate) fn new(budget: HeadBudget) -> Self {
+    pub(crate) fn new(budget: ConnectionHeads) -> Self {
         Self {
             budget,
             number: 0,
@@ -65,17 +81,16 @@ impl Head {
         }
         let more = self.arrived - self.held;
         self.held = self.arrived;
-        let before = self.budget.0.fetch_add(more, Ordering::Relaxed);
-        if before + more > IN_TOTAL {
-            Size::Excessive
-        } else {
+        if self.budget.add(more) {
             Size::Large
+        } else {
+            Size::Excessive
         }
     }
 
     /// Returns what it holds: the head is complete.
     pub(crate) fn finish(&mut self) {
-        self.budget.0.fetch_sub(self.held, Ordering::Relaxed);
+        self.budget.remove(self.held);
         (self.arrived, self.held) = (0, 0);
     }
 }
@@ -83,7 +98,45 @@ impl Head {
 /// Share of a head whose request is being answered, returned when it is dropped.
 pub(crate) struct HeadShare(Option<(HeadBudget, usize)>);
 
+impl ConnectionHeads {
+    /// Adds bytes; returns false if that is more than the budget has.
+    fn add(&self, bytes: usize) -> bool {
+        let fits = |held: &AtomicUsize, limit| {
+            let before = held.fetch_add(bytes, Ordering::Relaxed);
+            before + bytes <= limit
+        };
+        let fits_client = self
+            .client
+            .as_ref()
+            .is_none_or(|held| fits(held, OF_CLIENT));
+        fits(&self.total, IN_TOTAL) && fits_client
+    }
+
+    fn remove(&self, bytes: usize) {
+        for held in std::iter::once(&self.total).chain(&self.client) {
+            held.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Default for HeadBudget {
+    fn default() -> Self {
+        Self {
+            total: Arc::default(),
+            clients: Arc::new(ClientParts::new(AtomicUsize::default)),
+        }
+    }
+}
+
 impl HeadBudget {
+    /// Returns the budget of a connection from this address.
+    pub(crate) fn of(&self, address: Option<IpAddr>) -> ConnectionHeads {
+        ConnectionHeads {
+            total: Arc::clone(&self.total),
+            client: address.map(|address| self.clients.of(address)),
+        }
+    }
+
     /// Counts the head of a request, if it is large. Returns `None` if the budget is used up.
     pub(crate) fn hold<B>(&self, request: &Request<B>) -> Option<HeadShare> {
         let headers = request.headers().iter();
@@ -93,7 +146,7 @@ impl HeadBudget {
         if size <= ORDINARY {
             return Some(HeadShare(None));
         }
-        let before = self.0.fetch_add(size, Ordering::Relaxed);
+        let before = self.total.fetch_add(size, Ordering::Relaxed);
         let share = HeadShare(Some((self.clone(), size)));
         (before + size <= IN_TOTAL).then_some(share)
     }
@@ -102,7 +155,7 @@ impl HeadBudget {
 impl Drop for HeadShare {
     fn drop(&mut self) {
         if let Some((budget, size)) = &self.0 {
-            budget.0.fetch_sub(*size, Ordering::Relaxed);
+            budget.total.fetch_sub(*size, Ordering::Relaxed);
         }
     }
 }
@@ -120,12 +173,20 @@ mod tests {
     #[test]
     fn large_heads_share_a_budget_and_return_it() {
         let budget = HeadBudget::default();
-        let wait = |bytes| {
-            let mut head = Head::new(budget.clone());
+        let wait_from = |address, bytes| {
+            let mut head = Head::new(budget.of(address));
             head.arrived(bytes);
             (head.wait_for(0), head)
         };
-        let mut held: Vec<_> = (0..32).map(|_| wait(1 << 20)).collect();
+        let wait = |bytes| wait_from(None, bytes);
+        let one = Some([192, 0, 2, 1].into());
+        let mut held: Vec<_> = (0..9).map(|_| wait_from(one, 1 << 20)).collect();
+        let sizes: Vec<_> = held.iter().map(|(size, _)| size).collect();
+        assert!(sizes[..8].iter().all(|size| **size == Size::Large));
+        assert_eq!(sizes[8], &Size::Excessive, "it is beyond its client's part");
+        assert_eq!(wait(1 << 20).0, Size::Large);
+        held.clear();
+        held.extend((0..32).map(|_| wait(1 << 20)));
         assert!(held.iter().all(|(size, _)| *size == Size::Large));
         assert_eq!(wait(ORDINARY).0, Size::Ordinary);
         assert_eq!(wait(ORDINARY + 1).0, Size::Excessive);
@@ -134,6 +195,6 @@ mod tests {
         // the next request over a connection begins anew
         assert_eq!(held[1].1.wait_for(1), Size::Ordinary);
         drop(held);
-        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.total.load(Ordering::Relaxed), 0);
     }
 }

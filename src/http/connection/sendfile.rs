@@ -15,7 +15,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ struct Shared {
     region: Mutex<Option<Region>>,
     /// True if the body of the current request was not read to its end.
     is_unread: AtomicBool,
+    /// Number of writes that have succeeded.
+    writes: AtomicU64,
     /// Number of responses that hyper has not received whole. A count, because hyper may drop the body of one only
     /// after the next has begun.
     unsent: AtomicUsize,
@@ -98,6 +100,11 @@ impl ConnectionState {
 
     pub(crate) fn is_unread(&self) -> bool {
         self.0.is_unread.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of writes that have succeeded.
+    pub(crate) fn writes(&self) -> u64 {
+        self.0.writes.load(Ordering::Relaxed)
     }
 
     /// Begins a response.
@@ -334,7 +341,9 @@ impl AsyncWrite for Connection {
             this.lender
                 .poll_back(this.state.lending(), &mut this.stream, cx)
         )?;
-        this.poll_write_out(cx, buffers)
+        let written = ready!(this.poll_write_out(cx, buffers))?;
+        this.state.0.writes.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -369,7 +378,12 @@ impl AsyncWrite for Connection {
             }
             let mut buffer = ReadBuf::new(&mut scratch);
             match ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => {}
+                Ok(()) if !buffer.filled().is_empty() => {
+                    // clients of HTTP/2 tell that they read on
+                    if this.h2.is_some() {
+                        deadline.as_mut().reset(Instant::now() + LINGER);
+                    }
+                }
                 _ => return Poll::Ready(Ok(())),
             }
         }

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::http::connection::bodies::ResponseBody;
 use crate::http::connection::frame_batches::FrameBatches;
 use crate::http::connection::h2_executor::{Http2Executor, begin_sending};
-use crate::http::connection::head_budget::{Head, HeadBudget};
+use crate::http::connection::head_budget::{ConnectionHeads, Head};
 use crate::http::connection::head_timer::HeadTimer;
 use crate::http::connection::per_address::ConnectionPermit;
 use crate::http::connection::raw_error;
@@ -72,8 +72,8 @@ pub(crate) struct Context<A> {
     pub permit: ConnectionPermit,
     /// Budget of memory for its responses.
     pub budget: SendBudget,
-    /// Budget of memory for unfinished heads, of all connections.
-    pub heads: HeadBudget,
+    /// Budgets of memory for unfinished heads and handshakes.
+    pub heads: ConnectionHeads,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -172,9 +172,11 @@ async fn open_encrypted<A: Application>(
         reject_plain(socket, context).await?;
         return Ok(None);
     }
-    let Some(stream) = tls.accept(socket).await? else {
+    socket.limit_handshake(Head::new(context.heads.clone()));
+    let Some(mut stream) = tls.accept(socket).await? else {
         return Ok(None);
     };
+    stream.get_mut().0.end_handshake();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     Ok(Some(if is_http2 {
         let stream = Stream::TlsFrames(Box::new(FrameBatches::new(stream)));
@@ -355,11 +357,24 @@ async fn serve_http2<A: Application>(stream: Stream, context: Context<A>) -> hyp
         () = until_idle(&mut open, limits.keep_alive_timeout) => {}
         _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
     }
+    // the client may not have all of an answer: what it sends meanwhile must be read, or it would lose the rest
+    state.set_unread(*open.borrow() > 0);
     connection.as_mut().graceful_shutdown();
     // a request may have arrived just before
     tokio::select! {
         outcome = connection => outcome,
-        () = until_idle(&mut open, SHUTDOWN_NOTICE) => Ok(()),
+        () = until_quiet(&mut open, &state) => Ok(()),
+    }
+}
+
+/// Waits until no request is open, and nothing was written for [`SHUTDOWN_NOTICE`].
+async fn until_quiet(open: &mut watch::Receiver<usize>, state: &ConnectionState) {
+    loop {
+        let before = state.writes();
+        until_idle(open, SHUTDOWN_NOTICE).await;
+        if state.writes() == before {
+            return;
+        }
     }
 }
 

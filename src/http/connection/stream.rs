@@ -14,6 +14,7 @@ use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
 use crate::http::connection::frame_batches::FrameBatches;
+use crate::http::connection::head_budget::{Head, Size};
 use crate::registry::BlobFile;
 use crate::sys;
 
@@ -39,6 +40,8 @@ pub(crate) struct Socket {
     early: Bytes,
     /// True once the kernel takes fewer bytes ahead. Not for files, which it need not copy.
     is_limited: bool,
+    /// What a TLS handshake has received so far, while it lasts.
+    handshake: Option<Box<Head>>,
 }
 
 enum Kind {
@@ -56,6 +59,7 @@ impl Socket {
             stalled: None,
             early: Bytes::new(),
             is_limited: false,
+            handshake: None,
         }
     }
 
@@ -66,7 +70,17 @@ impl Socket {
             stalled: None,
             early: Bytes::new(),
             is_limited: false,
+            handshake: None,
         }
+    }
+
+    /// Counts what is received from now on as an unfinished head: a handshake is kept in memory until it is complete.
+    pub(crate) fn limit_handshake(&mut self, handshake: Head) {
+        self.handshake = Some(Box::new(handshake));
+    }
+
+    pub(crate) fn end_handshake(&mut self) {
+        self.handshake = None;
     }
 
     /// Lends the socket, unless a caller has yet to read early bytes from here; `None` if it cannot be lent.
@@ -123,6 +137,23 @@ impl Socket {
         };
         self.early = seen.freeze();
         Ok(verdict)
+    }
+
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.early.has_remaining() {
+            let length = self.early.len().min(buffer.remaining());
+            buffer.put_slice(&self.early.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Kind::Lent => Poll::Ready(Err(is_lent())),
+        }
     }
 
     fn poll_send_file(
@@ -211,16 +242,18 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.early.has_remaining() {
-            let length = this.early.len().min(buffer.remaining());
-            buffer.put_slice(&this.early.split_to(length));
-            return Poll::Ready(Ok(()));
+        if let Some(handshake) = &mut this.handshake
+            && handshake.wait_for(0) == Size::Excessive
+        {
+            let cause = "unfinished TLS handshakes take too much memory";
+            return Poll::Ready(Err(io::Error::other(cause)));
         }
-        match &mut this.kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Kind::Lent => Poll::Ready(Err(is_lent())),
+        let before = buffer.filled().len();
+        let read = this.poll_receive(cx, buffer);
+        if let Some(handshake) = &mut this.handshake {
+            handshake.arrived(buffer.filled().len() - before);
         }
+        read
     }
 }
 

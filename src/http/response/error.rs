@@ -362,6 +362,7 @@ fn registry_error(error: &Error) -> Rendered {
         }
         Error::DataDirectory { .. }
         | Error::SplitDirectory(_)
+        | Error::SectionsMissing { .. }
         | Error::NoRegistry(_)
         | Error::BackedUpTo(_)
         | Error::DatabaseLost(_)

@@ -229,6 +229,10 @@ impl ImageTransfer<'_> {
                     }
                     match self.manifest(target, &digest)? {
                         Ok(manifest) => {
+                            if let Some(damage) = self.config_damage(&manifest)? {
+                                self.report(&digest, damage);
+                                continue;
+                            }
                             let children = manifest.children().cloned().map(Step::Visit);
                             let children: Vec<_> = children.collect();
                             steps.push(Step::Record(Box::new(manifest)));
@@ -243,6 +247,19 @@ impl ImageTransfer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Checks the config of an image, in the layout or here.
+    fn config_damage(&self, manifest: &ImportedManifest) -> Result<Option<Damage>, Error> {
+        let Some(digest) = manifest.image_config() else {
+            return Ok(None);
+        };
+        let refused = match self.contents.blob(&digest)? {
+            // what cannot be read does not come either
+            Some(Found::File(source)) => source.refused_config().ok().flatten(),
+            Some(Found::Stored { .. }) | None => self.receiver.refused_config(&digest)?,
+        };
+        Ok(refused.map(|error| Damage::InvalidConfig(digest, error.to_string())))
     }
 
     fn manifest(

@@ -252,7 +252,8 @@ fn number(field: &[u8]) -> io::Result<u64> {
     let damaged = || invalid("it is no tar archive, or damaged");
     if field[0] & 0x80 != 0 {
         let (high, low) = field.split_at(field.len() - 8);
-        let is_small = high[0] == 0x80 && high[1..].iter().all(|byte| *byte == 0);
+        // a checksum, of eight bytes, has no such form
+        let is_small = matches!(high, [0x80, zeros @ ..] if zeros.iter().all(|byte| *byte == 0));
         let bytes = <[u8; 8]>::try_from(low).map_err(|_| damaged())?;
         return Some(u64::from_be_bytes(bytes))
             .filter(|_| is_small)
@@ -377,6 +378,8 @@ mod tests {
         let endless = file(b"a", b"");
         let mut wrong = endless.clone();
         wrong[0] = b'b';
+        let mut binary_sum = endless.clone();
+        binary_sum[148] = 0x80;
         let large = entry(b"x", b'x', b"", b"77777777777", b"");
         let binary = |high: u8| {
             let size = [
@@ -396,6 +399,7 @@ mod tests {
         for (archive, reason) in [
             (b"no archive".repeat(100), "no tar archive"),
             (wrong, "no tar archive"),
+            (binary_sum, "no tar archive"),
             (endless.repeat(3), "ends early"),
             (file(b"a", &[1; 2000])[..1000].to_vec(), "ends early"),
             (large, "more than 64 KiB"),

@@ -43,6 +43,8 @@ struct Content<'r> {
     sound: HashSet<Digest>,
     /// Blobs that were hashed because their size is not what a manifest says.
     hashed: HashSet<Digest>,
+    /// Configs of images that were checked, with what is wrong with them.
+    configs: HashMap<Digest, Option<Damage>>,
     pieces: Vec<ImportPiece>,
 }
 
@@ -92,6 +94,7 @@ impl Transfer<'_> {
             sound: HashSet::new(),
             present,
             hashed: HashSet::new(),
+            configs: HashMap::new(),
             pieces: Vec::new(),
         };
         self.manifests(&mut content, &revisions)?;
@@ -147,6 +150,10 @@ impl Transfer<'_> {
                 }
             };
             self.check_sizes(content, revision, &manifest)?;
+            if let Some(damage) = self.config_damage(content, &manifest)? {
+                self.report(&revision.path, damage);
+                continue;
+            }
             let needed = manifest
                 .required()
                 .filter_map(|digest| content.blobs.get_mut(digest)?.take());
@@ -176,6 +183,33 @@ impl Transfer<'_> {
             _ if is_schema_1 => Damage::Schema1,
             error => Damage::InvalidManifest(error.to_string()),
         }))
+    }
+
+    /// Checks the config of an image, once for all images that name it.
+    fn config_damage(
+        &self,
+        content: &mut Content<'_>,
+        manifest: &ImportedManifest,
+    ) -> Result<Option<Damage>, Error> {
+        let Some(digest) = manifest.image_config() else {
+            return Ok(None);
+        };
+        if let Some(known) = content.configs.get(&digest) {
+            return Ok(known.clone());
+        }
+        let source = match content.blobs.get(&digest) {
+            Some(Some(waiting)) => Some(waiting.blob.source.clone()),
+            // it is here, or on its way
+            _ => self.store.blob(&digest)?.ok(),
+        };
+        let refused = match source {
+            // what cannot be read does not come either
+            Some(source) => source.refused_config().ok().flatten(),
+            None => self.receiver.refused_config(&digest)?,
+        };
+        let damage = refused.map(|error| Damage::InvalidConfig(digest.clone(), error.to_string()));
+        content.configs.insert(digest, damage.clone());
+        Ok(damage)
     }
 
     /// Hashes blobs of another size than a manifest says.

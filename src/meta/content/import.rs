@@ -162,7 +162,7 @@ impl Reader<'_> {
             }
             let is_used = connection
                 .prepare_cached(
-                    "SELECT 1 WHERE EXISTS (SELECT 1 FROM settings WHERE name <> 'probe')
+                    "SELECT 1 WHERE EXISTS (SELECT 1 FROM settings WHERE name NOT IN ('probe', 'server sections'))
                      OR EXISTS (SELECT 1 FROM repositories) OR EXISTS (SELECT 1 FROM uploads)",
                 )?
                 .exists([])?;

@@ -1,15 +1,18 @@
 //! Settings that a server records for other processes on its directory, and for its own next start.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, params};
 
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
-use crate::meta::sqlite::reader::PointReader;
+use crate::meta::sqlite::reader::{PointReader, Reader};
 use crate::meta::sqlite::writer::WriteTx;
 
 const RETENTION: &str = "retention";
 const MANIFEST_RULES: &str = "manifest rules";
 const RESERVE: &str = "reserve";
+const SERVER_SECTIONS: &str = "server sections";
 const PROMISES_ASKED: &str = "promises asked";
 const PROMISES_WRITTEN: &str = "promises written";
 /// Followed by the URL of the issuer.
@@ -60,7 +63,28 @@ impl PointReader<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// Returns the sections that the configuration of the last server had.
+    pub fn server_sections(&self) -> Result<BTreeSet<String>, Error> {
+        let recorded: Option<String> = self.query(|connection| {
+            connection
+                .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
+                .query_row([SERVER_SECTIONS], |row| row.get(0))
+                .optional()
+        })?;
+        let words = recorded.unwrap_or_default();
+        Ok(words.split_whitespace().map(str::to_owned).collect())
+    }
+}
+
 impl WriteTx<'_> {
+    /// Records the sections that the configuration of a server has.
+    pub fn set_server_sections(&self, sections: &BTreeSet<String>) -> Result<(), Error> {
+        let words: Vec<_> = sections.iter().map(String::as_str).collect();
+        self.set_setting(SERVER_SECTIONS, &words.join(" "))
+            .map(drop)
+    }
+
     /// Records the time of a write probe.
     pub fn record_probe(&self, now: Millis) -> Result<(), Error> {
         self.set_setting("probe", &now.to_string()).map(drop)

@@ -142,6 +142,15 @@ impl Reader<'_> {
             .optional()?)
     }
 
+    /// Returns the time of the last deletion of a manifest that is in the trash, of any repository.
+    pub fn last_deletion_anywhere(&self) -> Result<Option<Millis>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached("SELECT max(deleted_at) FROM trash")?
+                .query_row([], |row| row.get(0))
+        })
+    }
+
     /// Lists deleted manifests of the repository whose subject is `subject`.
     pub fn trashed_referrers(
         &self,

@@ -1,126 +1,25 @@
-//! Opening connections to the database: one that writes, and pools that read.
+//! Opening the connection that writes.
 
-use std::cell::Cell;
 use std::fs::OpenOptions;
-use std::ops::Deref;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
-use tokio::sync::Semaphore;
 
 use crate::files::regular_file::{self, Links};
 use crate::meta::error::{Error, Fault};
 use crate::meta::process_clock::now;
 use crate::meta::sqlite::beside::beside;
 use crate::meta::sqlite::copy_on_write::{Index, exempt_log, reserve_log, sync_file_system};
-
-/// Marks the file as this registry's, for `file(1)` and against mistaken paths: "oreg".
-const APPLICATION_ID: i32 = 0x6f72_6567;
-
-/// Pause between two attempts to get a lock that another process holds: short at first, because a change takes a
-/// millisecond or two. SQLite's own handler doubles its pauses, and so waits for many times as long as the other works.
-const BUSY_PAUSE: Duration = Duration::from_micros(50);
-const BUSY_SOON: i32 = 200;
-const BUSY_LONG_PAUSE: Duration = Duration::from_millis(1);
-/// About one minute.
-const BUSY_TRIES: i32 = 60_000;
+use crate::meta::sqlite::locks::wait_for_others;
+use crate::meta::sqlite::pool::STATEMENT_CACHE;
+use crate::meta::sqlite::schema::{check_owner, is_new, migrate};
 
 /// Number of attempts to open a database that another process is opening, and the pause between them.
 const START_TRIES: u32 = 500;
 const START_PAUSE: Duration = Duration::from_millis(10);
-
-/// Prepared statements kept per connection: more than there are.
-const STATEMENT_CACHE: usize = 64;
-
-/// Maximum time for which a read waits for a free connection.
-pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Minimum number of connections for scans.
-const MIN_SCANS: usize = 4;
-
-/// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 16] = [
-    include_str!("../../../migrations/01-initial.sql"),
-    include_str!("../../../migrations/02-upload-progress.sql"),
-    include_str!("../../../migrations/03-collection.sql"),
-    include_str!("../../../migrations/04-upload-hash-state.sql"),
-    include_str!("../../../migrations/05-checks.sql"),
-    include_str!("../../../migrations/06-unverified-blobs.sql"),
-    include_str!("../../../migrations/07-tag-age.sql"),
-    include_str!("../../../migrations/08-deleted-content.sql"),
-    include_str!("../../../migrations/09-imported-tags.sql"),
-    include_str!("../../../migrations/10-verification.sql"),
-    include_str!("../../../migrations/11-restored-tags.sql"),
-    include_str!("../../../migrations/12-tokens.sql"),
-    include_str!("../../../migrations/13-signing-keys.sql"),
-    include_str!("../../../migrations/14-audit.sql"),
-    include_str!("../../../migrations/15-audit-indexes.sql"),
-    include_str!("../../../migrations/16-quotas.sql"),
-];
-
-/// Read-only connections that keep their page and statement caches for life.
-#[derive(Clone)]
-pub(in crate::meta) struct Pool(r2d2::Pool<SqliteConnectionManager>);
-
-impl Pool {
-    /// Opens all `size` connections at once, so that the first burst of requests does not wait for them.
-    pub(in crate::meta) fn open(path: &Path, size: usize) -> Result<Self, Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let manager = SqliteConnectionManager::file(path)
-            .with_flags(flags)
-            .with_init(|connection| {
-                connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-                connection.busy_handler(Some(wait_for_others))?;
-                connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
-            });
-        r2d2::Pool::builder()
-            .max_size(u32::try_from(size).unwrap_or(u32::MAX))
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .connection_timeout(POOL_TIMEOUT)
-            .test_on_check_out(false)
-            .build(manager)
-            .map(Self)
-            .map_err(|error| open_error(path, error))
-    }
-
-    /// Waits for a free connection, for at most five seconds.
-    pub(in crate::meta) fn connection(
-        &self,
-    ) -> Result<impl Deref<Target = Connection> + Send, Error> {
-        self.0
-            .get()
-            .map_err(|error| Error::Exhausted(error.to_string()))
-    }
-}
-
-/// The connections for reads.
-#[derive(Clone)]
-pub struct Pools {
-    /// For point reads, which run on the async workers: one connection per worker.
-    pub(in crate::meta) points: Pool,
-    /// For scans, which run on blocking threads.
-    pub(in crate::meta) scans: Pool,
-    /// One permit per connection for scans, so that a scan waits for its connection without a thread.
-    pub(in crate::meta) scan_permits: Arc<Semaphore>,
-}
-
-impl Pools {
-    pub(in crate::meta) fn open(path: &Path) -> Result<Self, Error> {
-        let workers = std::thread::available_parallelism().map_or(2, usize::from);
-        let scans = workers.max(MIN_SCANS);
-        Ok(Self {
-            points: Pool::open(path, workers)?,
-            scans: Pool::open(path, scans)?,
-            scan_permits: Arc::new(Semaphore::new(scans)),
-        })
-    }
-}
 
 /// Opens this process's only writing connection, and applies missing migrations.
 ///
@@ -130,7 +29,8 @@ pub(in crate::meta) fn open_writer(path: &Path) -> Result<Connection, Error> {
     // created here to be private from the start; SQLite gives -wal and -shm the same mode
     let options = &mut OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
-    regular_file::open(path, options, Links::Follow).map_err(|error| open_error(path, error))?;
+    regular_file::open(path, options, Links::Follow)
+        .map_err(|error| Error::unopened(path, error))?;
     let index = Index::open(path).unwrap_or_else(|error| {
         tracing::debug!(%error, "cannot open the index of the database's log");
         None
@@ -159,7 +59,7 @@ fn wait_and_open_writer(path: &Path) -> Result<Connection, Error> {
 }
 
 fn try_open_writer(path: &Path) -> Result<Connection, Error> {
-    let mut connection = Connection::open(path).map_err(|error| open_error(path, error))?;
+    let mut connection = Connection::open(path).map_err(|error| Error::unopened(path, error))?;
     connection.busy_handler(Some(wait_for_others))?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     check_owner(&connection, path)?;
@@ -202,322 +102,5 @@ fn reserve_disk_space(connection: &Connection, path: &Path, index: Option<&Index
     let log = OpenOptions::new().write(true).open(beside(path, "-wal"));
     if let Err(error) = log.and_then(|log| reserve_log(&log)) {
         tracing::debug!(%error, "cannot reserve disk space for the log of the database");
-    }
-}
-
-thread_local! {
-    static HAS_WAITED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// True if this thread has waited for another process since the last call.
-pub(in crate::meta) fn has_waited() -> bool {
-    HAS_WAITED.replace(false)
-}
-
-pub(in crate::meta) fn wait_for_others(tries: i32) -> bool {
-    HAS_WAITED.set(true);
-    std::thread::sleep(if tries < BUSY_SOON {
-        BUSY_PAUSE
-    } else {
-        BUSY_LONG_PAUSE
-    });
-    tries < BUSY_TRIES
-}
-
-/// Rejects files of other programs before anything is changed in them.
-pub(in crate::meta) fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
-    let foreign = || Error::Foreign(path.display().to_string());
-    // one snapshot: another process may be applying its first migration
-    let connection = &connection.unchecked_transaction()?;
-    let pragma = |name: &str| {
-        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
-    };
-    let owner = match pragma("application_id") {
-        Ok(owner) => owner,
-        Err(cause) => {
-            return Err(match Error::from(cause) {
-                error if error.is(Fault::Foreign) => foreign(),
-                error
-                    if [
-                        Fault::Busy,
-                        Fault::Damaged,
-                        Fault::IndexFull,
-                        Fault::Unmapped,
-                    ]
-                    .iter()
-                    .any(|fault| error.is(*fault)) =>
-                {
-                    error
-                }
-                Error::Database { message, .. } => open_error(path, message),
-                error => error,
-            });
-        }
-    };
-    let objects: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if owner != i64::from(APPLICATION_ID) && (owner != 0 || objects > 0) {
-        return Err(foreign());
-    }
-    let found = pragma("user_version")?;
-    let known = MIGRATIONS.len() as i64;
-    if found > known {
-        return Err(Error::TooNew {
-            path: path.display().to_string(),
-            found,
-            known,
-        });
-    }
-    Ok(())
-}
-
-/// Checks the owner and the version of a database by its header (SQLite's file format, section 1.3).
-///
-/// The log is not read: the version in it is no older.
-pub(in crate::meta) fn check_header(path: &Path) -> Result<(), Error> {
-    const MAGIC: &[u8] = b"SQLite format 3\0";
-    let mut header = Vec::new();
-    let options = &mut OpenOptions::new();
-    options.read(true).append(true);
-    let opened = regular_file::open(path, options, Links::Follow);
-    let file = opened.map_err(|error| open_error(path, error))?;
-    std::io::Read::read_to_end(&mut std::io::Read::take(file, 100), &mut header)
-        .map_err(|error| open_error(path, error))?;
-    let number = |offset: usize| {
-        header
-            .get(offset..offset + 4)
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(i32::from_be_bytes)
-    };
-    let (Some(found), Some(owner)) = (number(60), number(68)) else {
-        // an empty file is a new database; a short one belongs to another program
-        return if header.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Foreign(path.display().to_string()))
-        };
-    };
-    if !header.starts_with(MAGIC) || (owner != APPLICATION_ID && (owner != 0 || found != 0)) {
-        return Err(Error::Foreign(path.display().to_string()));
-    }
-    let known = MIGRATIONS.len() as i64;
-    if i64::from(found) > known {
-        return Err(Error::TooNew {
-            path: path.display().to_string(),
-            found: found.into(),
-            known,
-        });
-    }
-    Ok(())
-}
-
-fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
-    connection
-        .query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))
-        .map(|pages| pages == 0)
-}
-
-/// Applies missing migrations in one transaction.
-///
-/// Of two processes that start on an empty directory at once, the second waits for the lock and finds the work done.
-fn migrate(connection: &mut Connection) -> Result<(), Error> {
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version == MIGRATIONS.len() as i64 {
-        // up to date: no need to wait for another writer
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    for (number, sql) in (1_i64..)
-        .zip(MIGRATIONS)
-        .filter(|(number, _)| *number > version)
-    {
-        transaction.execute_batch(sql)?;
-        transaction.pragma_update(None, "user_version", number)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    }
-    Ok(transaction.commit()?)
-}
-
-pub(in crate::meta) fn open_error(path: &Path, cause: impl std::fmt::Display) -> Error {
-    Error::Open {
-        path: path.display().to_string(),
-        cause: cause.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn foreign_and_newer_databases_are_rejected_and_older_ones_migrated() {
-        let directory = tempfile::tempdir().unwrap();
-        let text = directory.path().join("text");
-        std::fs::write(
-            &text,
-            "not a database, but long enough to be looked at as one: ".repeat(40),
-        )
-        .unwrap();
-        assert!(
-            matches!(open_writer(&text), Err(Error::Foreign(_)))
-                && matches!(check_header(&text), Err(Error::Foreign(_)))
-        );
-
-        let other = directory.path().join("other");
-        Connection::open(&other)
-            .unwrap()
-            .execute_batch("CREATE TABLE theirs (x)")
-            .unwrap();
-        assert!(matches!(open_writer(&other), Err(Error::Foreign(_))));
-
-        let old = directory.path().join("old");
-        let connection = Connection::open(&old).unwrap();
-        connection.execute_batch(MIGRATIONS[0]).unwrap();
-        connection
-            .execute_batch(&format!(
-                "PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID}"
-            ))
-            .unwrap();
-        connection
-            .execute_batch("INSERT INTO uploads VALUES ('id', 'a', 'sha256', 1, 2)")
-            .unwrap();
-        drop(connection);
-        let progress = |row: &rusqlite::Row<'_>| {
-            Ok((
-                row.get::<_, Option<u64>>("received")?,
-                row.get::<_, Option<Vec<u8>>>("hash_state")?,
-            ))
-        };
-        check_header(&old).unwrap();
-        assert_eq!(
-            open_writer(&old)
-                .unwrap()
-                .query_row("SELECT * FROM uploads", [], progress),
-            Ok((None, None))
-        );
-        check_header(&old).unwrap();
-
-        let future = directory.path().join("future");
-        open_writer(&future)
-            .unwrap()
-            .pragma_update(None, "user_version", 99)
-            .unwrap();
-        assert!(matches!(
-            open_writer(&future),
-            Err(Error::TooNew { found: 99, .. })
-        ));
-        assert!(matches!(
-            check_header(&future),
-            Err(Error::TooNew { found: 99, .. })
-        ));
-        let empty = directory.path().join("empty");
-        std::fs::write(&empty, "").unwrap();
-        check_header(&empty).unwrap();
-    }
-
-    #[test]
-    fn tags_keep_their_age() {
-        let directory = tempfile::tempdir().unwrap();
-        let old = directory.path().join("old");
-        let connection = Connection::open(&old).unwrap();
-        for sql in &MIGRATIONS[..5] {
-            connection.execute_batch(sql).unwrap();
-        }
-        let sql = format!(
-            "PRAGMA user_version = 5; PRAGMA application_id = {APPLICATION_ID};
-             INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
-             INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at) VALUES (1, 1, 'x', 'y', 2, 3);
-             INSERT INTO tags (repository_id, name, manifest_id, updated_at) VALUES (1, 'v1', 1, 40);
-             INSERT INTO tag_history (repository_id, tag, digest, media_type, size, since, until, is_deletion)
-             VALUES (1, 'v1', 'x', 'y', 2, 30, 40, 0);"
-        );
-        connection.execute_batch(&sql).unwrap();
-        drop(connection);
-        let ages = "SELECT (SELECT pushed_at FROM tags), (SELECT pushed_at FROM tag_history)";
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-        let opened = open_writer(&old).unwrap();
-        assert_eq!(opened.query_row(ages, [], read), Ok((40, 30)));
-    }
-
-    /// Earlier deletions are not told from pushes: they wait as before.
-    #[test]
-    fn what_an_older_version_deleted_is_not_released() {
-        let directory = tempfile::tempdir().unwrap();
-        let old = directory.path().join("old");
-        let connection = Connection::open(&old).unwrap();
-        for sql in &MIGRATIONS[..7] {
-            connection.execute_batch(sql).unwrap();
-        }
-        let sql = format!(
-            "PRAGMA user_version = 7; PRAGMA application_id = {APPLICATION_ID};
-             INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
-             INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at, idle_since, review_from)
-             VALUES (1, 1, 'x', 'y', 2, 3, 4, 4);
-             INSERT INTO blobs (id, digest, size, created_at) VALUES (1, 'b', 5, 1);
-             INSERT INTO repository_blobs (repository_id, blob_id, idle_since) VALUES (1, 1, 4);"
-        );
-        connection.execute_batch(&sql).unwrap();
-        drop(connection);
-        let opened = open_writer(&old).unwrap();
-        let released = "SELECT count(released_at) FROM (SELECT released_at FROM manifests
-                        UNION ALL SELECT released_at FROM repository_blobs)";
-        let read = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-        assert_eq!(opened.query_row(released, [], read), Ok(0));
-        opened
-            .execute_batch("INSERT INTO tags (repository_id, name, manifest_id, updated_at) VALUES (1, 'v1', 1, 5); DELETE FROM tags;")
-            .unwrap();
-        assert_eq!(opened.query_row(released, [], read), Ok(1));
-    }
-
-    #[test]
-    fn nothing_is_damaged_before_a_verification() {
-        let directory = tempfile::tempdir().unwrap();
-        let old = directory.path().join("old");
-        let connection = Connection::open(&old).unwrap();
-        for sql in &MIGRATIONS[..7] {
-            connection.execute_batch(sql).unwrap();
-        }
-        let sql = format!(
-            "PRAGMA user_version = 7; PRAGMA application_id = {APPLICATION_ID};
-             INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
-             INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at) VALUES (1, 1, 'x', 'y', 2, 3);
-             INSERT INTO absent_references (repository_id, digest, manifest_id, is_child) VALUES (1, 'gap', 1, 0);"
-        );
-        connection.execute_batch(&sql).unwrap();
-        drop(connection);
-        let sql = "SELECT (SELECT count(*) FROM manifests WHERE damage IS NULL),
-            (SELECT count(*) FROM absent_references WHERE damage IS NULL), (SELECT count(*) FROM verifications)";
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get::<_, i64>(1)?,
-                row.get::<_, i64>(2)?,
-            ))
-        };
-        let opened = open_writer(&old).unwrap();
-        assert_eq!(opened.query_row(sql, [], read), Ok((1, 1, 0)));
-    }
-
-    #[test]
-    fn recorded_rules_keep_their_meaning() {
-        let directory = tempfile::tempdir().unwrap();
-        let with_rules = directory.path().join("with-rules");
-        let connection = Connection::open(&with_rules).unwrap();
-        for sql in &MIGRATIONS[..4] {
-            connection.execute_batch(sql).unwrap();
-        }
-        let sql = format!(
-            r#"PRAGMA user_version = 4; PRAGMA application_id = {APPLICATION_ID};
-               INSERT INTO settings VALUES ('retention', '{{"untagged":"Never","policies":[{{"untagged":"Forever"}},{{"untagged":null}}]}}')"#
-        );
-        connection.execute_batch(&sql).unwrap();
-        drop(connection);
-        assert_eq!(
-            open_writer(&with_rules)
-                .unwrap()
-                .query_row("SELECT value FROM settings", [], |row| row.get::<_, String>(0)),
-            Ok(r#"{"keep_untagged":{"For":{"secs":0,"nanos":0}},"policies":[{"keep_untagged":"Forever"},{"keep_untagged":null}]}"#.to_owned())
-        );
     }
 }

@@ -16,8 +16,9 @@ use crate::meta::error::{Error, Fault};
 use crate::meta::ids::RepositoryScope;
 use crate::meta::reports::verification::RecordedBlob;
 use crate::meta::sqlite::beside::beside;
-use crate::meta::sqlite::connection::{check_owner, open_error, wait_for_others};
+use crate::meta::sqlite::locks::wait_for_others;
 use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::schema::check_owner;
 use crate::meta::sqlite::writer::WriteTx;
 use crate::oci::Digest;
 
@@ -52,7 +53,7 @@ pub(in crate::meta) fn copy(
     to: &Path,
     mark: &BackupMark,
 ) -> Result<DatabaseCopy, Error> {
-    create(to).map_err(|error| open_error(to, error))?;
+    create(to).map_err(|error| Error::unopened(to, error))?;
     copy_pages(from, to)?;
     let copy = open_copy(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // by exclusive locks, the log of the original's kind needs no files beside the copy
@@ -81,7 +82,7 @@ pub(in crate::meta) fn copy(
     drop(copy);
     regular_file::open(to, File::options().read(true), Links::Reject)
         .and_then(|file| file.sync_all())
-        .map_err(|error| open_error(to, error))?;
+        .map_err(|error| Error::unopened(to, error))?;
     DatabaseCopy::open(to)
 }
 
@@ -163,7 +164,7 @@ pub fn settle_log(path: &Path) -> Result<bool, Error> {
     }
     let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(linkless(path)?, access)
-        .map_err(|error| open_error(path, error))?;
+        .map_err(|error| Error::unopened(path, error))?;
     let switched = connection
         .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
         .map_err(Error::from);
@@ -176,7 +177,7 @@ pub fn settle_log(path: &Path) -> Result<bool, Error> {
     }
     // an index without a log is ignored, and removed with it
     for file in files {
-        remove_if_present(&file).map_err(|error| open_error(path, error))?;
+        remove_if_present(&file).map_err(|error| Error::unopened(path, error))?;
     }
     Ok(true)
 }
@@ -196,7 +197,7 @@ fn linkless(path: &Path) -> Result<PathBuf, Error> {
         false => {
             let resolved = parent.canonicalize();
             Ok(resolved
-                .map_err(|error| open_error(path, error))?
+                .map_err(|error| Error::unopened(path, error))?
                 .join(name))
         }
     }
@@ -204,7 +205,7 @@ fn linkless(path: &Path) -> Result<PathBuf, Error> {
 
 fn open(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(|error| open_error(path, error))?;
+        .map_err(|error| Error::unopened(path, error))?;
     connection.busy_handler(Some(wait_for_others))?;
     Ok(connection)
 }

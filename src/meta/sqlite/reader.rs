@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use tokio::time::timeout;
 
 use crate::meta::error::Error;
-use crate::meta::sqlite::connection::{POOL_TIMEOUT, Pools};
+use crate::meta::sqlite::pool::{POOL_TIMEOUT, Pools};
 use crate::threads::blocking;
 
 /// A connection for look-ups of a few rows by key.

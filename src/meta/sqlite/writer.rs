@@ -22,8 +22,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::meta::error::Error;
-use crate::meta::sqlite::connection::has_waited;
 use crate::meta::sqlite::copy_on_write::SharedIndex;
+use crate::meta::sqlite::locks::has_waited;
 use crate::meta::sqlite::reader::Reader;
 use crate::meta::stats::Stats;
 

@@ -47,7 +47,7 @@ impl Manifests<'_> {
             self.registry.settings(),
         );
         self.registry
-            .write(actor, move |tx, actor| {
+            .write_freeing(actor, move |tx, actor| {
                 let unknown = || manifest_unknown(&name, &reference);
                 let repository = tx.repository(&name)?.ok_or_else(unknown)?;
                 match &reference {
@@ -86,7 +86,7 @@ impl Tags<'_> {
         for batch in tags.chunks(AT_ONCE) {
             let (name, batch) = (repository.clone(), batch.to_vec());
             self.registry
-                .write(actor.clone(), move |tx, actor| {
+                .write_freeing(actor.clone(), move |tx, actor| {
                     let repository = tx
                         .repository(&name)?
                         .ok_or_else(|| Error::NameUnknown(name.clone()))?;
@@ -116,7 +116,7 @@ impl Blobs<'_> {
         self.registry.check_deletable()?;
         let (name, digest) = (repository.clone(), digest.clone());
         self.registry
-            .write(actor, move |tx, _| {
+            .write_freeing(actor, move |tx, _| {
                 let unknown = || blob_unknown(&name, &digest);
                 let repository = tx.repository(&name)?.ok_or_else(unknown)?;
                 let blob = tx.blob_in(repository, &digest)?.ok_or_else(unknown)?;
@@ -171,7 +171,7 @@ impl Repositories<'_> {
     ) -> Result<bool, Error> {
         let (name, settings) = (repository.clone(), self.registry.settings());
         self.registry
-            .write(actor, move |tx, actor| {
+            .write_freeing(actor, move |tx, actor| {
                 if tx.repository(&name)? != Some(scope.repository) {
                     // the repository was collected since the last transaction, and its number may
                     // be reused

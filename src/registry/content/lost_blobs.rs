@@ -1,4 +1,4 @@
-//! Blobs whose files are missing or have another length, as after a disk failure or a hand that was
+//! Blobs whose files are missing, have another length or cannot be opened, as after a disk failure or a hand that was
 //! too quick.
 //!
 //! To clients such a blob is absent, so that the next push brings it again and repairs it.
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::blob::BlobStore;
+use crate::blob::{BlobStore, FileFault};
 use crate::meta::{self, Reader};
 use crate::oci::Digest;
 use crate::registry::content::damage_log::names_needing;
@@ -24,7 +24,12 @@ pub(in crate::registry) struct LostBlobs {
 
 impl LostBlobs {
     /// Logs a lost blob with the images that need it, once until it is repaired.
-    pub fn report(&self, meta: &Reader<'_>, digest: &Digest) -> Result<(), meta::Error> {
+    pub fn report(
+        &self,
+        meta: &Reader<'_>,
+        digest: &Digest,
+        fault: &FileFault,
+    ) -> Result<(), meta::Error> {
         {
             let mut digests = self.digests.lock();
             if !digests.insert(digest.clone()) {
@@ -33,11 +38,19 @@ impl LostBlobs {
             self.count.store(digests.len() as u64, Ordering::Relaxed);
         }
         let images = names_needing(meta, digest)?;
-        tracing::error!(
-            %digest,
-            images,
-            "blob file is missing or has another length: push one of these images again to repair it"
-        );
+        match fault {
+            FileFault::Lost => tracing::error!(
+                %digest,
+                images,
+                "blob file is missing or has another length: push one of these images again to repair it"
+            ),
+            FileFault::Unreadable(error) => tracing::error!(
+                %digest,
+                images,
+                %error,
+                "blob file cannot be opened: mend that, or push one of these images again to replace it"
+            ),
+        }
         Ok(())
     }
 
@@ -63,17 +76,20 @@ pub(in crate::registry) struct BlobFiles {
 }
 
 impl BlobFiles {
-    /// Reports whether a blob's file is missing or has another length; logs that.
+    /// Reports whether a blob's file is of no use; logs that.
     pub fn is_lost(
         &self,
         meta: &Reader<'_>,
         digest: &Digest,
         size: u64,
     ) -> Result<bool, meta::Error> {
-        let is_lost = self.blobs.is_lost(digest, size);
-        if is_lost {
-            self.lost.report(meta, digest)?;
+        match self.blobs.fault_of(digest, size) {
+            Ok(Some(fault)) => {
+                self.lost.report(meta, digest, &fault)?;
+                Ok(true)
+            }
+            // what cannot be seen may be there
+            Ok(None) | Err(_) => Ok(false),
         }
-        Ok(is_lost)
     }
 }

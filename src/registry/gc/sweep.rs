@@ -89,6 +89,7 @@ impl Gc<'_> {
             budget: BUDGET,
             watcher,
         };
+        self.registry.free_for_removal().await?;
         if let Some(deleted) = deleted {
             run.deleted(&deleted).await?;
         }

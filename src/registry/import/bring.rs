@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::stream;
 
-use crate::blob::{BlobStore, Hasher, SourceFile, UploadFile, UploadId};
+use crate::blob::{Hasher, SourceFile, UploadFile, UploadId};
 use crate::meta::{Actor, WriteTx};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
@@ -120,12 +120,15 @@ impl Import<'_> {
         let store = Arc::clone(&self.registry.blobs);
         let link = move || {
             let linked = blobs.into_iter().map(|blob| {
-                let linked = link(&store, &blob);
+                let linked = store.link_source(&blob.source, &blob.digest);
                 (blob, linked)
             });
-            linked.collect::<Vec<_>>()
+            let linked = linked.collect::<Vec<_>>();
+            // once for all: the other registry may not have written what it has stored
+            store.sync_file_system().map(|()| linked)
         };
-        for (blob, linked) in blocking(link).await? {
+        let linked = blocking(link).await?;
+        for (blob, linked) in linked.map_err(Error::files("writing linked blobs to disk"))? {
             match linked {
                 Ok(()) => brought.linked.push(blob),
                 Err(error) if is_copied_instead(&error) => rest.push(blob),
@@ -185,11 +188,6 @@ impl Import<'_> {
             other => other.map(|_| Ok(())),
         }
     }
-}
-
-fn link(store: &BlobStore, blob: &ImportedBlob) -> io::Result<()> {
-    blob.source.sync()?;
-    store.link_source(&blob.source, &blob.digest)
 }
 
 /// Tells a file that cannot be linked from one that cannot be brought.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 /// Compares names so that `pr-2` comes before `pr-10`; equal only if they are the same text.
-pub(super) fn compare(one: &str, other: &str) -> Ordering {
+pub fn compare(one: &str, other: &str) -> Ordering {
     let (mut left, mut right) = (one, other);
     while let (Some(first), Some(second)) = (left.chars().next(), right.chars().next()) {
         let order = if first.is_ascii_digit() && second.is_ascii_digit() {

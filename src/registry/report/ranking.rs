@@ -162,18 +162,18 @@ fn each_name(
 }
 
 impl ListQuery {
-    fn matches(&self, name: &str) -> bool {
+    pub(super) fn matches(&self, name: &str) -> bool {
         self.pattern
             .as_ref()
             .is_none_or(|pattern| pattern.matches(name))
     }
 
-    fn is_recent(&self, pushed_at: Millis) -> bool {
+    pub(super) fn is_recent(&self, pushed_at: Millis) -> bool {
         self.since.is_none_or(|since| pushed_at >= since)
     }
 
     /// Returns the number by which an item is sorted, largest first.
-    fn key(
+    pub(super) fn key(
         &self,
         size: impl FnOnce() -> Result<u64, meta::Error>,
         pushed_at: Millis,
@@ -189,14 +189,14 @@ impl ListQuery {
 }
 
 /// The first items of a list by their keys and names.
-struct Ranking<'q, T, F> {
+pub(super) struct Ranking<'q, T, F> {
     query: &'q ListQuery,
     items: Vec<(i64, T)>,
     compare_names: F,
 }
 
 impl<'q, T, F: Fn(&T, &T) -> Ordering> Ranking<'q, T, F> {
-    fn new(query: &'q ListQuery, compare_names: F) -> Self {
+    pub(super) fn new(query: &'q ListQuery, compare_names: F) -> Self {
         Self {
             query,
             items: Vec::new(),
@@ -204,7 +204,7 @@ impl<'q, T, F: Fn(&T, &T) -> Ordering> Ranking<'q, T, F> {
         }
     }
 
-    fn push(&mut self, key: i64, item: T) {
+    pub(super) fn push(&mut self, key: i64, item: T) {
         self.items.push((key, item));
         if let Some(limit) = self.query.limit
             && self.items.len() >= 2 * limit.max(BATCH)
@@ -222,7 +222,7 @@ impl<'q, T, F: Fn(&T, &T) -> Ordering> Ranking<'q, T, F> {
         });
     }
 
-    fn sorted(mut self) -> Vec<T> {
+    pub(super) fn sorted(mut self) -> Vec<T> {
         self.sort();
         self.items.truncate(self.query.limit.unwrap_or(usize::MAX));
         self.items.into_iter().map(|(_, item)| item).collect()

@@ -191,7 +191,7 @@ async fn verify(
 ) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
     let HashedFile { file, hasher } = upload;
     let work = move || {
-        let synced = blobs.stats().file_syncs.time(|| file.sync());
+        let synced = blobs.sync_upload(&file);
         let hasher = synced.and_then(|()| {
             if hasher.algorithm() == algorithm {
                 Ok(hasher)

@@ -293,11 +293,7 @@ impl Uploads<'_> {
         let blobs = Arc::clone(&self.registry.blobs);
         let HashedFile { file, hasher } = upload;
         let work = move || {
-            let synced = blobs
-                .stats()
-                .file_syncs
-                .time(|| file.sync())
-                .and_then(|()| blobs.sync_uploads());
+            let synced = blobs.sync_upload(&file).and_then(|()| blobs.sync_uploads());
             (file, synced)
         };
         let (file, synced) = blocking(work).await?;

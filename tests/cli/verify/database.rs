@@ -1,5 +1,6 @@
 //! A database that was altered or damaged: found, explained, and healed by a push or by `--repair`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::FileExt;
 
@@ -84,16 +85,29 @@ fn an_altered_database_is_found_and_repaired() {
         image.push(&mut client, "app", &format!("v{seed}"));
     }
     let database = open(&server);
+    // what a tag that points elsewhere leaves behind
+    let mut expected = vec![("count", images[4].digest())];
     for (sql, kind, name) in alterations() {
         database
             .execute_batch(&sql)
             .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        expected.push((kind, name.clone()));
         let (is_sound, printed) = verify(&server, &["--dry-run"]);
         let found = found(&printed, kind);
         assert!(
             !is_sound && found.iter().any(|found| found.contains(&name)),
             "{name} is not in {printed}"
         );
+        for kind in ["blob", "manifest", "count", "database"] {
+            for found in super::found(&printed, kind) {
+                let is_altered =
+                    |(altered, name): &(&str, String)| *altered == kind && found.contains(name);
+                assert!(
+                    expected.iter().any(is_altered),
+                    "{kind} {found} was not altered"
+                );
+            }
+        }
     }
     let (_, printed) = verify(&server, &[]);
     assert!(found(&printed, "blob").is_empty(), "{printed}");
@@ -200,6 +214,42 @@ fn a_hole_in_the_database_is_found_and_the_answer_says_what_to_do() {
         fs::write(&path, &whole).expect("restored");
     }
     assert!(missed <= free, "{missed} of {free} free pages");
+    let (is_sound, printed) = verify(&server, &[]);
+    assert!(is_sound, "{printed}");
+}
+
+#[test]
+fn one_changed_bit_in_each_of_100_manifests_is_found_and_nothing_else() {
+    let server = Server::start();
+    let mut client = server.client();
+    let images: Vec<_> = (0..105).map(Image::small).collect();
+    for (seed, image) in images.iter().enumerate() {
+        image.push(&mut client, "app", &format!("v{seed}"));
+    }
+    let (altered, sound) = images.split_at(100);
+    let database = open(&server);
+    for (number, image) in altered.iter().enumerate() {
+        let mut bytes = image.manifest.clone();
+        bytes[number % image.manifest.len()] ^= 1 << (number % 8);
+        let sql = "UPDATE manifest_bytes SET bytes = ?1
+                   WHERE manifest_id = (SELECT id FROM manifests WHERE digest = ?2)";
+        let changed = database.execute(sql, (&bytes, image.digest()));
+        assert_eq!(changed.expect("altered"), 1);
+    }
+    let expected: BTreeSet<_> = altered.iter().map(Image::digest).collect();
+    for flags in [&["--dry-run"][..], &[], &[]] {
+        let (is_sound, printed) = verify(&server, flags);
+        assert!(!is_sound);
+        assert_eq!(found(&printed, "manifest"), expected, "{flags:?}");
+        assert_eq!(printed["findingCount"], 100, "{flags:?}");
+    }
+    for (seed, image) in sound.iter().enumerate() {
+        image.assert_pulls(&mut client, "app", &format!("v{}", 100 + seed));
+    }
+    for (seed, image) in altered.iter().enumerate() {
+        image.push(&mut client, "app", &format!("v{seed}"));
+        image.assert_pulls(&mut client, "app", &format!("v{seed}"));
+    }
     let (is_sound, printed) = verify(&server, &[]);
     assert!(is_sound, "{printed}");
 }

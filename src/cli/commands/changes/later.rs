@@ -22,7 +22,7 @@ pub(super) fn say(repository: &RepositoryName, removals: &[RuleRemoval]) -> Resu
         } = removal;
         format!(
             "policy '{policy}' removes tag {tag} at the next collection after {}: {reason}; to keep it, add a rule that does, or give \
-             the image a name that no rule matches: registry tag {repository}:{tag} NAME",
+             the image a name that no rule matches: registry tag {repository}:{tag} {repository}:NAME",
             values::time(*at)
         )
     };

@@ -14,7 +14,7 @@ use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
-use crate::cli::terminal::output::{self, Format, Output};
+use crate::cli::terminal::output::{self, Format, Output, Screen};
 use crate::cli::terminal::reference::{self, Names, Part, Reference};
 use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::values::{count, plain};
@@ -265,8 +265,17 @@ async fn list(registry: &Registry, retention: &Retention, format: Format) -> Res
             .try_for_each(|row| push_tag(&mut list, row, grace))?;
         after = page.next;
     }
-    if format == Format::Json || !is_empty {
+    if format == Format::Json {
         return list.finish();
+    }
+    if !is_empty {
+        list.finish()?;
+        return match Screen::of_stdout() {
+            Screen::Pipe => Ok(()),
+            Screen::Terminal { .. } => output::say(
+                "registry restore REPOSITORY:TAG or REPOSITORY@DIGEST brings it back until the time in the last column",
+            ),
+        };
     }
     output::say(&match registry.trash().last_undo_end(None).await? {
         Some(end) => format!("nothing can be restored: the last undo ended on {end}"),

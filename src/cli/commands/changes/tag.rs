@@ -5,7 +5,7 @@ use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{Promotion, Registry, RestoreTarget, TagRestoration, TagState, now};
 
 use crate::cli::actor;
-use crate::cli::commands::changes::later;
+use crate::cli::commands::changes::{later, undo};
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
@@ -123,8 +123,8 @@ async fn promote(source: &str, target: &str, store: Store, format: Format) -> Re
                 format!("tag {tag} of {repository} already points at {digest}")
             }
             Some(was) => format!(
-                "moved tag {tag} of {repository} from {was} to {digest}, which is {said}; registry tag restore {repository}:{tag} \
-                 takes that back"
+                "moved tag {tag} of {repository} from {was} to {digest}, which is {said}{}",
+                undo_of_move(&registry, &repository, &tag, &was)
             ),
             None => format!("tag {tag} of {repository} points at {digest}, which is {said}"),
         }),
@@ -278,9 +278,30 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
             "removals": later::as_json(&repository, &removals),
         })),
         Format::Text => {
-            output::say(&sentence(&repository, &tag, &restoration, dry_run))?;
+            let undo = match &restoration.was {
+                Some(was) if !dry_run && *was != restoration.digest => {
+                    undo_of_move(&registry, &repository, &tag, was)
+                }
+                _ => String::new(),
+            };
+            output::say(&(sentence(&repository, &tag, &restoration, dry_run) + &undo))?;
             later::say(&repository, &removals)
         }
+    }
+}
+
+/// Says how the former target of a tag comes back, and until when.
+fn undo_of_move(
+    registry: &Registry,
+    repository: &RepositoryName,
+    tag: &TagName,
+    was: &Digest,
+) -> String {
+    let short = values::short_digest(was.as_str());
+    let command = format!("registry tag restore {repository}:{tag} --to {short}");
+    match undo::until(&registry.settings().retention) {
+        Some(until) => format!("; {}", values::brings_back(&command, until)),
+        None => String::new(),
     }
 }
 

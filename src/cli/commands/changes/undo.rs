@@ -10,6 +10,12 @@ use crate::cli::terminal::values;
 /// Maximum number of commands that a sentence names.
 const NAMED: usize = 3;
 
+/// Returns the time until which a change of now can surely be undone; `None` without a grace period.
+pub(super) fn until(retention: &Retention) -> Option<Millis> {
+    let grace = Millis::try_from(retention.grace.as_millis()).unwrap_or(Millis::MAX);
+    (grace > 0).then(|| now().saturating_add(grace))
+}
+
 /// The undo of a deletion.
 pub(super) struct Undo {
     /// One for each repository.
@@ -20,7 +26,6 @@ pub(super) struct Undo {
 impl Undo {
     /// Returns the undo of a deletion that happens now, with the flags that name the store; `None` without a grace period.
     pub(super) fn of(selection: &Selection, flags: &str, retention: &Retention) -> Option<Self> {
-        let grace = Millis::try_from(retention.grace.as_millis()).unwrap_or(Millis::MAX);
         let commands = selection.deletions.iter().map(|(name, deletion)| {
             let part = match deletion {
                 Deletion::Manifest(digest) => format!("@{digest}"),
@@ -29,24 +34,20 @@ impl Undo {
             };
             format!("registry restore {name}{part}{flags}")
         });
-        (grace > 0).then(|| Self {
+        Some(Self {
             commands: commands.collect(),
-            until: now().saturating_add(grace),
+            until: until(retention)?,
         })
     }
 
     /// Says how what was deleted comes back.
     pub(super) fn sentence(&self) -> String {
-        let until = values::time(self.until);
         let (few, more) = self.commands.split_at(self.commands.len().min(NAMED));
         let more = match more.len() {
             0 => String::new(),
             more => format!("; registry restore lists the other {more}"),
         };
-        match few {
-            [one] => format!("{one} brings it back until {until}"),
-            few => format!("until {until} it comes back by {}{more}", few.join(" && ")),
-        }
+        values::brings_back(&few.join(" && "), self.until) + &more
     }
 
     pub(super) fn as_json(&self) -> Value {

@@ -10,7 +10,7 @@ use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
-use crate::cli::terminal::values::{count, size, time};
+use crate::cli::terminal::values::{brings_back, count, size, time};
 
 /// Prints the output of `registry gc --dry-run`.
 pub(super) async fn print(
@@ -32,7 +32,14 @@ pub(super) async fn print(
         "{} would be removed now; {} later{until}",
         summary(&due),
         summary(&later)
-    ))
+    ))?;
+    match registry.trash().last_undo(retention).await? {
+        Some(until) => output::say(&format!(
+            "what was deleted is among that: {}",
+            brings_back("registry restore", until)
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Lists what is removed, now and later.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tarkeep::oci::Glob;
-use tarkeep::registry::{DeletedContent, DeletedForecast, Registry, Retention};
+use tarkeep::registry::{DeletedContent, DeletedForecast, EndingUndo, Registry, Retention};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
@@ -48,25 +48,48 @@ impl DeletedPlan {
         self.forecast.repositories.is_empty() && self.forecast.removals.blobs == 0
     }
 
-    /// Lists the repositories, and says what goes.
+    /// Lists the images whose undo ends, and says what goes.
     pub(super) fn show(&self) -> Result<(), Error> {
         let columns = [
             Column::name("REPOSITORY"),
-            Column::number("DELETED MANIFESTS"),
+            Column::name("TAGS"),
+            Column::fixed("DIGEST"),
+            Column::number("SIZE"),
+            Column::text("WHY"),
         ];
-        let mut list = List::begin(Format::Text, "repositories", &columns)?;
-        for (repository, manifests) in &self.forecast.repositories {
-            let cells = || vec![(&**repository).into(), Cell::Count(*manifests)];
+        let mut list = List::begin(Format::Text, "items", &columns)?;
+        for item in &self.forecast.items {
+            let cells = || {
+                vec![
+                    (&*item.repository).into(),
+                    item.tags.join(",").into(),
+                    Cell::from(&item.digest),
+                    Cell::Size(item.size),
+                    kind(item).into(),
+                ]
+            };
             list.push(cells, || Value::Null)?;
         }
         list.finish()?;
-        let (removals, undone) = (self.forecast.removals, self.forecast.undo_ended());
+        let removals = self.forecast.removals;
         output::say(&format!(
             "frees {} in {} at once; ends the undo of {}",
             size(removals.bytes),
             count(removals.blobs, "blob"),
-            count(undone, "deleted manifest"),
+            self.undone(),
         ))
+    }
+
+    /// Counts what can no longer be restored: `2 deleted manifests and 1 untagged image`.
+    fn undone(&self) -> String {
+        let items = &self.forecast.items;
+        let untagged = items.iter().filter(|item| item.is_untagged).count();
+        let deleted = count((items.len() - untagged) as u64, "deleted manifest");
+        match (items.len(), untagged) {
+            (_, 0) => deleted,
+            (all, untagged) if all == untagged => count(untagged as u64, "untagged image"),
+            (_, untagged) => format!("{deleted} and {}", count(untagged as u64, "untagged image")),
+        }
     }
 
     /// The question before it goes.
@@ -74,7 +97,7 @@ impl DeletedPlan {
         format!(
             "free {} and end the undo of {}, for good?",
             size(self.forecast.removals.bytes),
-            count(self.forecast.undo_ended(), "deleted manifest"),
+            self.undone(),
         )
     }
 
@@ -86,11 +109,26 @@ impl DeletedPlan {
             .iter()
             .map(|(name, manifests)| json!({ "repository": name, "manifestCount": manifests }))
             .collect();
+        let items = self.forecast.items.iter().map(|item| {
+            json!({
+                "repository": item.repository, "digest": item.digest.as_str(), "tags": item.tags, "size": item.size,
+                "kind": kind(item),
+            })
+        });
         let removals = self.forecast.removals;
         json!({
             "repositories": repositories,
+            "items": items.collect::<Vec<_>>(),
             "undoEndedCount": self.forecast.undo_ended(),
             "frees": { "size": removals.bytes, "blobCount": removals.blobs },
         })
+    }
+}
+
+/// Says why an item goes: it was deleted, or only its tags were.
+fn kind(item: &EndingUndo) -> &'static str {
+    match item.is_untagged {
+        true => "untagged",
+        false => "deleted",
     }
 }

@@ -1,16 +1,18 @@
 //! Why a collection leaves something: what waits, for what, and until when.
 
 use serde_json::{Value, json};
-use tarkeep::registry::{Registry, Retention, StoreUsage, WaitCause, Waiting};
+use tarkeep::registry::{Millis, Registry, Retention, StoreUsage, WaitCause, Waiting};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output;
-use crate::cli::terminal::values::{count, size, time};
+use crate::cli::terminal::values::{brings_back, count, size, time};
 
 /// Content that a collection leaves.
 pub(super) struct Leftovers {
     waiting: Vec<Waiting>,
+    /// Time until which the last deletion can be undone.
+    undo: Option<Millis>,
     store: StoreUsage,
     /// True if a server collects what is due, without being asked.
     is_automatic: bool,
@@ -21,6 +23,7 @@ impl Leftovers {
         let reports = registry.reports();
         Ok(Self {
             waiting: reports.forecast(retention).await?.waiting(),
+            undo: registry.trash().last_undo(retention).await?,
             store: reports.store_usage().await?,
             is_automatic: retention.enabled,
         })
@@ -72,7 +75,7 @@ impl Leftovers {
             false => format!("for the first registry gc after {}", time(last)),
         };
         let reason = match waiting.cause {
-            WaitCause::Undo => "for undo: registry gc --now frees that now, and ends undo",
+            WaitCause::Undo => return format!("{what} {wait} {until}, {}", self.undo_sentence()),
             WaitCause::Lease => "because a client may need it for a push (gc.lease)",
             WaitCause::Untagged => {
                 "because untagged manifests are kept for a while (keepuntagged): registry rm REPOSITORY@DIGEST removes one now"
@@ -82,6 +85,19 @@ impl Leftovers {
             }
         };
         format!("{what} {wait} {until}, {reason}")
+    }
+
+    /// Says how what was deleted comes back, and how it goes at once.
+    fn undo_sentence(&self) -> String {
+        match self.undo {
+            Some(until) => format!(
+                "for undo: {}; registry gc --now frees that now, and ends undo",
+                brings_back("registry restore", until)
+            ),
+            None => {
+                "because untagged manifests are kept for a while (keepuntagged): registry gc --now frees what was deleted now".to_owned()
+            }
+        }
     }
 
     /// The value of `waiting`.
@@ -95,6 +111,7 @@ impl Leftovers {
                 "blobCount": totals.blobs,
                 "size": totals.bytes,
                 "until": totals.last.map(json::time),
+                "undoUntil": self.undo.filter(|_| waiting.cause == WaitCause::Undo).map(json::time),
             })
         };
         self.waiting.iter().map(one).collect()

@@ -5,6 +5,7 @@ use tarkeep::registry::{
     self, Damaged, ImageSummary, ListQuery, Registry, RepositoryRow, TagKey, TagRow,
 };
 
+use crate::cli::commands::reports::untagged;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
@@ -26,6 +27,7 @@ const BATCH: usize = 500;
 /// registry ls 'team/**'              repositories that match a glob (quoted)
 /// registry ls 'team/app:pr-*'        tags that match a glob
 /// registry ls --sort size --limit 10 the ten largest repositories
+/// registry ls --untagged team/app    images without a tag
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -33,6 +35,9 @@ pub(crate) struct Arguments {
     /// repositories]
     #[arg(value_name = "REPOSITORY[:TAG]")]
     reference: Option<String>,
+    /// List images that no tag points at, with the tags that they had: those of a repository, of a glob, or of all
+    #[arg(long)]
+    untagged: bool,
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
@@ -44,12 +49,18 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let Arguments {
         reference,
+        untagged: is_untagged,
         selection,
         store,
         output: Output { format },
     } = arguments;
     let reference = reference.as_deref().map(Reference::parse).transpose()?;
-    let registry = store.open().await?;
+    let (registry, retention) = store.open_with_rules().await?;
+    if is_untagged {
+        let query = selection.of_repositories(reference, &registry, "ls --untagged");
+        let query = removed::explained(&registry, query.await).await?;
+        return untagged::list(&registry, query, &retention, format).await;
+    }
     let (text, named) = match reference {
         None => (String::new(), None),
         Some(reference) => {
@@ -185,51 +196,38 @@ struct Item {
 
 impl Item {
     fn cells(&self, is_one: bool) -> Vec<Cell> {
-        let Self {
-            key,
-            row,
-            summary,
-            damage,
-        } = self;
-        let platforms = summary.as_ref().map(|summary| summary.platforms.join(","));
+        let (row, summary) = (&self.row, self.summary.as_ref());
+        let platforms = summary.map(|summary| summary.platforms.join(","));
         let mut cells = vec![
             Cell::from(&*row.name),
-            summary
-                .as_ref()
-                .map_or(Cell::Empty, |summary| Cell::Size(summary.size)),
+            summary.map_or(Cell::Empty, |summary| Cell::Size(summary.size)),
             platforms.unwrap_or_default().into(),
             Cell::Time(row.pushed_at),
             row.pulled_at.map_or("never".into(), Cell::Time),
             Cell::time(row.checked_at),
             Cell::from(&row.digest),
         ];
-        if let Some(damage) = damage {
+        if let Some(damage) = &self.damage {
             cells.push(match damage.len() as u64 {
                 0 => Cell::Empty,
                 pieces => count(pieces, "piece").into(),
             });
         }
         if !is_one {
-            cells.insert(0, key.repository.as_str().into());
+            cells.insert(0, self.key.repository.as_str().into());
         }
         cells
     }
 
     fn as_json(&self) -> Value {
-        let Self {
-            key,
-            row,
-            summary,
-            damage,
-        } = self;
-        let summary = summary.as_ref();
+        let (row, summary) = (&self.row, self.summary.as_ref());
         json!({
-            "repository": key.repository.as_str(), "tag": row.name, "digest": row.digest.as_str(),
+            "repository": self.key.repository.as_str(), "tag": row.name, "digest": row.digest.as_str(),
             "mediaType": summary.map(|summary| &summary.media_type), "size": summary.map(|summary| summary.size),
             "platforms": summary.map_or(&[][..], |summary| &summary.platforms),
             "pushed": json::time(row.pushed_at), "pulled": row.pulled_at.map(json::time), "pullCount": row.pulls,
             "checked": row.checked_at.map(json::time),
-            "damage": json::damage(damage.as_deref().unwrap_or_default()),
+            "damage": json::damage(self.damage.as_deref().unwrap_or_default()),
         })
     }
 }

@@ -5,5 +5,6 @@ pub(crate) mod du;
 pub(crate) mod inspect;
 pub(crate) mod ls;
 pub(crate) mod quotas;
+mod untagged;
 pub(crate) mod verify;
 pub(crate) mod why;

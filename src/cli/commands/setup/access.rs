@@ -113,10 +113,13 @@ impl Source {
     /// Reads the rules of the configuration; a group is a member of itself in them.
     fn rules(&self, who: &Person) -> Result<AccessRules, Error> {
         let sources = Sources::find(self.config.clone(), Flags::default())?;
-        let file = sources.file.clone();
+        let (file, is_served) = (sources.file.clone(), sources.is_served);
         let (Loaded { config, .. }, rules) = sources.draft()?.finish_with(access::rules)?;
         let rules = rules.ok_or_else(|| {
             Error::Other(match file {
+                None if is_served => {
+                    "it has no section access: everybody who is admitted may do everything".to_owned()
+                }
                 None => {
                     "no configuration was named, so nothing was checked: name the server's with --config"
                         .to_owned()

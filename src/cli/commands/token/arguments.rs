@@ -33,8 +33,9 @@ pub(super) enum Command {
 pub(super) struct CreateArguments {
     /// Name, which rules and logs show as token:NAME
     pub name: String,
-    /// Repositories, as quoted globs: 'team/**'; {user} is the name of --for [default: those of the access rules that name it]
-    #[arg(long, value_name = "GLOB", num_args = 1.., requires = "may")]
+    /// Repositories, as a quoted glob: 'team/**'; may be repeated; {user} is the name of --for [default: those of the access rules
+    /// that name it]
+    #[arg(long, value_name = "GLOB", requires = "may")]
     pub repositories: Vec<String>,
     /// Actions or roles, separated by commas: pull, create, update, delete, push, maintain or admin
     #[arg(
@@ -75,6 +76,7 @@ pub(super) struct ListArguments {
 
 #[derive(clap::Args)]
 pub(super) struct RotateArguments {
+    /// Name of the token
     pub name: String,
     /// Time for which the former secret goes on working
     #[arg(long, value_name = "TIME", default_value = "7d")]
@@ -89,6 +91,7 @@ pub(super) struct RotateArguments {
 
 #[derive(clap::Args)]
 pub(super) struct RevokeArguments {
+    /// Name of the token
     pub name: String,
     #[command(flatten)]
     pub store: Store,

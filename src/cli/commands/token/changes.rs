@@ -17,7 +17,14 @@ use crate::cli::terminal::values::{exact_time, plain};
 const LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
 
 pub(super) async fn create(arguments: CreateArguments) -> Result<(), Error> {
-    let token = new_token(&arguments)?;
+    let (token, may) = new_token(&arguments)?;
+    if may != Rights::NONE && !may.contains(Rights::PULL) {
+        output::complain(&format!(
+            "note: --may {may} does not include pull, and clients read before they write: unless a rule lets the token pull there, it is \
+             told that the repository is unknown; write --may pull,{}",
+            arguments.may.join(",")
+        ));
+    }
     let name = token.name.clone();
     let registry = arguments.store.open_or_create().await?;
     let secret = secret()?;
@@ -28,8 +35,8 @@ pub(super) async fn create(arguments: CreateArguments) -> Result<(), Error> {
     shown(&name, &secret, expires, arguments.output.format)
 }
 
-/// Checks the arguments of a new token.
-fn new_token(arguments: &CreateArguments) -> Result<NewToken, Error> {
+/// Checks the arguments of a new token; returns it, and its rights.
+fn new_token(arguments: &CreateArguments) -> Result<(NewToken, Rights), Error> {
     for glob in &arguments.repositories {
         RepositoryPattern::parse(glob).map_err(Error::Other)?;
         if glob.contains("{user}") && arguments.owner.is_none() {
@@ -42,18 +49,18 @@ fn new_token(arguments: &CreateArguments) -> Result<NewToken, Error> {
     for word in &arguments.may {
         may = may | Rights::parse(word).map_err(Error::Other)?;
     }
-    let may = if may == Rights::NONE {
-        String::new()
-    } else {
-        may.to_string()
+    let words = match may {
+        Rights::NONE => String::new(),
+        may => may.to_string(),
     };
-    Ok(NewToken {
+    let token = NewToken {
         name: arguments.name.clone(),
         repositories: arguments.repositories.clone(),
-        may,
+        may: words,
         owner: arguments.owner.clone(),
         lifetime: arguments.lifetime.given()?.unwrap_or(Some(LIFETIME)),
-    })
+    };
+    Ok((token, may))
 }
 
 pub(super) async fn rotate(arguments: RotateArguments) -> Result<(), Error> {

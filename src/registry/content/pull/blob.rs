@@ -79,7 +79,7 @@ impl Blobs<'_> {
             Some(_) => Error::BlobDamaged {
                 repository: repository.clone(),
                 digest: digest.clone(),
-                problem: "its file is missing or has another length".to_owned(),
+                problem: "its file is missing, has another length or cannot be opened".to_owned(),
             },
             None => blob_unknown(repository, digest),
         })
@@ -119,8 +119,8 @@ impl Blobs<'_> {
         Ok(self.registry.meta.read(link).await?)
     }
 
-    /// Reports whether the file of a blob that a repository links to is there with its length; one
-    /// `stat`. Logs a lost blob.
+    /// Reports whether the file of a blob that a repository links to can be opened and has its
+    /// length. Logs it if not.
     pub(in crate::registry) async fn is_intact(
         self,
         repository: &RepositoryName,
@@ -133,12 +133,12 @@ impl Blobs<'_> {
         }
         // a sweep may have removed it since the link was read
         if self.link(repository, digest).await?.is_some() {
-            if !self.registry.blobs.is_lost(digest, size) {
+            let Ok(Some(fault)) = self.registry.blobs.fault_of(digest, size) else {
                 return Ok(true);
-            }
+            };
             let (lost, digest) = (Arc::clone(&self.registry.lost_blobs), digest.clone());
             self.registry
-                .scan(move |meta| lost.report(meta, &digest))
+                .scan(move |meta| lost.report(meta, &digest, &fault))
                 .await?;
         }
         Ok(false)

@@ -15,10 +15,10 @@ use crate::registry::error::Error;
 use crate::registry::facades::Manifests;
 
 /// Maximum size of an image's config, in bytes: podman reads half of it.
-const MAX_SIZE: u64 = 8 << 20;
+pub(in crate::registry) const MAX_SIZE: u64 = 8 << 20;
 
 /// Returns the config that clients read for an image; none of other artifacts, whose configs are their own.
-pub(super) fn config_of(manifest: &Manifest) -> Option<Digest> {
+pub(in crate::registry) fn config_of(manifest: &Manifest) -> Option<Digest> {
     let config = manifest.config.as_ref()?;
     let is_image = matches!(
         config.media_type.as_str(),
@@ -50,12 +50,7 @@ impl Manifests<'_> {
             return Ok(Some(config));
         };
         let size = link.blob.size;
-        if size > MAX_SIZE {
-            return Err(ManifestError::LargeConfig {
-                limit: MAX_SIZE >> 20,
-            }
-            .into());
-        }
+        check_config_size(size)?;
         // until it is checked
         let _room = self.registry.parsing_space.take_for_config(size).await;
         let blobs = Arc::clone(&self.registry.blobs);
@@ -75,11 +70,25 @@ fn is_sound(blobs: &BlobStore, config: &Digest) -> bool {
     bytes.len() <= SMALL && bytes.starts_with(b"{") && check_image_config(&bytes).is_ok()
 }
 
+/// Checks the bytes of a config, or so many of them that they are too many.
+pub(in crate::registry) fn check_config(bytes: &[u8]) -> Result<(), ManifestError> {
+    check_config_size(bytes.len() as u64)?;
+    check_image_config(bytes).map_err(ManifestError::Config)
+}
+
+fn check_config_size(size: u64) -> Result<(), ManifestError> {
+    if size <= MAX_SIZE {
+        return Ok(());
+    }
+    let limit = MAX_SIZE >> 20;
+    Err(ManifestError::LargeConfig { limit })
+}
+
 /// Reads and checks a config of `size` bytes; returns it if it is not there to be read.
 fn read_config(blobs: &BlobStore, config: Digest, size: u64) -> Result<Option<Digest>, Error> {
     match blobs.read_blob(&config, size) {
         Ok(bytes) if bytes.len() as u64 == size => {
-            check_image_config(&bytes).map_err(ManifestError::Config)?;
+            check_config(&bytes)?;
             Ok(None)
         }
         Ok(_) => Ok(Some(config)),

@@ -1,7 +1,7 @@
 //! Pushing manifests and mounting blobs.
 
 pub(in crate::registry) mod change;
-mod image_config;
+pub(in crate::registry) mod image_config;
 pub(in crate::registry) mod manifest;
 pub(in crate::registry) mod manifest_budget;
 pub(in crate::registry) mod mount;

@@ -1,6 +1,6 @@
 //! The trash: deleted manifests and removed tags, and restoring them.
 
-use crate::meta::{Actor, ManifestId, NewManifest, RemovedTagRow, TrashRow, millis, now};
+use crate::meta::{Actor, ManifestId, Millis, NewManifest, RemovedTagRow, TrashRow, millis, now};
 use crate::oci::{Digest, Reference, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
@@ -76,6 +76,25 @@ impl Trash<'_> {
         Ok(Page::cut(list.await?, PAGE, |row| {
             format!("{}:{}", row.repository, row.tag)
         }))
+    }
+
+    /// Returns the time until which the last deletion can be undone; `None` if none can.
+    pub async fn last_undo(self, retention: &Retention) -> Result<Option<Millis>, Error> {
+        let grace = millis(retention.grace);
+        let since = now().saturating_sub(grace);
+        let last = self.registry.scan(move |meta| {
+            let mut last = meta.last_deletion_anywhere()?;
+            let mut after = (String::new(), String::new());
+            loop {
+                let rows = meta.removed_tags(None, since, (&after.0, &after.1), PAGE)?;
+                let Some(row) = rows.last() else {
+                    return Ok(last.filter(|at| *at > since));
+                };
+                after = (row.repository.clone(), row.tag.clone());
+                last = last.max(rows.iter().map(|row| row.removed_at).max());
+            }
+        });
+        Ok(last.await?.map(|at| at.saturating_add(grace)))
     }
 
     /// Restores a deleted manifest with what it references and with its unused tags.

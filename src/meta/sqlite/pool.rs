@@ -1,0 +1,81 @@
+//! Pools of connections that read.
+
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+use crate::meta::error::Error;
+use crate::meta::sqlite::locks::wait_for_others;
+
+/// Prepared statements kept per connection: more than there are.
+pub(super) const STATEMENT_CACHE: usize = 64;
+
+/// Maximum time for which a read waits for a free connection.
+pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Minimum number of connections for scans.
+const MIN_SCANS: usize = 4;
+
+/// Read-only connections that keep their page and statement caches for life.
+#[derive(Clone)]
+pub(in crate::meta) struct Pool(r2d2::Pool<SqliteConnectionManager>);
+
+impl Pool {
+    /// Opens all `size` connections at once, so that the first burst of requests does not wait for them.
+    pub(in crate::meta) fn open(path: &Path, size: usize) -> Result<Self, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let manager = SqliteConnectionManager::file(path)
+            .with_flags(flags)
+            .with_init(|connection| {
+                connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+                connection.busy_handler(Some(wait_for_others))?;
+                connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
+            });
+        r2d2::Pool::builder()
+            .max_size(u32::try_from(size).unwrap_or(u32::MAX))
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connection_timeout(POOL_TIMEOUT)
+            .test_on_check_out(false)
+            .build(manager)
+            .map(Self)
+            .map_err(|error| Error::unopened(path, error))
+    }
+
+    /// Waits for a free connection, for at most five seconds.
+    pub(in crate::meta) fn connection(
+        &self,
+    ) -> Result<impl Deref<Target = Connection> + Send, Error> {
+        self.0
+            .get()
+            .map_err(|error| Error::Exhausted(error.to_string()))
+    }
+}
+
+/// The connections for reads.
+#[derive(Clone)]
+pub struct Pools {
+    /// For point reads, which run on the async workers: one connection per worker.
+    pub(in crate::meta) points: Pool,
+    /// For scans, which run on blocking threads.
+    pub(in crate::meta) scans: Pool,
+    /// One permit per connection for scans, so that a scan waits for its connection without a thread.
+    pub(in crate::meta) scan_permits: Arc<Semaphore>,
+}
+
+impl Pools {
+    pub(in crate::meta) fn open(path: &Path) -> Result<Self, Error> {
+        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        let scans = workers.max(MIN_SCANS);
+        Ok(Self {
+            points: Pool::open(path, workers)?,
+            scans: Pool::open(path, scans)?,
+            scan_permits: Arc::new(Semaphore::new(scans)),
+        })
+    }
+}
