@@ -92,8 +92,8 @@ impl Uploads<'_> {
 
     /// Appends a chunk, and returns once it is on disk.
     ///
-    /// `announced` is the length of the body, if its headers say so. If the body breaks off, what had arrived stays, so that the client can ask for the progress
-    /// and continue.
+    /// `announced` is the length of the body, if its headers say so. If the body breaks off, what had arrived stays, so that
+    /// the client can ask for the progress and continue.
     pub async fn append(
         self,
         repository: &RepositoryName,
@@ -108,7 +108,7 @@ impl Uploads<'_> {
             .await?;
         let start = upload.file.length();
         let quotas = self.registry.quotas();
-        quotas.check_alone(repository, start + announced.unwrap_or(0))?;
+        quotas.check_alone(repository, start.saturating_add(announced.unwrap_or(0)))?;
         let length = range.map(ChunkRange::length);
         let upload = match self.receive(upload, length, body).await {
             Ok(upload) => upload,
@@ -169,9 +169,12 @@ impl Uploads<'_> {
         let start = upload.file.length();
         let size = start.saturating_add(length.unwrap_or(0));
         let quotas = self.registry.quotas();
-        if let Err(full) = quotas.check(repository, Some(digest), size).await {
-            self.discard(id, upload.file, actor).await?;
-            return Err(full);
+        match quotas.check(repository, Some(digest), size).await {
+            Err(full @ Error::QuotaExceeded { .. }) => {
+                self.discard(id, upload.file, actor).await?;
+                return Err(full);
+            }
+            other => other?,
         }
         let upload = self.receive_last(upload, range, body).await?;
         let origin = Origin::Session(condition);

@@ -12,7 +12,9 @@ use crate::registry::upload::ingest::{HashedFile, IngestError};
 use crate::registry::upload::publish::Origin;
 
 impl Blobs<'_> {
-    /// Stores a blob that arrives in a single request, without a session. `length` is that of the body, if its headers say so.
+    /// Stores a blob that arrives in a single request, without a session.
+    ///
+    /// `length` is that of the body, if its headers say so.
     ///
     /// # Errors
     /// [`Error::Body`] if the body breaks off, [`Error::DigestMismatch`] if the content has another
