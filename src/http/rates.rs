@@ -157,7 +157,7 @@ mod tests {
             is_spent: false,
             ..budget
         };
-        let asks = |minutes| {
+        let asks = |minutes: u64| {
             limiter.spend(
                 client("ann"),
                 asked,

@@ -160,18 +160,21 @@ fn verify(printed: &mut Printed, server: &Server) {
     printed.run(server, "registry why", &["why", &lost]);
 }
 
+/// Rules about some repositories.
+const RULED: [(&str, &str); 2] = [
+    (
+        "REGISTRY_POLICIES",
+        "[{repositories: 'ruled/**', tags: [{match: ['pr-*'], newest: 1}]}]",
+    ),
+    (
+        "REGISTRY_QUOTAS",
+        "[{repositories: 'ruled/**', bytes: 1GB}]",
+    ),
+];
+
 /// Commands that show, on content of every kind.
 fn show(printed: &mut Printed) {
-    let server = Server::with(&[
-        (
-            "REGISTRY_POLICIES",
-            "[{repositories: 'ruled/**', tags: [{match: ['pr-*'], newest: 1}]}]",
-        ),
-        (
-            "REGISTRY_QUOTAS",
-            "[{repositories: 'ruled/**', bytes: 1GB}]",
-        ),
-    ]);
+    let server = Server::with(&RULED);
     let mut client = server.client();
     let index = push_index(&mut client);
     for (seed, tag) in [(3, "pr-1"), (4, "pr-2"), (5, "gone")] {

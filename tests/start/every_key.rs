@@ -367,7 +367,7 @@ const CASES: &[Case] = &[
     ),
     Case(
         "http.limits.period",
-        "http: {limits: {pulls: 1, period: 1s}}",
+        "http: {limits: {pulls: 1, period: 1ms}}",
         "http: {limits: {pulls: 1, period: 10h}}",
         |seen| {
             seen.status("GET", "/v2/a/manifests/v1");
