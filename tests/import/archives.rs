@@ -313,6 +313,12 @@ fn manifests_that_no_push_would_bring_are_left_out_and_named() {
     }
 }
 
+/// Returns a list that takes two gigabytes to parse and to report.
+fn many_parts() -> String {
+    let entries = r#"{"digest":""},"#.repeat(1_100_000);
+    format!(r#"{{"schemaVersion":2,"manifests":[{entries}{{"digest":""}}]}}"#)
+}
+
 /// Clients in Go take `Config` for `config`: a push of such an image is refused too.
 #[test]
 fn images_with_configs_that_no_push_would_bring_are_left_out_and_named() {
@@ -362,6 +368,7 @@ fn archives_made_to_hurt_are_refused() {
             only("index.json", &vec![b'['; 1 << 20]),
             "is not a list of images",
         ),
+        (only("index.json", many_parts().as_bytes()), "many parts"),
         (header("index.json", b'0', 1 << 40), "more than is read"),
         (header("long", b'L', 1 << 40), "more than 64 KiB"),
         (header("pax", b'x', 1 << 30), "more than 64 KiB"),
@@ -397,7 +404,7 @@ fn archives_made_to_hurt_are_refused() {
     assert_verified(server.directory());
 }
 
-/// What is packed tightly, or repeated, takes what it states and no more.
+/// Archives that are packed tightly, or repeat entries, take what they state and no more.
 #[test]
 fn bombs_and_repeated_entries_are_bounded() {
     let server = Server::start();

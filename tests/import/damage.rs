@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::{Store, checked, tags, taken_over};
+use crate::load::memory;
 use crate::support::{Image, OCI_MANIFEST, Server, descriptor, noise, sha256};
 
 /// Asserts that a line of the log names a path and a reason.
@@ -119,6 +120,30 @@ fn links_and_names_that_are_wrong_are_named_and_left_out() {
         client.get("/v2/_catalog").json()["repositories"],
         json!(["app"])
     );
+}
+
+/// `registry:2` stores what it does not understand, and many manifests are read at once.
+#[test]
+fn manifests_of_very_many_parts_take_little_memory() {
+    const MOST_KIB: u64 = 400 << 10;
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let store = Store::new(temporary.path());
+    store.image("app", "sound", &Image::small(1));
+    let parts = vec![r#"{"":0}"#; 500_000].join(",");
+    let mut large = Vec::new();
+    for number in 0..16 {
+        let manifest = format!(r#"{{"schemaVersion":2,"x":[{number},{parts}]}}"#);
+        let repository = format!("large/{number}");
+        let digest = store.manifest(&repository, manifest.as_bytes());
+        large.push(store.link_path(&repository, "_manifests/revisions", &digest));
+    }
+    let server = taken_over(temporary.path());
+    for path in &large {
+        named(&server, path, "too many parts");
+    }
+    let peak = memory(&server, "VmHWM");
+    assert!(peak < MOST_KIB, "{peak} KiB");
+    assert_eq!(tags(&mut server.client(), "app"), json!(["sound"]));
 }
 
 /// Its links are lost, but their paths and the digests of the content tell what they said.

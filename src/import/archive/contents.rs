@@ -2,16 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::{DeserializeOwned, Error as _};
+
 use super::compression::Compression;
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::files;
-use crate::oci::Digest;
 use crate::oci::layout::{INDEX_FILE, blob_path};
+use crate::oci::{Digest, Outline};
 use crate::registry::SourceFile;
 
 /// Maximum size of a document that lists images, in bytes.
 pub(super) const DOCUMENT_LIMIT: u64 = 16 << 20;
+/// Maximum memory that parsing such a document may take, in bytes. The longest lists of whole images fit.
+const DOCUMENT_SPACE: usize = 128 << 20;
 /// Maximum size of a manifest or config that is read, in bytes.
 pub(super) const MANIFEST_LIMIT: u64 = 4 << 20;
 
@@ -31,6 +35,19 @@ pub(in crate::import) trait Contents {
 
     /// Path of some content, to name it in a report; of all of it without a name.
     fn path(&self, name: &str) -> PathBuf;
+}
+
+/// Parses a document that lists images.
+///
+/// # Errors
+/// [`Error::List`], also for one of so many parts that it would take much more memory than its size.
+pub(super) fn parse_list<T: DeserializeOwned>(document: &[u8], path: &Path) -> Result<T, Error> {
+    let parsed = if Outline::of(document).memory > DOCUMENT_SPACE {
+        Err(serde_json::Error::custom("it has too many parts"))
+    } else {
+        serde_json::from_slice(document)
+    };
+    parsed.map_err(Error::list(path))
 }
 
 /// A blob of a layout.

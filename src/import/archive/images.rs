@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-use super::contents::{Contents, Found};
+use super::contents::{Contents, Found, parse_list};
 use super::docker::{self, SavedImage};
 use super::naming::{Place, StatedName};
 use crate::import::damage::Damage;
@@ -110,7 +110,7 @@ impl ImageTransfer<'_> {
     fn roots(&self, plan: &mut Plan) -> Result<Vec<Root>, Error> {
         if let Some(index) = self.contents.document(INDEX_FILE)? {
             let path = self.contents.path(INDEX_FILE);
-            let index: LayoutIndex = serde_json::from_slice(&index).map_err(Error::list(&path))?;
+            let index: LayoutIndex = parse_list(&index, &path)?;
             if index.manifests.is_empty() {
                 return Err(Error::NoImages(self.contents.path("")));
             }
@@ -131,8 +131,8 @@ impl ImageTransfer<'_> {
         }
         let path = self.contents.path(DOCKER_FILE);
         let list = self.contents.document(DOCKER_FILE)?;
-        let list = list.map(|list| serde_json::from_slice::<Vec<SavedImage>>(&list));
-        let list = list.transpose().map_err(Error::list(&path))?;
+        let list = list.map(|list| parse_list::<Vec<SavedImage>>(&list, &path));
+        let list = list.transpose()?;
         let list = list.filter(|list| !list.is_empty());
         let list = list.ok_or_else(|| Error::NoImages(self.contents.path("")))?;
         let mut roots = Vec::new();

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use crate::import::damage::Damage;
 use crate::import::distribution::repository::{LinkedContent, StoredRepository};
 use crate::import::distribution::store::DistributionStore;
@@ -344,7 +346,13 @@ impl Transfer<'_> {
     }
 }
 
+/// The member of a manifest that names its schema; the others would take memory.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Versioned {
+    schema_version: i64,
+}
+
 fn is_schema_1(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(bytes)
-        .is_ok_and(|manifest| manifest["schemaVersion"] == 1)
+    serde_json::from_slice::<Versioned>(bytes).is_ok_and(|manifest| manifest.schema_version == 1)
 }

@@ -68,6 +68,10 @@ impl Uploads<'_> {
         }
         let (repository, digest, session) = (repository.cloned(), digest.clone(), id.clone());
         let (blobs, file) = (Arc::clone(&self.registry.blobs), Arc::clone(file));
+        let quota = repository.as_ref().and_then(|name| {
+            let settings = self.registry.settings();
+            settings.quotas.of(name.as_str())
+        });
         let condition = match origin {
             Origin::Session(condition) => Some(condition.clone()),
             Origin::Request => None,
@@ -86,6 +90,9 @@ impl Uploads<'_> {
                 {
                     let stored = tx.blob_in(repository, &digest)?.map(|_| &digest);
                     condition.check(stored)?;
+                }
+                if let Some((repository, quota)) = repository.zip(quota) {
+                    quota.admit(tx, repository, &digest, file.length())?;
                 }
                 let known = tx.blob(&digest)?;
                 let is_stored = match known {

@@ -1,6 +1,8 @@
 //! Imports as a user makes them: planned, made, and made again, with what must hold of each.
 
-use tarkeep::import::{Error, Importer, NewContent, Place, Report, Selection, Source};
+use tarkeep::import::{
+    Damage, Error, Importer, NewContent, Place, Problem, Report, Selection, Source,
+};
 use tarkeep::oci::RepositoryName;
 use tarkeep::registry::{ManifestReference, Pace, Way};
 
@@ -42,11 +44,13 @@ pub fn import(store: &mut Store, choices: &Choices, source: &dyn Fn() -> Source)
     );
     let new = || Importer::new(registry.clone(), Selection::default(), choices.way, actor());
     let made = run(store, choices, source(), new());
-    assert_eq!(
-        outline(&plan),
-        outline(&made),
-        "the plan and the import differ"
-    );
+    if !has_altered(&made) {
+        assert_eq!(
+            outline(&plan),
+            outline(&made),
+            "the plan and the import differ"
+        );
+    }
     let Ok(made) = made else {
         return;
     };
@@ -109,6 +113,13 @@ fn outline(outcome: &Result<Report, Error>) -> Outline {
         }
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// True if a blob was found to be another one, which a plan does not read.
+fn has_altered(outcome: &Result<Report, Error>) -> bool {
+    let is_altered = |problem: &Problem| matches!(problem.damage, Damage::AlteredBlob(_));
+    let report = outcome.as_ref().ok();
+    report.is_some_and(|report| report.problems.iter().any(is_altered))
 }
 
 /// Returns the repositories that get new tags or manifests.
