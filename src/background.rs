@@ -30,6 +30,8 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
 const PROMISES_INTERVAL: Duration = Duration::from_millis(500);
 /// Interval at which old rows of the audit log are deleted.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(3600);
+/// Interval at which repositories are put under quotas that no push has put there.
+const QUOTA_INTERVAL: Duration = Duration::from_secs(3600);
 /// Maximum time for which a pull stays unrecorded.
 const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -46,6 +48,7 @@ pub async fn run(registry: &Registry) {
         backup::keep_going(registry),
         write_promises(registry),
         forget_audit(registry),
+        assign_quotas(registry),
         watch.run(registry)
     );
 }
@@ -338,6 +341,17 @@ async fn forget_audit(registry: &Registry) {
             tracing::warn!(%error, "cannot delete old rows of the audit log; retrying in an hour");
         }
         let _ = tokio::time::timeout(AUDIT_INTERVAL, changed).await;
+    }
+}
+
+/// Puts repositories under their quotas: at a start, when the quotas change, and those that no push has put there.
+async fn assign_quotas(registry: &Registry) {
+    loop {
+        let changed = registry.settings_changed();
+        if let Err(error) = registry.quotas().assign().await {
+            tracing::warn!(%error, "cannot count what repositories hold of their quotas; retrying in an hour");
+        }
+        let _ = tokio::time::timeout(QUOTA_INTERVAL, changed).await;
     }
 }
 

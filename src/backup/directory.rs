@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::backup::error::Error;
 use crate::files::regular_file::{self, Links};
-use crate::registry::{self, BlobStore, DatabaseCopy, Registry, backup_mark, settle_log};
+use crate::registry::{
+    self, BlobStore, DatabaseCopy, Registry, backup_mark, remove_copy, settle_log,
+};
 
 /// State of a directory that a backup is to be made in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +150,7 @@ impl BackupDirectory {
     }
 
     fn restore(&self) -> Result<(), Error> {
-        fs::remove_file(self.partial_database()).map_err(Error::files("clearing", &self.root))?;
+        remove_copy(&self.partial_database()).map_err(Error::files("clearing", &self.root))?;
         self.prune()
     }
 
@@ -156,9 +158,6 @@ impl BackupDirectory {
         let failed = Error::files("clearing", &self.root);
         self.blobs().clear().map_err(&failed)?;
         // last, because it says whose the directory is
-        match fs::remove_file(self.partial_database()) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(error)),
-            _ => Ok(()),
-        }
+        remove_copy(&self.partial_database()).map_err(failed)
     }
 }

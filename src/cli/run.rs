@@ -9,7 +9,7 @@ use tarkeep::escape::OneLine;
 
 use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
-use crate::cli::commands::reports::{audit, du, inspect, ls, verify, why};
+use crate::cli::commands::reports::{audit, du, inspect, ls, quotas, verify, why};
 use crate::cli::commands::setup::{
     access, completions, config, credential_provider, health, htpasswd,
 };
@@ -93,6 +93,8 @@ enum Command {
     Token(token::Arguments),
     /// List who changed what, and when: pushes, tags, deletions, tokens, refused logins
     Audit(audit::Arguments),
+    /// List quotas: what repositories hold together, beside their limits
+    Quotas(quotas::Arguments),
     Htpasswd(htpasswd::Arguments),
     Health(health::Arguments),
     /// Check a configuration, or show the effective one
@@ -147,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::GarbageCollect(arguments) => wait_for(garbage_collect::run(arguments)),
         Command::Access(arguments) => access::run(arguments),
         Command::Audit(arguments) => wait_for(audit::run(arguments)),
+        Command::Quotas(arguments) => wait_for(quotas::run(arguments)),
         Command::Token(arguments) => wait_for(token::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),

@@ -35,8 +35,8 @@ pub use schema::{
     ClientAuth, Config, ContentPolicy, DebugServer, Delete, FileCheck, Filesystem, Formatter, Gc,
     H2c, Health, Htpasswd, Http, Http2, HttpCheck, Import, Indexes, Interval, KeepUntagged,
     LetsEncrypt, Level, Limits, Log, Maintenance, Manifests, MinimumTls, Net, Platform, Platforms,
-    Policy, Prometheus, ReadOnly, RepositoryPolicy, Silly, Storage, StorageDriver, TagRule, Tags,
-    TcpCheck, Tls, Token, TrustedIssuer, UploadPurging, Urls, ValidatedManifests, Validation,
+    Policy, Prometheus, Quota, ReadOnly, RepositoryPolicy, Silly, Storage, StorageDriver, TagRule,
+    Tags, TcpCheck, Tls, Token, TrustedIssuer, UploadPurging, Urls, ValidatedManifests, Validation,
     Verify,
 };
 pub use source::Origin;

@@ -285,6 +285,7 @@ fn scalar(kind: Kind, scalar: &Scalar) -> Result<Option<Value>, String> {
             _ if most == u64::MAX => Err(format!("must be a whole number, not '{text}'")),
             _ => Err(format!("must be a whole number up to {most}, not '{text}'")),
         },
+        Kind::Bytes => bytes(text).map(|number| Some(Value::from(number))),
         Kind::Page => match (number(), text.parse::<i64>()) {
             (Some(0), _) | (None, Ok(_)) => Ok(None),
             (Some(number), _) => Ok(Some(Value::from(number))),
@@ -310,6 +311,32 @@ fn scalar(kind: Kind, scalar: &Scalar) -> Result<Option<Value>, String> {
         Kind::TlsVersion => tls_version(text).map(|version| Some(Value::from(version))),
         Kind::Version if text != "0.1" => Err(format!("is {text}, and the only version is 0.1")),
         _ => Ok(Some(Value::from(text))),
+    }
+}
+
+/// Parses a number of bytes: `500`, `500MB`, `20GiB`, `1.5 TiB`.
+fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, f64); 10] = [
+        ("", 1.0),
+        ("b", 1.0),
+        ("kb", 1e3),
+        ("mb", 1e6),
+        ("gb", 1e9),
+        ("tb", 1e12),
+        ("kib", 1024.0),
+        ("mib", 1_048_576.0),
+        ("gib", 1_073_741_824.0),
+        ("tib", 1_099_511_627_776.0),
+    ];
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let unit = unit.trim().to_ascii_lowercase();
+    let factor = UNITS.iter().find(|(name, _)| *name == unit);
+    match (number.parse::<f64>(), factor) {
+        (Ok(number), Some((_, factor))) => Ok((number * factor) as u64),
+        _ => Err(format!(
+            "must be a number of bytes such as 20GiB or 500MB, not '{text}'"
+        )),
     }
 }
 

@@ -31,6 +31,7 @@ use crate::http::observe::monitoring::Monitor;
 use crate::http::observe::probes;
 use crate::http::proxy::base_url;
 use crate::http::proxy::client::Client;
+use crate::http::rates::RateLimiter;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::{LiveSettings, ServerSettings};
@@ -45,6 +46,7 @@ pub(crate) struct App {
     error_log: ErrorLog,
     list_room: ListRoom,
     heads: HeadBudget,
+    rates: RateLimiter,
     /// Routes beside the distribution API, whose paths hold no repository names.
     pages: Router,
 }
@@ -85,6 +87,7 @@ impl App {
             error_log: ErrorLog::default(),
             list_room: ListRoom::new(budget),
             heads: HeadBudget::default(),
+            rates: RateLimiter::default(),
             pages,
         }
     }
@@ -150,7 +153,7 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
         is_v2,
     } = app.parse(&request, &settings);
     let mut observation = app.monitor.observer.begin(label, &request, client);
-    let patience = settings.limits.idle_timeout;
+    let (patience, rates) = (settings.limits.idle_timeout, settings.limits.rates);
     drop(settings);
 
     // for as long as a request with a body may take
@@ -176,13 +179,16 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
     if let Some(user) = requester.and_then(|requester| requester.identity().name()) {
         observation.set_user(user);
     }
+    let is_head = method == Method::HEAD;
+    let action =
+        action.and_then(|action| app.rates.admit(action, is_head, requester, client, rates));
     let response = match action {
         Ok(action) => run(&app, action, inner, request).await,
         Err(error) => Err(error),
     };
     let mut response = response.unwrap_or_else(ApiError::render);
     app.error_log.log(client, &method, &uri, &response);
-    if method == Method::HEAD {
+    if is_head {
         *response.body_mut() = Body::empty();
     }
     if state.is_unread() && is_http1 {

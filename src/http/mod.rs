@@ -7,6 +7,7 @@
 //! - `connection`: sockets, HTTP/1.1 and HTTP/2, zero-copy sending.
 //! - `response`: building responses; the one place where an error becomes a status and JSON.
 //! - `proxy`: clients behind proxies, and the URLs they are given.
+//! - `rates`: how many images a client pulls and pushes in a time.
 //! - `observe`: logs, metrics, probes and the debug port. `fuzz`: doors for the fuzz targets in `tests/fuzz`.
 
 mod api;
@@ -18,6 +19,7 @@ pub mod fuzz;
 mod limits;
 mod observe;
 mod proxy;
+mod rates;
 mod response;
 mod server;
 mod settings;
@@ -31,4 +33,4 @@ pub use proxy::client::{TrustedProxies, parse_network};
 pub use proxy::path_prefix::PathPrefix;
 pub use response::extra_headers::ExtraHeaders;
 pub use server::Server;
-pub use settings::{Limits, LiveSettings, ServerSettings};
+pub use settings::{Limits, LiveSettings, Rates, ServerSettings};

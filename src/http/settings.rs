@@ -43,6 +43,25 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Time that requests in flight have when the server stops.
     pub drain_timeout: Duration,
+    pub rates: Rates,
+}
+
+/// Maximum numbers of images that a client pulls and pushes in a period; `None` for any number.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    pub pulls: Option<u32>,
+    pub pushes: Option<u32>,
+    pub period: Duration,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            pulls: None,
+            pushes: None,
+            period: Duration::from_secs(3600),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -55,6 +74,7 @@ impl Default for Limits {
             keep_alive_timeout: Duration::from_secs(90),
             idle_timeout: Duration::from_secs(120),
             drain_timeout: Duration::from_secs(30),
+            rates: Rates::default(),
         }
     }
 }

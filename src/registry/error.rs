@@ -10,6 +10,7 @@ use crate::meta;
 use crate::oci::{Digest, DigestError, ManifestError, RepositoryName, TagName};
 use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::import::progress::ImportCounts;
+use crate::registry::policy::quota::shown_size;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -84,6 +85,18 @@ pub enum Error {
         repository: RepositoryName,
         tag: TagName,
         denied: TagChanges,
+    },
+    #[error(
+        "quota of {name} exceeded: {} of {} used, and this needs {}",
+        shown_size(*.used), shown_size(*.limit), shown_size(*.size)
+    )]
+    QuotaExceeded {
+        /// Glob of the repositories that share it.
+        name: String,
+        /// In bytes, as the others.
+        used: u64,
+        limit: u64,
+        size: u64,
     },
     #[error(
         "'{0}' cannot be the name of a token: write letters, digits, '.', '_' and '-', at most 64 and first a letter or digit"

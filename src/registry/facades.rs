@@ -89,6 +89,12 @@ pub struct Audit<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// Limits of the bytes that repositories hold together.
+#[derive(Clone, Copy)]
+pub struct Quotas<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// Counters and checks for monitoring.
 #[derive(Clone, Copy)]
 pub struct Status<'r> {
@@ -164,6 +170,11 @@ impl Registry {
     /// The audit log.
     pub fn audit(&self) -> Audit<'_> {
         Audit { registry: self }
+    }
+
+    /// Limits of the bytes that repositories hold together.
+    pub fn quotas(&self) -> Quotas<'_> {
+        Quotas { registry: self }
     }
 
     /// Counters and checks for monitoring.

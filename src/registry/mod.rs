@@ -12,6 +12,7 @@ mod backup;
 mod blocking;
 mod content;
 mod disk_reserve;
+mod disk_space;
 mod error;
 mod export;
 mod facades;
@@ -31,10 +32,10 @@ pub use crate::blob::{
 };
 pub use crate::meta::{
     Actor, AffectedImage, AuditAction, AuditFilter, AuditRow, BackupMark, ClockState, Damaged,
-    DatabaseCopy, DatabaseSize, Idle, Jump, ListedToken, Millis, Quarantined, RecordedBlob,
-    RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState,
-    TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now,
-    settle_log,
+    DatabaseCopy, DatabaseSize, Idle, Jump, ListedToken, Millis, Quarantined, QuotaRow,
+    RecordedBlob, RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd,
+    TagRow, TagState, TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun,
+    backup_mark, now, remove_copy, settle_log,
 };
 pub use access::tokens::{NewSecret, NewToken, Rotation};
 pub use backup::counters::{BackupCounters, BackupState};
@@ -58,8 +59,8 @@ pub use error::Error;
 pub use export::blob::{BlobReader, CopyError};
 pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
-    Audit, Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags,
-    Tokens, Trash, Uploads, Verify,
+    Audit, Backups, Blobs, Export, Gc, Import, Manifests, Quotas, Reports, Repositories, Status,
+    Tags, Tokens, Trash, Uploads, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;
@@ -73,6 +74,7 @@ pub use import::progress::{ImportCounts, ImportProgress};
 pub use import::record::Present;
 pub use import::tag_fate::TagFate;
 pub use policy::keep_untagged::KeepUntagged;
+pub use policy::quota::{QuotaRule, QuotaRules, shown_size};
 pub use policy::retention::Retention;
 pub use policy::rule_removal::RuleRemoval;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule, is_signature};

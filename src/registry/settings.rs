@@ -7,6 +7,7 @@ use crate::registry::backup::settings::BackupSettings;
 use crate::registry::content::page::PageLimits;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::policy::keep_untagged::KeepUntagged;
+use crate::registry::policy::quota::QuotaRules;
 use crate::registry::policy::retention::Retention;
 use crate::registry::verify::pace::VerifySchedule;
 
@@ -33,6 +34,8 @@ pub struct RegistrySettings {
     pub manifest_rules: ManifestRules,
     /// Retention of content.
     pub retention: Retention,
+    /// Limits of the bytes that repositories hold together.
+    pub quotas: QuotaRules,
     /// Backups that the server makes; `None` if it makes none.
     pub backup: Option<BackupSettings>,
     /// Time for which rows of the audit log are kept.
@@ -53,6 +56,7 @@ impl Default for RegistrySettings {
             pages: PageLimits::default(),
             manifest_rules: ManifestRules::default(),
             retention: Retention::default(),
+            quotas: QuotaRules::default(),
             backup: None,
             audit_keep: KeepUntagged::For(Duration::from_secs(365 * 24 * 3600)),
             verify: VerifySchedule::default(),

@@ -160,12 +160,21 @@ fn verify(printed: &mut Printed, server: &Server) {
     printed.run(server, "registry why", &["why", &lost]);
 }
 
-/// Commands that show, on content of every kind.
-fn show(printed: &mut Printed) {
-    let server = Server::with(&[(
+/// Rules about some repositories.
+const RULED: [(&str, &str); 2] = [
+    (
         "REGISTRY_POLICIES",
         "[{repositories: 'ruled/**', tags: [{match: ['pr-*'], newest: 1}]}]",
-    )]);
+    ),
+    (
+        "REGISTRY_QUOTAS",
+        "[{repositories: 'ruled/**', bytes: 1GB}]",
+    ),
+];
+
+/// Commands that show, on content of every kind.
+fn show(printed: &mut Printed) {
+    let server = Server::with(&RULED);
     let mut client = server.client();
     let index = push_index(&mut client);
     for (seed, tag) in [(3, "pr-1"), (4, "pr-2"), (5, "gone")] {
@@ -198,6 +207,7 @@ fn show(printed: &mut Printed) {
         ("registry why", &["why", &sha256(b"leased")]),
         ("registry why", &["why", &Image::small(5).digest()]),
         ("registry why", &["why", &Image::small(6).digest()]),
+        ("registry quotas", &["quotas"]),
         ("registry du", &["du"]),
         ("registry du", &["du", "ruled/*"]),
         ("registry du REPOSITORY", &["du", "ruled/app"]),

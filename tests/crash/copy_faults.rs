@@ -189,7 +189,10 @@ fn backup_with_faults(place: &Path, earlier: Option<&Path>, data: &Path) {
         }
         let code = fault.strike(&back_up(data, &to));
         if to.join("registry.db").exists() {
-            assert_sound(&to, &what);
+            // what could not be read is left out, and named
+            if code != Some(3) {
+                assert_sound(&to, &what);
+            }
             let images = tags(&to);
             assert!(images == 4 || earlier.is_some() && images == 3, "{what}");
             assert!(code != Some(0) || images == 4, "{what}");

@@ -18,6 +18,8 @@ const CONNECTIONS: usize = 900;
 const SPACE: u64 = 96 << 10;
 /// The same for unfinished handshakes of one client, which has 8 MiB for large ones.
 const HANDSHAKE_SPACE: u64 = 40 << 10;
+/// The same for requests whose trailers are refused.
+const TRAILER_SPACE: u64 = 64 << 10;
 /// Longest time until the server closes a connection, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -137,6 +139,30 @@ fn unfinished_handshakes_are_bounded() {
         };
         (0..AT_ONCE).for_each(|_| drop(scope.spawn(ask)));
     });
+}
+
+/// Trailers are kept until they are complete, as a head is: more than 16 KiB are refused.
+#[test]
+fn unfinished_trailers_are_bounded() {
+    let server = Server::start();
+    let before = memory(&server, "VmRSS");
+    let request = format!(
+        "PUT /v2/a/manifests/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n0\r\nX: {}",
+        "a".repeat(120 << 10)
+    );
+    let mut held: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stream = dial_tcp(server.address()).expect("a connection");
+            // a refused one may be closed
+            let _ = stream.write_all(request.as_bytes());
+            stream
+        })
+        .collect();
+    wait_for_end(held.last_mut().expect("a connection"));
+    assert_eq!(server.client().get("/v2/").status, 200);
+    let grown = memory(&server, "VmHWM") - before;
+    println!("{grown} KiB for {CONNECTIONS} connections");
+    assert!(grown < TRAILER_SPACE, "{grown} KiB");
 }
 
 /// A head is kept for as long as its request is answered, which may wait for a body.

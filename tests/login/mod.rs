@@ -8,6 +8,7 @@ mod guessing;
 mod htpasswd;
 mod machine_tokens;
 mod odd_files;
+mod rates;
 mod reloading;
 mod swapping;
 mod token_service;

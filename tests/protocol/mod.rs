@@ -14,6 +14,7 @@ mod lost_blobs;
 mod maintenance;
 mod manifests;
 mod preconditions;
+mod quotas;
 mod ranges;
 mod referrers;
 mod settings;

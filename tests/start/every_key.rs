@@ -354,6 +354,36 @@ const CASES: &[Case] = &[
         },
     ),
     Case(
+        "http.limits.pulls",
+        "",
+        "http: {limits: {pulls: 0}}",
+        |seen| seen.status("GET", "/v2/a/manifests/v1") == 429,
+    ),
+    Case(
+        "http.limits.pushes",
+        "",
+        "http: {limits: {pushes: 0}}",
+        |seen| seen.status("POST", "/v2/a/blobs/uploads/") == 429,
+    ),
+    Case(
+        "http.limits.period",
+        "http: {limits: {pulls: 1, period: 1ms}}",
+        "http: {limits: {pulls: 1, period: 10h}}",
+        |seen| {
+            seen.status("GET", "/v2/a/manifests/v1");
+            let again = seen.client().get("/v2/a/manifests/v1");
+            again
+                .header("retry-after")
+                .is_some_and(|wait| wait.len() > 1)
+        },
+    ),
+    Case(
+        "quotas",
+        "",
+        "quotas: [{repositories: a, bytes: 0}]",
+        |seen| seen.status("POST", "/v2/a/blobs/uploads/") == 403,
+    ),
+    Case(
         "policies",
         "",
         "policies: [{repositories: a, immutable: ['v*']}]",

@@ -17,7 +17,7 @@ pub struct Identity {
     grants: Option<Arc<[Grant]>>,
 }
 
-/// What a login has proved.
+/// Proof of a login.
 #[derive(Clone, Debug)]
 enum Proven {
     Nobody,

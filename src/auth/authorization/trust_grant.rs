@@ -1,4 +1,4 @@
-//! What a token of another server has proved.
+//! Proof by a token of another server.
 
 use serde::{Deserialize, Serialize};
 

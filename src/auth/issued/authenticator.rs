@@ -37,7 +37,7 @@ pub(in crate::auth) struct Issued {
 /// Grant, with the record that it was read from.
 type ReadGrant = (Arc<TokenRecord>, Arc<TokenGrant>);
 
-/// Where the proofs are looked up that tokens of the service carry.
+/// Users and issuers by which proofs are judged that tokens of the service carry.
 #[derive(Clone, Copy)]
 pub(in crate::auth) struct Known<'k> {
     pub(in crate::auth) users: Option<&'k Htpasswd>,

@@ -28,7 +28,7 @@ struct Entry {
     keys: Arc<IssuerKeys>,
 }
 
-/// What a token is judged with, besides the section.
+/// Store and access rules by which a token is judged.
 #[derive(Clone, Copy)]
 pub(in crate::auth) struct Judge<'j> {
     pub(in crate::auth) store: &'j dyn TokenSource,

@@ -2,8 +2,8 @@
 
 use tarkeep::config::{self, Violations, collect, combine};
 use tarkeep::http::{
-    Address, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PathPrefix, ServerSettings,
-    TrustedProxies,
+    Address, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PathPrefix, Rates,
+    ServerSettings, TrustedProxies,
 };
 
 use crate::cli::from_config::{defaults, tls};
@@ -139,6 +139,8 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations>
         limits.connectionsperaddress,
         defaults.connections_per_address,
     );
+    let defaults_rates = Rates::default();
+    let period = time("http.limits.period", limits.period, defaults_rates.period);
     let times = [
         time(
             "http.limits.handshake",
@@ -153,7 +155,8 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations>
             defaults.keep_alive_timeout,
         ),
     ];
-    let (all, connections_per_address, times) = combine((all, of_one, collect(times)))?;
+    let (all, connections_per_address, times, period) =
+        combine((all, of_one, collect(times), period))?;
     Ok(Limits {
         connections: all.min(connections),
         connections_per_address,
@@ -165,5 +168,10 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations>
         drain_timeout: http
             .draintimeout
             .map_or(defaults.drain_timeout, |interval| interval.0),
+        rates: Rates {
+            pulls: limits.pulls,
+            pushes: limits.pushes,
+            period,
+        },
     })
 }

@@ -1,10 +1,10 @@
 //! The settings of the registry's operations, from several sections.
 
 use regex::RegexSet;
-use tarkeep::config::{self, Config, Violations, combine};
+use tarkeep::config::{self, Config, Violations, collect, combine};
 use tarkeep::registry::{
-    ContentClass, ManifestRules, PageLimits, RegistrySettings, RequiredChildren, UploadExpiry,
-    UrlRules, VerifySchedule,
+    ContentClass, ManifestRules, PageLimits, QuotaRule, QuotaRules, RegistrySettings,
+    RequiredChildren, UploadExpiry, UrlRules, VerifySchedule,
 };
 
 use crate::cli::from_config::backup;
@@ -13,10 +13,11 @@ use crate::cli::from_config::retention::{keep, retention};
 /// Converts the configuration, with defaults for unset keys.
 pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> {
     let defaults = RegistrySettings::default();
-    let (manifest_rules, retention, backup) = combine((
+    let (manifest_rules, retention, backup, quotas) = combine((
         manifest_rules(config),
         retention(config),
         backup::settings(&config.backup),
+        quotas(config),
     ))?;
     Ok(RegistrySettings {
         sparse: config.manifests.sparse,
@@ -31,10 +32,22 @@ pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> 
         },
         manifest_rules,
         retention,
+        quotas,
         backup,
         audit_keep: config.audit.keep.map_or(defaults.audit_keep, keep),
         verify: verify_schedule(&config.verify),
     })
+}
+
+fn quotas(config: &Config) -> Result<QuotaRules, Violations> {
+    let rules = collect(config.quotas.iter().enumerate().map(|(number, quota)| {
+        let rule = QuotaRule::parse(&quota.repositories, quota.bytes);
+        rule.map_err(|error| {
+            let key = format!("quotas[{number}].repositories");
+            Violations::of(key, format!("in quotas, {error}"))
+        })
+    }))?;
+    Ok(QuotaRules::new(rules))
 }
 
 /// Applies the default page size for 0, as in distribution.

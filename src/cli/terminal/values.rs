@@ -10,21 +10,7 @@ use crate::cli::terminal::output::Screen;
 /// Length of a short digest, in hexadecimal digits.
 const SHORT_DIGEST: usize = 12;
 
-/// Formats a size: `1.4 MiB`.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 {
-        format!("{bytes} B")
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
-}
+pub(crate) use tarkeep::registry::shown_size as size;
 
 /// Formats a count: `1 tag`, `2 tags`.
 pub(crate) fn count(number: u64, noun: &str) -> String {

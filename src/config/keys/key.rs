@@ -32,6 +32,8 @@ pub enum Kind {
     Switch,
     /// A whole number from 0 up to this maximum.
     Count(u64),
+    /// A number of bytes, with or without a unit.
+    Bytes,
     /// A page size; 0 and less mean the default, as in distribution.
     Page,
     /// A duration.

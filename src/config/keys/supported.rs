@@ -2,8 +2,8 @@
 
 use crate::config::keys::key::{Key, Kind, Status};
 use Kind::{
-    BaseUrl, Fields, GoTime, Headers, Keep, Lists, Page, SecretHeaders, Switch, Text, Texts, Time,
-    TlsVersion, Url, Version, Word, Words,
+    BaseUrl, Bytes, Fields, GoTime, Headers, Keep, Lists, Page, SecretHeaders, Switch, Text, Texts,
+    Time, TlsVersion, Url, Version, Word, Words,
 };
 use Reload::{Live, Restart};
 
@@ -119,6 +119,9 @@ const OURS: &[Row] = &[
     Row("http.limits.header", Time, "60s", Live, "Timeout for the headers of a request"),
     Row("http.limits.keepalive", Time, "90s", Live, "Timeout for a connection without a request; above that of load balancers"),
     Row("http.limits.idle", Time, "120s", Live, "Timeout for a request or response body without progress"),
+    Row("http.limits.pulls", SMALL, "(any number)", Live, "Maximum number of images that one user, token or address pulls in the period; further ones get 429"),
+    Row("http.limits.pushes", SMALL, "(any number)", Live, "Maximum number of images that one user, token or address pushes in the period"),
+    Row("http.limits.period", Time, "1h", Live, "Period of pulls and pushes; a client that used up its number gets it back little by little"),
     Row("auth.challenge", Word(&["auto", "basic", "bearer"]), "auto", Live, "Challenge of clients without a login: basic, bearer (tokens of /v2/_token), or bearer if there are tokens, trusted issuers or rules for anonymous clients"),
     Row("auth.htpasswd.cache", Time, "5m", Live, "Maximum time for which a correct password is remembered, which saves hashing"),
     Row("access.groups", Lists, "", Live, "Users of each group"),
@@ -149,6 +152,8 @@ const OURS: &[Row] = &[
     Row("audit.keep", Keep, "365d", Live, "How long the audit log remembers: a time, or forever"),
     Row("verify.enabled", Switch, "true", Live, "Have the server read everything that is stored from time to time, slowly, and compare it with its digests"),
     Row("verify.every", Time, "30d", Live, "Time from the end of a verification to the next one"),
+    Row("quotas[].repositories", Text, "", Live, "Glob of repositories; the first quota that matches applies, and what stands before ** has its own"),
+    Row("quotas[].bytes", Bytes, "", Live, "Maximum size of all their blobs, each counted once: 20GiB, 500MB, or a number of bytes"),
     Row("policies[].repositories", Text, "", Live, "Glob of repositories; the first policy that matches applies"),
     Row("policies[].keepuntagged", Keep, "(gc.keepuntagged)", Live, "How long untagged manifests are kept there"),
     Row("policies[].immutable", Texts, "", Live, "Globs of tags that clients can neither move nor delete"),
@@ -161,7 +166,9 @@ const OURS: &[Row] = &[
 ];
 
 /// Keys that must be present if their section is.
-const REQUIRED: [&str; 20] = [
+const REQUIRED: [&str; 22] = [
+    "quotas[].repositories",
+    "quotas[].bytes",
     "trust[].name",
     "trust[].issuer",
     "trust[].audience",

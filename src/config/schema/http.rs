@@ -137,4 +137,9 @@ pub struct Limits {
     pub keepalive: Option<Interval>,
     /// Timeout for a body without progress, in either direction.
     pub idle: Option<Interval>,
+    /// Maximum number of images that a user or address pulls in a period.
+    pub pulls: Option<u32>,
+    /// Maximum number of images that a user or address pushes in a period.
+    pub pushes: Option<u32>,
+    pub period: Option<Interval>,
 }

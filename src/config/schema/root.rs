@@ -10,6 +10,7 @@ use crate::config::schema::gc::{Gc, Policy};
 use crate::config::schema::health::Health;
 use crate::config::schema::http::Http;
 use crate::config::schema::log::{Level, Log};
+use crate::config::schema::quota::Quota;
 use crate::config::schema::storage::Storage;
 use crate::config::schema::trust::TrustedIssuer;
 use crate::config::schema::validation::{Catalog, ContentPolicy, Tags, Validation};
@@ -42,6 +43,8 @@ pub struct Config {
     pub backup: Backup,
     pub verify: Verify,
     pub audit: Audit,
+    /// Limits of the bytes that repositories hold together; the first that matches applies. Ours.
+    pub quotas: Vec<Quota>,
     /// Retention rules; the first that matches a repository applies. Ours.
     pub policies: Vec<Policy>,
 }

@@ -47,6 +47,7 @@ fn sample(key: &Key) -> String {
     match key.kind {
         Kind::Switch => "true".to_owned(),
         Kind::Count(_) | Kind::Page => "7".to_owned(),
+        Kind::Bytes => "20GiB".to_owned(),
         Kind::Time | Kind::GoTime => "1m30s".to_owned(),
         Kind::Keep => "forever".to_owned(),
         Kind::Word(words) => words[0].to_owned(),

@@ -261,10 +261,15 @@ async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyp
         let guard = state.begin();
         request.extensions_mut().insert(state.clone());
         let answer = context.call(peer, request);
-        let is_stopping = is_stopping.clone();
+        let (is_stopping, state) = (is_stopping.clone(), state.clone());
         async move {
             let mut response = answer.await;
-            if *is_stopping.borrow() {
+            let is_too_large = response.status() == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            if is_too_large {
+                // as where hyper finds that: the client may send more
+                state.set_unread(true);
+            }
+            if *is_stopping.borrow() || is_too_large {
                 // or the client would send its next request to a connection that is about to end
                 let headers = response.headers_mut();
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -279,9 +284,8 @@ async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyp
     http.half_close(true);
     // the connection has its own timer
     http.header_read_timeout(None);
-    // without the second, a slightly larger head is accepted if it arrives in one piece
-    http.max_buf_size(CONNECTION_BUFFER)
-        .max_header_size(CONNECTION_BUFFER);
+    // not `max_header_size`, which would be that of trailers too: without it they may have 16 KiB
+    http.max_buf_size(CONNECTION_BUFFER);
     let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
     tokio::select! {
         outcome = connection.as_mut() => return outcome,

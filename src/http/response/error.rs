@@ -76,6 +76,8 @@ pub(crate) enum ApiError {
     Denied(Scope),
     #[error("too many failed or pending logins: try again in {} seconds", seconds(*.wait))]
     TooManyLogins { wait: Duration },
+    #[error("too many images in a short time: try again in {} seconds", seconds(*.wait))]
+    TooManyImages { wait: Duration },
     #[error("{INTERNAL}")]
     Panicked,
     #[error(transparent)]
@@ -220,7 +222,9 @@ impl ApiError {
                 .detail(required_detail(&required))
                 .header(WWW_AUTHENTICATE, challenge),
             Self::Denied(scope) => rendered.detail([required_scope(&scope)]),
-            Self::TooManyLogins { wait } => rendered.header(RETRY_AFTER, seconds(wait)),
+            Self::TooManyLogins { wait } | Self::TooManyImages { wait } => {
+                rendered.header(RETRY_AFTER, seconds(wait))
+            }
             _ => rendered,
         }
     }
@@ -246,7 +250,9 @@ impl ApiError {
             Self::TokenForm(_) => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::TokenFormTooLarge => (S::PAYLOAD_TOO_LARGE, "UNSUPPORTED"),
             Self::Denied(_) => (S::FORBIDDEN, "DENIED"),
-            Self::TooManyLogins { .. } => (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::TooManyLogins { .. } | Self::TooManyImages { .. } => {
+                (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
+            }
             Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
                 (S::INTERNAL_SERVER_ERROR, "UNKNOWN")
             }
@@ -338,6 +344,8 @@ fn registry_error(error: &Error) -> Rendered {
         Error::TagImmutable { tag, .. } => {
             rendered(S::CONFLICT, "DENIED").detail(json!({ "tag": tag }))
         }
+        Error::QuotaExceeded { name, used, limit, size } => rendered(S::FORBIDDEN, "DENIED")
+            .detail(json!({ "quota": name, "used": used, "limit": limit, "size": size })),
         Error::TagDenied { tag, .. } => {
             rendered(S::FORBIDDEN, "DENIED").detail(json!({ "tag": tag.as_str() }))
         }

@@ -6,6 +6,7 @@ pub(super) mod manifest_references;
 pub(super) mod manifests;
 pub(super) mod pulls;
 pub(super) mod quarantine;
+pub(super) mod quotas;
 pub(super) mod repositories;
 pub(super) mod settings;
 pub(super) mod tag_history;

@@ -211,16 +211,33 @@ fn open(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
 }
 
 /// Creates an empty file for its owner alone, in place of another one.
+///
+/// One of the two is there at any moment: its name says whose the directory is.
 fn create(path: &Path) -> io::Result<()> {
-    for suffix in ["", "-journal", "-wal", "-shm"] {
+    for suffix in ["-journal", "-wal", "-shm"] {
         remove_if_present(&beside(path, suffix))?;
     }
+    let new = new_name(path);
+    remove_if_present(&new)?;
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)
-        .map(drop)
+        .open(&new)?;
+    fs::rename(&new, path)
+}
+
+/// Removes the file of an unfinished copy, if there is one.
+pub fn remove_copy(path: &Path) -> io::Result<()> {
+    remove_if_present(&new_name(path))?;
+    remove_if_present(path)
+}
+
+/// Name of a copy's file until it takes the place of another one. No link is followed to it.
+fn new_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-new");
+    name.into()
 }
 
 fn remove_if_present(path: &Path) -> io::Result<()> {

@@ -2,6 +2,8 @@
 
 pub(super) mod duration;
 pub(super) mod keep_untagged;
+pub(super) mod quota;
+pub(super) mod quota_use;
 pub(super) mod retention;
 pub(super) mod rule_removal;
 pub(super) mod tag_policy;

@@ -11,6 +11,7 @@ use crate::registry::blocking::blocking;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
+use crate::registry::policy::quota::QuotaLimit;
 use crate::registry::service::Registry;
 use crate::registry::upload::hashed_file::HashedFile;
 use crate::threads;
@@ -33,6 +34,7 @@ struct Publication {
     digest: Digest,
     /// Condition of the session that it ends, if it had one.
     condition: Option<Precondition>,
+    quota: Option<QuotaLimit>,
 }
 
 impl Publication {
@@ -51,6 +53,9 @@ impl Publication {
         {
             let stored = tx.blob_in(repository, &self.digest)?.map(|_| &self.digest);
             condition.check(stored)?;
+        }
+        if let Some((repository, quota)) = repository.zip(self.quota) {
+            quota.admit(tx, repository, &self.digest, file.length())?;
         }
         let known = tx.blob(&self.digest)?;
         let is_stored = match known {
@@ -102,6 +107,7 @@ impl Uploads<'_> {
                 Origin::Session(condition) => Some(condition.clone()),
                 Origin::Request => None,
             },
+            quota: repository.and_then(|name| self.registry.settings().quotas.of(name.as_str())),
         };
         let (registry, actor) = (self.registry.clone(), actor.clone());
         let (reply, outcome) = oneshot::channel();

@@ -34,6 +34,8 @@ pub struct UploadStatus {
 #[derive(Clone, Debug)]
 pub struct ClosingRequest {
     pub digest: Digest,
+    /// Length of its body, if its headers say so.
+    pub length: Option<u64>,
     /// Range of its body within the upload.
     pub range: Option<ChunkRange>,
     /// Condition on the blob.
@@ -49,6 +51,7 @@ impl Uploads<'_> {
         actor: Actor,
     ) -> Result<UploadStatus, Error> {
         self.registry.check_disk_space(0)?;
+        self.registry.quotas().check(repository, None, 1).await?;
         let (id, repository) = (UploadId::random(), repository.clone());
         let lifetime = self
             .registry
@@ -90,13 +93,14 @@ impl Uploads<'_> {
 
     /// Appends a chunk, and returns once it is on disk.
     ///
-    /// If the body breaks off, what had arrived stays, so that the client can ask for the progress
-    /// and continue.
+    /// `announced` is the length of the body, if its headers say so. If the body breaks off, what had arrived stays, so that
+    /// the client can ask for the progress and continue.
     pub async fn append(
         self,
         repository: &RepositoryName,
         id: &UploadId,
         range: Option<ChunkRange>,
+        announced: Option<u64>,
         body: impl BodyStream,
         actor: Actor,
     ) -> Result<UploadStatus, Error> {
@@ -104,6 +108,8 @@ impl Uploads<'_> {
             .resume(repository, id, range, ChunkRange::continues)
             .await?;
         let start = upload.file.length();
+        let quotas = self.registry.quotas();
+        quotas.check_alone(repository, start.saturating_add(announced.unwrap_or(0)))?;
         let length = range.map(ChunkRange::length);
         let upload = match self.receive(upload, length, body).await {
             Ok(upload) => upload,
@@ -128,7 +134,8 @@ impl Uploads<'_> {
     /// have been lost.
     ///
     /// # Errors
-    /// [`Error::DigestMismatch`] if the content has another digest; the session is then removed.
+    /// [`Error::DigestMismatch`] if the content has another digest, [`Error::QuotaExceeded`] if it does not fit; the session is
+    /// then removed.
     /// [`Error::PreconditionFailed`] if the condition does not hold.
     pub async fn finish(
         self,
@@ -140,6 +147,7 @@ impl Uploads<'_> {
     ) -> Result<(), Error> {
         let ClosingRequest {
             ref digest,
+            length,
             range,
             ref condition,
         } = request;
@@ -160,6 +168,15 @@ impl Uploads<'_> {
             upload.hasher = Hasher::new(digest.algorithm());
         }
         let start = upload.file.length();
+        let size = start.saturating_add(length.unwrap_or(0));
+        let quotas = self.registry.quotas();
+        match quotas.check(repository, Some(digest), size).await {
+            Err(full @ Error::QuotaExceeded { .. }) => {
+                self.discard(id, upload.file, actor).await?;
+                return Err(full);
+            }
+            other => other?,
+        }
         let upload = self.receive_last(upload, range, body).await?;
         let origin = Origin::Session(condition);
         let (file, stored) = self
@@ -167,7 +184,9 @@ impl Uploads<'_> {
             .await?;
         match &stored {
             Ok(()) => self.release(id, file).await?,
-            Err(Error::DigestMismatch { .. }) => self.discard(id, file, actor).await?,
+            Err(Error::DigestMismatch { .. } | Error::QuotaExceeded { .. }) => {
+                self.discard(id, file, actor).await?;
+            }
             // not a published file: a crash may bring back the commit that failed on a full disk,
             // and with it the blob
             Err(Error::Files { .. } | Error::StorageFull(_) | Error::PreconditionFailed)

@@ -15,6 +15,8 @@ use crate::registry::upload::publish::Origin;
 impl Blobs<'_> {
     /// Stores a blob that arrives in a single request, without a session.
     ///
+    /// `length` is that of the body, if its headers say so.
+    ///
     /// # Errors
     /// [`Error::Body`] if the body breaks off, [`Error::DigestMismatch`] if the content has another
     /// digest; nothing of it remains.
@@ -22,10 +24,13 @@ impl Blobs<'_> {
         self,
         repository: &RepositoryName,
         digest: &Digest,
+        length: Option<u64>,
         body: impl BodyStream,
         actor: Actor,
     ) -> Result<(), Error> {
         self.registry.check_disk_space(0)?;
+        let (quotas, size) = (self.registry.quotas(), length.unwrap_or(1));
+        quotas.check(repository, Some(digest), size).await?;
         let id = UploadId::random();
         let file = self.registry.uploads().open_file(&id).await?;
         let upload = HashedFile::new(file, Hasher::new(digest.algorithm()));

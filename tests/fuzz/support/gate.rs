@@ -47,6 +47,7 @@ impl Gates {
                 method,
                 challenge: Challenge::Bearer,
                 rules: None,
+                trust: Vec::new(),
             };
             Access::open(settings, Arc::new(OneToken)).expect("a gatekeeper")
         };
@@ -127,6 +128,14 @@ impl TokenSource for OneToken {
 
     fn signing_key(&self, _: SigningKey) -> Answer<'_, SigningKey> {
         Box::pin(async { Ok(key()) })
+    }
+
+    fn issuer_keys<'s>(&'s self, _: &'s str) -> Answer<'s, Option<String>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn keep_issuer_keys<'s>(&'s self, _: &'s str, _: String) -> Answer<'s, ()> {
+        Box::pin(async { Ok(()) })
     }
 
     fn note_use(&self, _: &str, _: Option<IpAddr>) {}

@@ -42,6 +42,7 @@ fuzz_target!(|data: &[u8]| {
         }),
         challenge: Challenge::Auto,
         rules: None,
+        trust: Vec::new(),
     };
     let checked = Access::check(&settings);
     assert_eq!(checked.is_ok(), is_valid, "{checked:?}");

@@ -4,6 +4,7 @@ use axum::body::Body;
 use http::header::RANGE;
 use http::request::Parts;
 use http::{Response, StatusCode};
+use http_body::Body as _;
 
 use crate::http::api::download::range;
 use crate::http::api::request::actor::actor;
@@ -55,7 +56,13 @@ pub(crate) async fn push(
 ) -> Result<Response<Body>, ApiError> {
     registry
         .blobs()
-        .push(name, digest, content(head, body), actor(head))
+        .push(
+            name,
+            digest,
+            length(&body),
+            content(head, body),
+            actor(head),
+        )
         .await?;
     Ok(created(name, digest))
 }
@@ -77,9 +84,10 @@ pub(crate) async fn append(
     body: Body,
 ) -> Result<Response<Body>, ApiError> {
     let range = range::chunk(&head.headers)?;
+    let announced = length(&body);
     let status = registry
         .uploads()
-        .append(name, id, range, content(head, body), actor(head))
+        .append(name, id, range, announced, content(head, body), actor(head))
         .await
         .map_err(|error| with_location(name, id, error))?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
@@ -95,6 +103,7 @@ pub(crate) async fn finish(
 ) -> Result<Response<Body>, ApiError> {
     let request = ClosingRequest {
         digest: digest.clone(),
+        length: length(&body),
         range: range::chunk(&head.headers)?,
         condition: precondition(&head.headers),
     };
@@ -116,6 +125,11 @@ pub(crate) async fn cancel(
     Ok(builder::empty(StatusCode::NO_CONTENT)
         .header(DOCKER_UPLOAD_UUID, id.as_str())
         .finish())
+}
+
+/// Returns the length of a body, if its headers say so.
+fn length(body: &Body) -> Option<u64> {
+    body.size_hint().exact()
 }
 
 fn content(head: &Parts, body: Body) -> impl BodyStream {

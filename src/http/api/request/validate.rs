@@ -4,12 +4,18 @@ use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderMap, Request, StatusCode, Version};
 
+use crate::http::limits::CONNECTION_BUFFER;
 use crate::http::response::error::ApiError;
 
-/// Rejects a missing, repeated or malformed `Host` (RFC 9112, section 3.2), and transfer encodings other than chunked
-/// (section 6.1).
+/// Rejects a missing, repeated or malformed `Host` (RFC 9112, section 3.2), transfer encodings other than chunked (section
+/// 6.1), and too large a head.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
     let headers = request.headers();
+    if is_too_large(request) {
+        return Err(ApiError::Unreadable(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        ));
+    }
     if request.version() == Version::HTTP_11 && !has_host(headers) {
         return Err(ApiError::Host);
     }
@@ -18,6 +24,17 @@ pub(crate) fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
         return Err(ApiError::Unreadable(StatusCode::NOT_IMPLEMENTED));
     }
     Ok(())
+}
+
+/// True of a head that hyper takes though it is too large, because it came in one piece.
+fn is_too_large<B>(request: &Request<B>) -> bool {
+    // "METHOD TARGET HTTP/1.1\r\n", "NAME: VALUE\r\n" for each header, and "\r\n"
+    let target = request.uri().path_and_query();
+    let first = request.method().as_str().len() + target.map_or(0, |target| target.as_str().len());
+    let headers = request.headers().iter();
+    let lines = headers.map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let size = first + lines.sum::<usize>() + 14;
+    request.version() < Version::HTTP_2 && size > CONNECTION_BUFFER
 }
 
 fn has_host(headers: &HeaderMap) -> bool {

@@ -42,6 +42,7 @@ impl Blobs<'_> {
         }
         let (repository, digest) = (repository.clone(), digest.clone());
         let blobs = Arc::clone(&self.registry.blobs);
+        let quota = self.registry.settings().quotas.of(repository.as_str());
         self.registry
             .write(actor, move |tx, _| {
                 let Some(blob) = tx.blob(&digest)? else {
@@ -52,6 +53,9 @@ impl Blobs<'_> {
                 }
                 let now = now();
                 let repository = tx.ensure_repository(&repository, now)?;
+                if let Some(quota) = quota {
+                    quota.admit(tx, repository, &digest, blob.size)?;
+                }
                 tx.link_blob(repository, &digest, blob, now)?;
                 Ok(true)
             })

@@ -1,0 +1,69 @@
+//! `registry quotas`: what repositories hold, beside their limits.
+
+use serde_json::{Value, json};
+use tarkeep::registry::QuotaRow;
+
+use crate::cli::error::Error;
+use crate::cli::store::Store;
+use crate::cli::terminal::list::List;
+use crate::cli::terminal::output::{self, Format, Output};
+use crate::cli::terminal::table::{Cell, Column};
+
+const COLUMNS: [Column; 5] = [
+    Column::name("QUOTA"),
+    Column::number("USED"),
+    Column::number("LIMIT"),
+    Column::number("%"),
+    Column::number("REPOSITORIES"),
+];
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    store: Store,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    let format = arguments.output.format;
+    let registry = arguments.store.open().await?;
+    let quotas = registry.quotas().list().await?;
+    if format == Format::Text && quotas.is_empty() {
+        return output::say(
+            "no repository has a quota: the section quotas of the configuration sets some",
+        );
+    }
+    let mut list = List::begin(format, "quotas", &COLUMNS)?;
+    for quota in &quotas {
+        list.push(|| cells(quota), || as_json(quota))?;
+    }
+    list.finish()
+}
+
+/// Returns the part of the limit that is used, in per cent; what is over it counts.
+fn percent(quota: &QuotaRow) -> u64 {
+    match quota.limit {
+        0 => 100,
+        limit => (u128::from(quota.used) * 100 / u128::from(limit)) as u64,
+    }
+}
+
+fn cells(quota: &QuotaRow) -> Vec<Cell> {
+    vec![
+        (&*quota.name).into(),
+        Cell::Size(quota.used),
+        Cell::Size(quota.limit),
+        Cell::Count(percent(quota)),
+        Cell::Count(quota.repositories),
+    ]
+}
+
+fn as_json(quota: &QuotaRow) -> Value {
+    json!({
+        "name": quota.name,
+        "size": quota.used,
+        "limit": quota.limit,
+        "repositoryCount": quota.repositories,
+    })
+}
