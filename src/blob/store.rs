@@ -37,7 +37,7 @@ pub struct BlobStore {
     pub(super) has_notes: OnceLock<bool>,
     /// Only the writer's thread publishes and syncs.
     pub(super) names: Mutex<Names>,
-    /// Whether a sync has failed for lack of space, and none has succeeded since.
+    /// True if a sync has failed for lack of space, and none has succeeded since.
     pub(super) has_late_shortage: AtomicBool,
     stats: Stats,
     pub(super) traffic: Traffic,

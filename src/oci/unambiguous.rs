@@ -20,7 +20,7 @@ enum Part {
     Descriptors,
     Platform,
     Config,
-    /// How a container is run. People write its keys by hand, as `EntryPoint` in Nix, and only Go's clients run images: no
+    /// Settings of a container. People write its keys by hand, as `EntryPoint` in Nix, and only Go's clients run images: no
     /// key is wrong, but two that fold to each other are.
     Run,
     RootFs,

@@ -55,7 +55,7 @@ fn server() -> (Server, String) {
     (server, sha256(image.as_bytes()))
 }
 
-/// What cannot be parsed is shown as it is escaped everywhere.
+/// Arguments that cannot be parsed are shown escaped, as everywhere.
 #[test]
 fn no_wrong_argument_controls_a_terminal() {
     let option = format!("--{HOSTILE}");

@@ -67,7 +67,7 @@ fn what_is_in_an_uploads_place_is_never_written_to() {
     assert!(server.stop().success());
 }
 
-/// What is in the place of a blob's directory or file, but is neither, does not stop a push.
+/// Something in the place of a blob's directory or file that is neither does not stop a push.
 #[test]
 fn a_foreign_directory_on_the_way_to_a_blob_is_moved_aside() {
     let server = Server::start();

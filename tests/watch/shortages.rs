@@ -162,7 +162,7 @@ fn a_used_up_quota_is_named() {
     }
 }
 
-/// Where the file system counts blocks when it writes them, only a sync finds out.
+/// A file system that counts blocks when it writes them tells of a shortage in a sync only.
 #[test]
 fn a_shortage_that_a_sync_finds_is_named() {
     if !has_strace() {

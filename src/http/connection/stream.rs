@@ -40,7 +40,7 @@ pub(crate) struct Socket {
     early: Bytes,
     /// True once the kernel takes fewer bytes ahead. Not for files, which it need not copy.
     is_limited: bool,
-    /// What a TLS handshake has received so far, while it lasts.
+    /// Bytes of a TLS handshake received so far, while it lasts.
     handshake: Option<Box<Head>>,
 }
 

@@ -59,11 +59,11 @@ impl Signer {
     }
 }
 
-/// What the issuer publishes.
+/// Documents that the issuer publishes.
 struct Published {
     keys: Vec<Value>,
     is_down: bool,
-    /// Where it says that its keys are, instead of its own path.
+    /// Address that it names for its keys, instead of its own.
     elsewhere: Option<String>,
 }
 

@@ -56,14 +56,14 @@ struct Waiting {
 
 struct Held {
     wish: Wish,
-    /// When its client could begin to take it; `None` while it is made.
+    /// Time from which its client could take it; `None` while it is made.
     since: Option<Instant>,
-    /// Whether its connection was ended, and returns the room in a moment.
+    /// True if its connection was ended, which returns the room in a moment.
     is_ended: bool,
     _charge: Charge,
 }
 
-/// What is held, in KiB.
+/// Room that is held, in KiB.
 #[derive(Clone, Copy, Default)]
 struct Holding {
     total: usize,
@@ -89,7 +89,7 @@ impl Holding {
 }
 
 impl Wish {
-    /// Whether the client's own part has no room beside what it has.
+    /// True if the client's own part has no room beside what it holds.
     fn exceeds(&self, held: usize) -> bool {
         self.client.is_some() && held + self.size.min(CLIENT_KIB) > CLIENT_KIB
     }
