@@ -25,7 +25,7 @@ pub(in crate::registry) struct HashedFile {
     pub file: UploadFile,
     pub hasher: Hasher,
     /// End of a body, hashed but not yet written, with its place in memory.
-    unwritten: Option<(Batch, Option<OwnedSemaphorePermit>)>,
+    unwritten: Option<Box<(Batch, Option<OwnedSemaphorePermit>)>>,
 }
 
 impl HashedFile {
@@ -44,14 +44,14 @@ impl HashedFile {
             .iter()
             .for_each(|chunk| self.hasher.update(chunk));
         Self {
-            unwritten: Some((batch, place)),
+            unwritten: Some(Box::new((batch, place))),
             ..self
         }
     }
 
     /// Number of bytes received so far.
     pub fn length(&self) -> u64 {
-        let unwritten = self.unwritten.as_ref().map_or(0, |(batch, _)| batch.size);
+        let unwritten = self.unwritten.as_ref().map_or(0, |end| end.0.size);
         self.file.length() + unwritten as u64
     }
 
@@ -65,7 +65,7 @@ impl HashedFile {
             hasher,
             unwritten,
         } = self;
-        let written = unwritten.map_or(Ok(()), |(batch, _place)| file.append(&batch.chunks));
+        let written = unwritten.map_or(Ok(()), |end| file.append(&end.0.chunks));
         let synced = written.and_then(|()| blobs.sync_upload(&file));
         (file, hasher, synced)
     }
