@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use tarkeep::blob::Hasher;
-use tarkeep::meta::{Actor, Error, Meta, NewManifest, TagOrigin, WriteTx, now};
+use tarkeep::meta::{Actor, Error, Meta, NewManifest, TagOrigin, TagTarget, WriteTx, now};
 use tarkeep::oci::{Algorithm, Digest, MediaType, Reference, RepositoryName, TagName};
 
 /// Size of a blob, in bytes.
@@ -82,7 +82,8 @@ fn fill(tx: &WriteTx<'_>, plan: Plan, number: usize) -> Result<(), Error> {
     let repository = tx.ensure_repository(&name(number), now)?;
     let mut digests = plan.digests(number);
     for image in 0..plan.manifests {
-        let manifest = tx.insert_manifest(repository, &manifest(number, image), now)?;
+        let new = manifest(number, image);
+        let manifest = tx.insert_manifest(repository, &new, now)?;
         for digest in digests.by_ref().take(plan.blobs) {
             let blob = tx.insert_blob(&digest, BLOB_SIZE as u64, now)?;
             tx.link_blob(repository, &digest, blob, now)?;
@@ -97,7 +98,11 @@ fn fill(tx: &WriteTx<'_>, plan: Plan, number: usize) -> Result<(), Error> {
             let tag = format!("v{}", image * plan.tags + tag);
             let tag = TagName::parse(&tag).expect("a tag");
             let origin = TagOrigin::push(now);
-            tx.set_tag(repository, &tag, manifest, origin, &Actor::default(), now)?;
+            let target = TagTarget {
+                manifest,
+                digest: &new.digest,
+            };
+            tx.set_tag(repository, &tag, target, origin, &Actor::default(), now)?;
         }
     }
     Ok(())
