@@ -1,6 +1,6 @@
 //! The way of one repository from the other registry's files to pieces of content.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -37,8 +37,8 @@ struct Content<'r> {
     /// Name that it gets here.
     name: &'r RepositoryName,
     present: Present,
-    /// Blobs that the repository shows; those that are not here yet, with their files.
-    blobs: HashMap<Digest, Option<Waiting>>,
+    /// Blobs that the repository shows; those that are not here yet, with their files. They come in this order.
+    blobs: BTreeMap<Digest, Option<Waiting>>,
     /// Manifests that its links name.
     listed: HashSet<Digest>,
     /// Manifests that are sound.
@@ -115,8 +115,8 @@ impl Transfer<'_> {
         &self,
         repository: &StoredRepository,
         present: &Present,
-    ) -> Result<HashMap<Digest, Option<Waiting>>, Error> {
-        let mut found: HashMap<_, _> = present
+    ) -> Result<BTreeMap<Digest, Option<Waiting>>, Error> {
+        let mut found: BTreeMap<_, _> = present
             .blobs
             .iter()
             .map(|digest| (digest.clone(), None))
