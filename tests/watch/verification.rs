@@ -1,6 +1,7 @@
 //! The server's own verification.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use super::Watched;
@@ -91,6 +92,11 @@ fn a_restarted_server_goes_on_where_it_was() {
     Image::new("large", layers).push(&mut server.client(), "app", "v1");
     server.kill();
     let server = Watched::at(&data, &[("REGISTRY_VERIFY_EVERY", "5s")]);
+    // the run waits while requests use the disk
+    let path = server.client().begin_upload("app");
+    let mut held = server.client().connect();
+    let part = format!("PATCH {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1");
+    held.write_all(part.as_bytes()).expect("a part of a chunk");
     let begun = eventually_some("some blobs are read", || {
         progress(&data).filter(|(_, blobs, end)| *blobs >= 3 && end.is_none())
     });

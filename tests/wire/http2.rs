@@ -347,7 +347,7 @@ fn many_unread_answers_cost_little_memory() {
         wait_for(async {
             let mut second = Second::encrypted(&server, Some(window)).await;
             assert_eq!(second.exchange("GET", "/v2/", b"").await.0, 200);
-            let before = memory(&server.server, "VmRSS");
+            let before = memory(&server.server, "RssAnon");
             let mut answers = Vec::new();
             for _ in 0..120 {
                 let mut request = second.request("GET", &path, b"");
@@ -372,7 +372,7 @@ fn many_unread_answers_cost_little_memory() {
             for _ in 0..50 {
                 assert_eq!(second.exchange("GET", "/livez", b"").await.0, 200);
             }
-            let grown = memory(&server.server, "VmRSS").saturating_sub(before);
+            let grown = memory(&server.server, "RssAnon").saturating_sub(before);
             println!(
                 "window {window}, {ranges} ranges: {grown} KiB for {} answers",
                 answers.len()
@@ -447,7 +447,7 @@ fn long_user_agents_cost_little_memory() {
     wait_for(async {
         let mut second = Second::plain_with(&server, Some(0)).await;
         let agent = http::HeaderValue::from_bytes(&vec![0x80; 30_000]).expect("a value");
-        let before = memory(&server, "VmRSS");
+        let before = memory(&server, "RssAnon");
         let mut answers = Vec::new();
         for _ in 0..120 {
             let mut request = second.request("GET", "/v2/", b"");
@@ -461,7 +461,7 @@ fn long_user_agents_cost_little_memory() {
                     .expect("an answer"),
             );
         }
-        let grown = memory(&server, "VmRSS").saturating_sub(before);
+        let grown = memory(&server, "RssAnon").saturating_sub(before);
         println!("{grown} KiB for {} requests", answers.len());
         assert!(grown < 6 << 10, "{grown} KiB");
     });

@@ -79,7 +79,7 @@ fn unfinished_heads_time_out() {
 #[test]
 fn unfinished_heads_take_little_memory() {
     let server = Server::start();
-    let before = memory(&server, "VmRSS");
+    let before = memory(&server, "RssAnon");
     let mut beginning = b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Large: ".to_vec();
     beginning.resize(120 << 10, b'a');
     let mut held: Vec<_> = (0..600)
@@ -91,7 +91,7 @@ fn unfinished_heads_take_little_memory() {
         })
         .collect();
     assert_eq!(server.client().get("/v2/").status, 200);
-    let grown = memory(&server, "VmRSS").saturating_sub(before);
+    let grown = memory(&server, "RssAnon").saturating_sub(before);
     assert!(grown < 60 << 10, "{grown} KiB more");
     // the first is inside the budget, and has less time than a small head
     let start = Instant::now();
@@ -262,7 +262,7 @@ fn very_long_range_lists_are_ignored() {
             "-1,".repeat(count)
         )
     };
-    let before = memory(&server, "VmRSS");
+    let before = memory(&server, "RssAnon");
     let mut held = Vec::new();
     for (count, status) in [(40_000, 200), (1024, 206)] {
         for _ in 0..10 {
@@ -275,7 +275,7 @@ fn very_long_range_lists_are_ignored() {
             assert_eq!(status_line, format!("HTTP/1.1 {status}").as_bytes());
             held.push(stream);
         }
-        let grown = memory(&server, "VmRSS").saturating_sub(before);
+        let grown = memory(&server, "RssAnon").saturating_sub(before);
         println!("{grown} KiB for {} requests", held.len());
         assert!(grown < 8 << 10, "{grown} KiB");
     }
