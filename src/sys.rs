@@ -242,31 +242,6 @@ pub fn release_memory() {
     };
 }
 
-/// Unmaps the program's code. The kernel maps each page again when it is used.
-///
-/// Most of the code that a start runs is never used again: several MiB. Failures are ignored.
-pub fn unmap_code() {
-    let here = unmap_code as fn() as usize;
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let code = maps
-        .lines()
-        .filter_map(mapped_range)
-        .find(|range| range.contains(&here));
-    if let Some(Range { start, end }) = code {
-        // SAFETY: the range is the program's own code, a private mapping of a file, and read-only: nothing in it can be
-        // lost.
-        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
-    }
-}
-
-/// Addresses of a mapping, as a line of `/proc/PID/maps` begins with them.
-fn mapped_range(line: &str) -> Option<Range<usize>> {
-    let (start, rest) = line.split_once('-')?;
-    let (end, _) = rest.split_once(' ')?;
-    let address = |text| usize::from_str_radix(text, 16).ok();
-    Some(address(start)?..address(end)?)
-}
-
 /// A file to remove when a mapped page cannot be changed, and its file system.
 struct Removable {
     path: CString,

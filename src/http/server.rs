@@ -167,9 +167,8 @@ async fn keep_up(settings: LiveSettings) {
     tokio::join!(renew_certificates(settings), return_memory());
 }
 
-/// Returns memory to the system: at once that of the start's code, and what bursts of requests leave with the allocator.
+/// Returns memory to the system that a burst of requests has left with the allocator.
 async fn return_memory() {
-    crate::sys::unmap_code();
     let mut interval = tokio::time::interval(MEMORY_INTERVAL);
     loop {
         interval.tick().await;
