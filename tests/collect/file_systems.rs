@@ -273,6 +273,9 @@ fn a_full_quota_on_btrfs() {
     });
 }
 
+/// Number of refused pushes after which not even a deletion finds a block.
+const REFUSALS: usize = 12;
+
 /// Pushes use up all that a quota leaves: deletions then have the space that is set aside, without a restart.
 #[test]
 fn a_quota_on_btrfs_that_pushes_use_up() {
@@ -309,32 +312,40 @@ fn a_quota_on_btrfs_that_pushes_use_up() {
     }
 }
 
-/// Pushes images of 3 MB until one is refused; returns the others.
+/// Pushes images of 3 MB, as clients do that try again: until many are refused, which use up the last blocks. Returns the
+/// others.
 fn fill_by_pushes(client: &mut Client, round: u64) -> Vec<Image> {
     let mut pushed = Vec::new();
-    loop {
-        let number = 100 * round + pushed.len() as u64;
+    let mut refused = 0;
+    'images: for number in 100 * round.. {
         let image = Image::new(&number.to_string(), vec![noise(number, 3_000_000)]);
-        let blobs = image.layers.iter().chain([&image.config]);
-        let blobs = blobs.map(|blob| {
-            (
-                "POST",
-                format!("blobs/uploads/?digest={}", sha256(blob)),
-                blob,
-            )
-        });
-        let manifest = ("PUT", "manifests/all".to_owned(), &image.manifest);
-        for (method, path, body) in blobs.chain([manifest]) {
-            let request = client.request(method, &format!("/v2/app/{path}"));
+        let blobs = [&image.config].into_iter().chain(&image.layers);
+        let blobs = blobs.map(|blob| (Some(sha256(blob)), blob));
+        for (digest, body) in blobs.chain([(None, &image.manifest)]) {
+            let begun = client.request("POST", "/v2/app/blobs/uploads/").send();
+            // a session keeps what its failed request has brought where nothing can be cut off
+            let path = match (&digest, begun.header("location")) {
+                (None, _) => "/v2/app/manifests/all".to_owned(),
+                (Some(digest), Some(place)) => format!("{place}&digest={digest}"),
+                (Some(_), None) => "/v2/app/blobs/uploads/".to_owned(),
+            };
+            let method = if path.ends_with('/') { "POST" } else { "PUT" };
+            let path = path.split_once("/v2/").map_or(&*path, |(_, rest)| rest);
+            let request = client.request(method, &format!("/v2/{path}"));
             let answer = request
                 .header("Content-Type", OCI_MANIFEST)
                 .body(body)
                 .send();
             if answer.status != 201 {
                 answer.refused(507, "UNAVAILABLE");
-                return pushed;
+                refused += 1;
+                if refused == REFUSALS {
+                    break 'images;
+                }
+                continue 'images;
             }
         }
         pushed.push(image);
     }
+    pushed
 }
