@@ -82,6 +82,40 @@ fn the_command_decides_as_the_server_does() {
     }
 }
 
+/// Questions, with the exit code and a part of the answer.
+const ANSWERS: [(&str, i32, &str); 6] = [
+    (
+        "token:bot push team/app",
+        0,
+        "token:bot may push team/app (its own grant: admin in team/**; bob may by access.rules[0]: bob may pull, create, update in team/**)",
+    ),
+    (
+        "token:bot delete team/app",
+        1,
+        "(it is a token of bob, to whom the rules allow pull, create, update there)",
+    ),
+    (
+        "token:bot pull other/app --from 10.1.1.1",
+        0,
+        "(access.rules[1]: token:bot may pull in other/**; bob may by access.rules[2]: bob may pull in ** from 10.0.0.0/8)",
+    ),
+    (
+        "token:bot pull third/app --from 10.1.1.1",
+        1,
+        "(the rules and its grant allow nothing there; its own grant: admin in team/**)",
+    ),
+    (
+        "token:bare pull team/app",
+        1,
+        "(the rules and its grant allow nothing there; it has no grant of its own)",
+    ),
+    (
+        "token:none pull team/app",
+        1,
+        "note: there is no token none, so the rules alone are judged",
+    ),
+];
+
 #[test]
 fn the_deciding_rule_grant_and_user_are_named() {
     let (guarded, config) = with_rules(json!([
@@ -99,38 +133,7 @@ fn the_deciding_rule_grant_and_user_are_named() {
     ];
     token(&guarded, &[&["bot"], &flags[..]].concat());
     token(&guarded, &["bare", "--expires", "never"]);
-    for (question, exit, answer) in [
-        (
-            "token:bot push team/app",
-            0,
-            "token:bot may push team/app (its own grant: admin in team/**; bob may by access.rules[0]: bob may pull, create, update in team/**)",
-        ),
-        (
-            "token:bot delete team/app",
-            1,
-            "(it is a token of bob, to whom the rules allow pull, create, update there)",
-        ),
-        (
-            "token:bot pull other/app --from 10.1.1.1",
-            0,
-            "(access.rules[1]: token:bot may pull in other/**; bob may by access.rules[2]: bob may pull in ** from 10.0.0.0/8)",
-        ),
-        (
-            "token:bot pull third/app --from 10.1.1.1",
-            1,
-            "(the rules and its grant allow nothing there; its own grant: admin in team/**)",
-        ),
-        (
-            "token:bare pull team/app",
-            1,
-            "(the rules and its grant allow nothing there; it has no grant of its own)",
-        ),
-        (
-            "token:none pull team/app",
-            1,
-            "note: there is no token none, so the rules alone are judged",
-        ),
-    ] {
+    for (question, exit, answer) in ANSWERS {
         let words: Vec<_> = ["check"].into_iter().chain(question.split(' ')).collect();
         let (code, said) = access(&guarded, &config, &words);
         assert_eq!(code, Some(exit), "{said}");
