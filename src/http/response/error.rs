@@ -74,6 +74,11 @@ pub(crate) enum ApiError {
     /// Action that access rules do not allow in a repository that the client may see.
     #[error("access denied: your rights do not include this ({})", .0.permission.as_str())]
     Denied(Scope),
+    /// Failure to read the proof of a login: the database, or an issuer's keys.
+    #[error(
+        "this login cannot be checked at the moment; the registry's log says why: try again later"
+    )]
+    LoginUnchecked,
     #[error("too many failed or pending logins: try again in {} seconds", seconds(*.wait))]
     TooManyLogins { wait: Duration },
     #[error("too many images in a short time: try again in {} seconds", seconds(*.wait))]
@@ -225,6 +230,7 @@ impl ApiError {
             Self::TooManyLogins { wait } | Self::TooManyImages { wait } => {
                 rendered.header(RETRY_AFTER, seconds(wait))
             }
+            Self::LoginUnchecked => rendered.header(RETRY_AFTER, RETRY_SECONDS),
             _ => rendered,
         }
     }
@@ -234,7 +240,7 @@ impl ApiError {
         match self {
             Self::Unreadable(status) => (*status, "UNSUPPORTED"),
             Self::NotEncrypted | Self::Host => (S::BAD_REQUEST, "UNSUPPORTED"),
-            Self::Unhealthy => (S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::Unhealthy | Self::LoginUnchecked => (S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::UnknownPath => (S::NOT_FOUND, "UNSUPPORTED"),
             Self::Method { .. } => (S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Self::Name(NameError::Tag(_)) => (S::BAD_REQUEST, "TAG_INVALID"),

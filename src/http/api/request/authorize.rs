@@ -54,9 +54,7 @@ pub(crate) fn refused(refusal: Refusal, required: RequiredScopes) -> ApiError {
             required,
             message,
         },
-        Refusal::Unavailable => {
-            Error::Overloaded("this login cannot be checked at the moment".to_owned()).into()
-        }
+        Refusal::Unavailable => ApiError::LoginUnchecked,
         Refusal::TooMany { wait } => ApiError::TooManyLogins { wait },
         Refusal::Denied(scope) => ApiError::Denied(scope),
         Refusal::Hidden(name) => Error::NameUnknown(name).into(),
