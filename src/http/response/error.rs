@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use http::header::{ALLOW, CONTENT_RANGE, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use jiff::fmt::friendly::SpanPrinter;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -72,7 +73,7 @@ pub(crate) enum ApiError {
     #[error("the form has more than {} KiB: ask for fewer scopes", TOKEN_FORM >> 10)]
     TokenFormTooLarge,
     /// Action that access rules do not allow in a repository that the client may see.
-    #[error("access denied: your rights do not include this ({})", .0.permission.as_str())]
+    #[error("access denied: your rights do not include {} in {}", .0.permission.as_str(), .0.resource.name())]
     Denied(Scope),
     /// Failure to read the proof of a login: the database, or an issuer's keys.
     #[error(
@@ -81,8 +82,14 @@ pub(crate) enum ApiError {
     LoginUnchecked,
     #[error("too many failed or pending logins: try again in {} seconds", seconds(*.wait))]
     TooManyLogins { wait: Duration },
-    #[error("too many images in a short time: try again in {} seconds", seconds(*.wait))]
-    TooManyImages { wait: Duration },
+    #[error("more than {limit} {what} in {}: try again in {} seconds", span(*.period), seconds(*.wait))]
+    TooManyImages {
+        limit: u32,
+        /// Pulls or pushes.
+        what: &'static str,
+        period: Duration,
+        wait: Duration,
+    },
     #[error("{INTERNAL}")]
     Panicked,
     #[error(transparent)]
@@ -227,7 +234,7 @@ impl ApiError {
                 .detail(required_detail(&required))
                 .header(WWW_AUTHENTICATE, challenge),
             Self::Denied(scope) => rendered.detail([required_scope(&scope)]),
-            Self::TooManyLogins { wait } | Self::TooManyImages { wait } => {
+            Self::TooManyLogins { wait } | Self::TooManyImages { wait, .. } => {
                 rendered.header(RETRY_AFTER, seconds(wait))
             }
             Self::LoginUnchecked => rendered.header(RETRY_AFTER, RETRY_SECONDS),
@@ -273,6 +280,10 @@ fn cut(mut message: String) -> String {
         message.push('…');
     }
     message
+}
+
+fn span(period: Duration) -> String {
+    SpanPrinter::new().unsigned_duration_to_string(&period)
 }
 
 /// Whole seconds until a wait has passed, at least one.
