@@ -124,6 +124,8 @@ fn guarded(issuer: &Issuer) -> Guarded {
     let rules = json!({ "rules": [
         { "repositories": "**", "who": "admin", "may": "admin" },
         { "repositories": "open/**", "who": "anonymous", "may": "pull" },
+        // lists have to look below dark/, and show nothing of it
+        { "repositories": "dark/*/open", "who": "anonymous", "may": "pull" },
         { "repositories": "team/**", "who": "reader", "may": "pull" },
         { "repositories": "team/**", "who": "writer", "may": "push" },
         { "repositories": "team/**", "who": ["maintainer", "gone"], "may": "maintain" },

@@ -17,7 +17,7 @@ use crate::escape;
 use crate::http::limits::CONNECTION_BUFFER;
 use crate::http::limits::{MAX_TAGS, TOKEN_FORM};
 use crate::http::response::builder;
-use crate::oci::{DigestError, NameError};
+use crate::oci::{DigestError, NameError, RepositoryName};
 use crate::registry::Error;
 
 /// Error of a request. Its text is sent to the client, unless the registry itself failed.
@@ -80,6 +80,9 @@ pub(crate) enum ApiError {
         "this login cannot be checked at the moment; the registry's log says why: try again later"
     )]
     LoginUnchecked,
+    /// Repository that the client may not see, whether it exists or not.
+    #[error("repository {0} does not exist, or this login has no rights in it")]
+    Hidden(RepositoryName),
     #[error("too many failed or pending logins: try again in {} seconds", seconds(*.wait))]
     TooManyLogins { wait: Duration },
     #[error("more than {limit} {what} in {}: try again in {} seconds", span(*.period), seconds(*.wait))]
@@ -234,6 +237,7 @@ impl ApiError {
                 .detail(required_detail(&required))
                 .header(WWW_AUTHENTICATE, challenge),
             Self::Denied(scope) => rendered.detail([required_scope(&scope)]),
+            Self::Hidden(name) => rendered.detail(unknown(&name)),
             Self::TooManyLogins { wait } | Self::TooManyImages { wait, .. } => {
                 rendered.header(RETRY_AFTER, seconds(wait))
             }
@@ -263,6 +267,7 @@ impl ApiError {
             Self::TokenForm(_) => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::TokenFormTooLarge => (S::PAYLOAD_TOO_LARGE, "UNSUPPORTED"),
             Self::Denied(_) => (S::FORBIDDEN, "DENIED"),
+            Self::Hidden(_) => (S::NOT_FOUND, "NAME_UNKNOWN"),
             Self::TooManyLogins { .. } | Self::TooManyImages { .. } => {
                 (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
             }
@@ -397,13 +402,16 @@ fn registry_error(error: &Error) -> Rendered {
     }
 }
 
+/// Detail of a 404 for a repository.
+fn unknown(name: &RepositoryName) -> serde_json::Value {
+    json!({ "name": name.as_str() })
+}
+
 /// Renders the error for content that is not there, or damaged and not served.
 fn absent(error: &Error) -> Rendered {
     let rendered = |code| Rendered::new(StatusCode::NOT_FOUND, code, error);
     match error {
-        Error::NameUnknown(name) => {
-            rendered("NAME_UNKNOWN").detail(json!({ "name": name.as_str() }))
-        }
+        Error::NameUnknown(name) => rendered("NAME_UNKNOWN").detail(unknown(name)),
         Error::ManifestUnknown {
             repository,
             reference,

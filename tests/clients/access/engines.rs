@@ -41,7 +41,7 @@ pub fn podman(sandbox: &Sandbox) {
     walk(sandbox, &steps, NO_RIGHT);
 }
 
-/// containerd asks for tokens by a form, as its CRI plugin does, which has the same resolver.
+/// containerd sends logins to the token service by a form, as its CRI plugin does, which has the same resolver.
 pub fn containerd_and_ctr(sandbox: &Sandbox) {
     let server = public_and_private(sandbox, "public", "");
     let host = &server.host;
@@ -78,14 +78,6 @@ pub fn containerd_and_ctr(sandbox: &Sandbox) {
     };
     // ctr says no more than the status
     walk(sandbox, &steps, &["403 Forbidden", NO_RIGHT[0]]);
-    let log = String::from_utf8(sandbox.read("public.log")).unwrap();
-    let forms = log
-        .lines()
-        .filter(|line| line.contains("/v2/_token") && line.contains("POST"));
-    assert!(
-        forms.count() > 0,
-        "no token was asked for by a form:\n{log}"
-    );
 }
 
 /// BuildKit gets its logins from buildctl, which reads Docker's file.

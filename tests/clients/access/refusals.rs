@@ -24,7 +24,7 @@ pub fn limited(sandbox: &Sandbox) -> Server {
     public_and_private(sandbox, "limited", "http: {limits: {pushes: 0}}\n")
 }
 
-/// crane and podman.
+/// crane, and podman, which is not asked for the limit: it would wait five minutes before it says anything.
 pub fn by_tools(sandbox: &Sandbox) {
     let podman = with_store(sandbox, "store");
     sandbox.write("context/file", "content\n");
@@ -32,20 +32,19 @@ pub fn by_tools(sandbox: &Sandbox) {
     sandbox.run(format!("{podman} build --quiet --tag built context"));
     Layout::multi_arch(sandbox.path("source"));
     let (user, password) = PUSHES;
-    for (server, words) in [(full(sandbox), FULL), (limited(sandbox), TOO_MANY)] {
+    let by_crane = |server: &Server, words| {
         let host = &server.host;
         sandbox.run_with(
             format!("crane auth login {host} --username {user} --password-stdin"),
             password.as_bytes(),
         );
-        refused(
-            sandbox,
-            &format!("crane push source {host}/team/app:v1"),
-            &[words],
-        );
-        let push = format!(
-            "{podman} push --tls-verify=false --creds {user}:{password} built {host}/team/app:v1"
-        );
+        let push = format!("crane push source {host}/team/app:v1");
         refused(sandbox, &push, &[words]);
-    }
+    };
+    let full = full(sandbox);
+    by_crane(&full, FULL);
+    let to = format!("{}/team/app:v1", full.host);
+    let push = format!("{podman} push --tls-verify=false --creds {user}:{password} built {to}");
+    refused(sandbox, &push, &[FULL]);
+    by_crane(&limited(sandbox), TOO_MANY);
 }

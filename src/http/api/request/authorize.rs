@@ -14,7 +14,6 @@ use crate::http::proxy::base_url;
 use crate::http::proxy::client::Client;
 use crate::http::response::error::ApiError;
 use crate::http::settings::LiveSettings;
-use crate::registry::Error;
 
 /// Authenticates a request and authorizes its action.
 ///
@@ -57,7 +56,7 @@ pub(crate) fn refused(refusal: Refusal, required: RequiredScopes) -> ApiError {
         Refusal::Unavailable => ApiError::LoginUnchecked,
         Refusal::TooMany { wait } => ApiError::TooManyLogins { wait },
         Refusal::Denied(scope) => ApiError::Denied(scope),
-        Refusal::Hidden(name) => Error::NameUnknown(name).into(),
+        Refusal::Hidden(name) => ApiError::Hidden(name),
         Refusal::NoTokenService => ApiError::UnknownPath,
     }
 }
