@@ -174,9 +174,11 @@ mod tests {
     fn a_backup_that_fails_once_it_has_its_database_keeps_its_blobs() {
         let root = tempfile::tempdir().unwrap();
         let directory = BackupDirectory::at(root.path().to_owned()).unwrap();
-        let blob = root.path().join("blobs/sha256/blob");
+        let shard = root.path().join("blobs/sha256/aa");
+        let blob = shard.join("a".repeat(64));
         for is_complete in [true, false] {
             directory.prepare().unwrap();
+            fs::create_dir_all(&shard).unwrap();
             fs::write(&blob, "").unwrap();
             let database = Registry::database_path(root.path());
             if is_complete {
