@@ -7,7 +7,7 @@ mod document;
 mod exchange;
 
 pub(crate) use authorities::{Authorities, client_config};
-pub(crate) use client::{Client, ClientSettings, Proxy, SendError};
+pub(crate) use client::{Client, ClientSettings, Proxy};
 pub(crate) use document::{Document, fetch};
 pub use exchange::ExchangeError;
 pub(crate) use exchange::{Encryption, exchange};
