@@ -14,9 +14,9 @@ pub(in crate::upstream) enum Challenge {
 
 impl Challenge {
     /// Returns the first challenge that can be answered; tokens come before passwords.
-    pub fn choose<'h>(headers: impl Iterator<Item = &'h str>) -> Option<Self> {
+    pub fn choose(headers: impl Iterator<Item = impl AsRef<str>>) -> Option<Self> {
         let mut found = None;
-        for challenge in headers.flat_map(challenges) {
+        for challenge in headers.flat_map(|header| challenges(header.as_ref())) {
             match challenge {
                 Self::Bearer { .. } => return Some(challenge),
                 Self::Basic => found = Some(challenge),

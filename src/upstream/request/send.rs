@@ -197,7 +197,9 @@ impl Inner {
 
 fn challenge(headers: &HeaderMap) -> Option<Challenge> {
     let values = headers.get_all(WWW_AUTHENTICATE).iter();
-    Challenge::choose(values.filter_map(|value| value.to_str().ok()))
+    // a realm may have letters beyond ASCII
+    let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Challenge::choose(values)
 }
 
 /// Passes the statuses that carry what was asked for.
