@@ -48,12 +48,13 @@ impl Upstream {
         self.list(&path, &Scope::Pull(name), names).await
     }
 
-    /// Lists all repositories, which Docker Hub refuses.
+    /// Lists all repositories that the login may see, which Docker Hub refuses.
     ///
     /// # Errors
     /// As [`Self::tags`].
     pub async fn repositories(&self) -> Result<BTreeSet<String>, Error> {
         let path = format!("_catalog?n={PAGE_NAMES}");
+        self.log_in(&Scope::Catalog).await?;
         let names = |page: RepositoryPage| page.repositories.unwrap_or_default();
         self.list(&path, &Scope::Catalog, names).await
     }

@@ -149,6 +149,20 @@ impl Tokens {
         Ok(header)
     }
 
+    /// Reports whether a password is configured for a scope.
+    pub fn has_login(&self, scope: &Scope) -> bool {
+        self.login(scope).is_some()
+    }
+
+    fn login(&self, scope: &Scope) -> Option<&Login> {
+        let fits = |login: &&Login| match (&login.repositories, scope.repository()) {
+            (None, _) => true,
+            (Some(glob), Some(name)) => glob.matches(name.as_str()),
+            (Some(_), None) => false,
+        };
+        self.logins.iter().find(fits)
+    }
+
     fn kept(&self, scope: &Scope) -> Arc<Kept> {
         let mut kept = self.kept.lock();
         if kept.len() >= MOST && !kept.contains_key(scope) {
@@ -207,12 +221,7 @@ impl Tokens {
 
     /// Returns the password for a scope, as a header; `None` if none is configured.
     async fn password(&self, scope: &Scope) -> Result<Option<HeaderValue>, Error> {
-        let fits = |login: &&Login| match (&login.repositories, scope.repository()) {
-            (None, _) => true,
-            (Some(glob), Some(name)) => glob.matches(name.as_str()),
-            (Some(_), None) => false,
-        };
-        let Some(login) = self.logins.iter().find(fits) else {
+        let Some(login) = self.login(scope) else {
             return Ok(None);
         };
         let (username, password) = match login.credentials.clone() {

@@ -104,6 +104,26 @@ impl Upstream {
         repository.clone()
     }
 
+    /// Logs in where a request would be answered without a login too, with less.
+    ///
+    /// # Errors
+    /// Those that may pass; a refusal comes with the request itself.
+    pub(in crate::upstream) async fn log_in(&self, scope: &Scope) -> Result<(), Error> {
+        if !self.0.tokens.has_login(scope) {
+            return Ok(());
+        }
+        let ask = Ask {
+            method: Method::GET,
+            url: self.0.origin.url("")?,
+            scope,
+            headers: HeaderMap::new(),
+        };
+        match self.send(ask).await {
+            Err(error) if error.is_passing() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Sends a request; answers with a status of success, and 304, are returned.
     ///
     /// # Errors
