@@ -2,6 +2,7 @@
 
 pub mod background;
 pub mod config;
+pub mod events;
 pub mod oci;
 
 pub mod escape;
@@ -31,6 +32,7 @@ pub mod registry;
 pub mod backup;
 pub mod export;
 pub mod import;
+pub mod webhooks;
 
 pub mod http;
 
