@@ -2,6 +2,7 @@
 
 pub mod background;
 pub mod config;
+pub mod events;
 pub mod oci;
 
 pub mod escape;
@@ -33,6 +34,7 @@ pub mod upstream;
 pub mod backup;
 pub mod export;
 pub mod import;
+pub mod webhooks;
 
 pub mod http;
 

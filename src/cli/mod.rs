@@ -18,5 +18,6 @@ mod server;
 mod sources;
 mod store;
 mod terminal;
+mod token_record;
 
 pub use run::main;

@@ -147,7 +147,7 @@ pub fn main() -> ExitCode {
         Command::Uploads(arguments) => wait_for(uploads::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(garbage_collect::run(arguments)),
-        Command::Access(arguments) => access::run(arguments),
+        Command::Access(arguments) => wait_for(access::run(arguments)),
         Command::Audit(arguments) => wait_for(audit::run(arguments)),
         Command::Quotas(arguments) => wait_for(quotas::run(arguments)),
         Command::Token(arguments) => wait_for(token::run(arguments)),

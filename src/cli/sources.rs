@@ -23,6 +23,8 @@ pub(crate) struct Sources {
     pub flags: Flags,
     /// True if they are those of the running server.
     pub is_served: bool,
+    /// The running server's data directory, if they are its.
+    pub data_directory: Option<PathBuf>,
 }
 
 impl Sources {
@@ -43,6 +45,7 @@ impl Sources {
             environment: std::env::vars_os().collect(),
             flags,
             is_served: false,
+            data_directory: None,
         })
     }
 
@@ -77,6 +80,7 @@ impl Sources {
                     environment: server.environment(),
                     flags: server.flags(),
                     is_served: true,
+                    data_directory: server.data_directory(),
                 }))
             }
             (Some(one), Some(other)) => {

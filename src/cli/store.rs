@@ -23,6 +23,14 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// Names a data directory, and the configuration if it is known.
+    pub(crate) fn of(data_dir: PathBuf, config: Option<PathBuf>) -> Self {
+        Self {
+            data_dir: Some(data_dir),
+            config,
+        }
+    }
+
     /// Returns these flags as they are typed, each after a space.
     pub(crate) fn flags(&self) -> String {
         let flag = |name: &str, path: &Option<PathBuf>| {

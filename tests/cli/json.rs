@@ -309,6 +309,14 @@ const OTHERS: &[(&str, &str)] = &[
         "registry access show",
         "access show @team --config config.yml",
     ),
+    (
+        "registry access check",
+        "access check token:ci push team/app --config config.yml",
+    ),
+    (
+        "registry access show",
+        "access show token:ci --config config.yml",
+    ),
     ("registry htpasswd", "htpasswd -nbC 4 joe secret"),
     ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),
     ("registry htpasswd", "htpasswd -D users ann"),

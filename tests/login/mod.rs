@@ -11,6 +11,7 @@ mod odd_files;
 mod rates;
 mod reloading;
 mod swapping;
+mod token_bounds;
 mod token_service;
 mod tokens;
 mod trust;

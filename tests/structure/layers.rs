@@ -33,6 +33,11 @@ const RULES: &[Rule] = &[
         "the vocabulary has no effects",
     ),
     rule(
+        "tarkeep::events",
+        &["tarkeep", "rusqlite", "axum", "hyper"],
+        "events do not know who tells of them",
+    ),
+    rule(
         "tarkeep::log",
         &["tarkeep"],
         "the log formats what others write",
@@ -199,6 +204,19 @@ const RULES: &[Rule] = &[
             "hyper",
         ],
         "a backup calls operations",
+    ),
+    rule(
+        "tarkeep::webhooks",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::http",
+            "tarkeep::config",
+            "rusqlite",
+            "r2d2",
+            "axum",
+        ],
+        "delivery calls operations",
     ),
     rule(
         "tarkeep::export",

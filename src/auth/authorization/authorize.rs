@@ -30,7 +30,7 @@ impl Requester {
         self.client_as(self.identity.subject())
     }
 
-    fn client_as<'c>(&self, subject: Subject<'c>) -> Client<'c> {
+    pub(super) fn client_as<'c>(&self, subject: Subject<'c>) -> Client<'c> {
         Client {
             subject,
             address: self.address,
@@ -41,19 +41,24 @@ impl Requester {
     ///
     /// A token has those of its grant and of the access rules that name it, but none that its user does not have.
     pub fn rights(&self, repository: &str) -> Rights {
-        let by_rules = |subject| {
-            let rules = self.rules.as_ref();
-            rules.map(|rules| rules.rights(self.client_as(subject), repository))
-        };
-        let own = by_rules(self.identity.subject());
+        let own = self.rights_by_rules(self.identity.subject(), repository);
         let Some(token) = self.identity.token_grant() else {
             return own.unwrap_or(Rights::ALL);
         };
         let rights = token.rights(repository) | own.unwrap_or(Rights::NONE);
         match token.owner() {
-            Some(owner) => rights & by_rules(Subject::User(owner)).unwrap_or(Rights::ALL),
+            Some(owner) => {
+                let limit = self.rights_by_rules(Subject::User(owner), repository);
+                rights & limit.unwrap_or(Rights::ALL)
+            }
             None => rights,
         }
+    }
+
+    /// Returns the rights that access rules give to a login from the client's address; `None` without rules.
+    pub(super) fn rights_by_rules(&self, subject: Subject<'_>, repository: &str) -> Option<Rights> {
+        let rules = self.rules.as_ref()?;
+        Some(rules.rights(self.client_as(subject), repository))
     }
 }
 

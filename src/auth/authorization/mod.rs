@@ -2,6 +2,7 @@
 
 mod authorize;
 mod claims;
+mod decision;
 pub(super) mod identity;
 mod pattern;
 mod rights;
@@ -15,6 +16,7 @@ mod unreadable;
 pub(super) use authorize::is_allowed;
 pub use authorize::{Requester, Visible, is_authorized, is_visible, may_pull_everything, visible};
 pub use claims::Claims;
+pub use decision::{Decision, UserLimit};
 pub use identity::Identity;
 pub use pattern::RepositoryPattern;
 pub use rights::Rights;

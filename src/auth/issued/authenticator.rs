@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::record::{TokenRecord, TokenSource};
@@ -117,7 +116,7 @@ impl Issued {
         record: Arc<TokenRecord>,
         users: Option<&Htpasswd>,
     ) -> Result<Arc<TokenGrant>, Void> {
-        if let Some(reason) = reason_against(&record, self.source.now()) {
+        if let Some(reason) = record.reason_against(self.source.now()) {
             return Err(Void::Ended(reason));
         }
         if let Some(owner) = &record.owner
@@ -139,20 +138,7 @@ impl Issued {
         {
             return Arc::clone(grant);
         }
-        let TokenRecord {
-            name,
-            owner,
-            repositories,
-            may,
-            ..
-        } = &*record;
-        let grant = Arc::new(TokenGrant::read(
-            id,
-            name,
-            owner.as_deref(),
-            repositories,
-            may,
-        ));
+        let grant = Arc::new(record.grant(id));
         if grants.len() >= GRANTS {
             grants.clear();
         }
@@ -199,28 +185,4 @@ async fn is_user(users: Option<&Htpasswd>, name: &str) -> bool {
         Some(users) => users.is_user(name).await,
         None => false,
     }
-}
-
-/// Returns why a secret is not valid at a time, in milliseconds since 1970; `None` if it is.
-fn reason_against(record: &TokenRecord, now: i64) -> Option<String> {
-    let name = &record.name;
-    if let Some(revoked) = record.revoked_at {
-        return Some(format!("the token {name} was revoked at {}", time(revoked)));
-    }
-    let expired = record.expires_at.filter(|expires| *expires <= now)?;
-    Some(match record.replaced_at {
-        Some(replaced) => format!(
-            "the token {name} got another secret at {}, and this one ended at {}",
-            time(replaced),
-            time(expired)
-        ),
-        None => format!(
-            "the token {name} expired at {}: make another secret with registry token rotate {name}",
-            time(expired)
-        ),
-    })
-}
-
-fn time(millis: i64) -> String {
-    Timestamp::from_millisecond(millis).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
 }

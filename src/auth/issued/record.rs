@@ -5,6 +5,10 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use crate::auth::authorization::{AccessRules, Identity, Requester, TokenGrant};
+
 /// Stored secret with its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRecord {
@@ -22,6 +26,47 @@ pub struct TokenRecord {
     /// Time of the rotation that made another secret.
     pub replaced_at: Option<i64>,
     pub revoked_at: Option<i64>,
+}
+
+impl TokenRecord {
+    /// Returns why a secret is not valid at a time, in milliseconds since 1970; `None` if it is.
+    pub fn reason_against(&self, now: i64) -> Option<String> {
+        let name = &self.name;
+        if let Some(revoked) = self.revoked_at {
+            return Some(format!("the token {name} was revoked at {}", time(revoked)));
+        }
+        let expired = self.expires_at.filter(|expires| *expires <= now)?;
+        Some(match self.replaced_at {
+            Some(replaced) => format!(
+                "the token {name} got another secret at {}, and this one ended at {}",
+                time(replaced),
+                time(expired)
+            ),
+            None => format!(
+                "the token {name} expired at {}: make another secret with registry token rotate {name}",
+                time(expired)
+            ),
+        })
+    }
+
+    /// Reads what it grants to the bearer of the secret of that id.
+    pub(super) fn grant(&self, secret: &str) -> TokenGrant {
+        let owner = self.owner.as_deref();
+        TokenGrant::read(secret, &self.name, owner, &self.repositories, &self.may)
+    }
+
+    /// Returns the client that its bearer is, for questions about its rights.
+    pub fn bearer(&self, address: Option<IpAddr>, rules: Option<Arc<AccessRules>>) -> Requester {
+        Requester {
+            identity: Identity::token(Arc::new(self.grant(""))),
+            address,
+            rules,
+        }
+    }
+}
+
+fn time(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
 }
 
 /// Key that signs and verifies tokens of the token service.

@@ -39,6 +39,14 @@ pub(crate) fn note_about(config: &Config, user: &str) -> Option<String> {
         .then(|| format!("note: there is no user '{user}' in {}", file.display()))
 }
 
+/// Reports whether a user certainly cannot log in by a password.
+pub(crate) fn is_gone(config: &Config, user: &str) -> bool {
+    match config.auth.htpasswd {
+        Some(_) => users(config).is_some_and(|(_, known)| !known.contains(user)),
+        None => true,
+    }
+}
+
 /// Returns the password file and its users; `None` if users are elsewhere, or it cannot be read.
 fn users(config: &Config) -> Option<(&Path, BTreeSet<String>)> {
     let htpasswd = config.auth.htpasswd.as_ref()?;

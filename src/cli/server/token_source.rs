@@ -6,6 +6,8 @@ use std::sync::Arc;
 use tarkeep::auth::{Answer, SigningKey, TokenRecord, TokenSource};
 use tarkeep::registry::{self, Registry, SigningKeyRow};
 
+use crate::cli::token_record::token_record;
+
 /// Tokens of a registry.
 pub(super) struct RegistryTokens(pub(super) Registry);
 
@@ -16,16 +18,7 @@ impl TokenSource for RegistryTokens {
             let found = found.map_err(|error| error.to_string())?;
             Ok(found.map(|row| {
                 let (token, secret) = &*row;
-                Arc::new(TokenRecord {
-                    name: token.name.clone(),
-                    repositories: token.repositories.clone(),
-                    may: token.may.clone(),
-                    owner: token.owner.clone(),
-                    hash: secret.hash.clone(),
-                    expires_at: secret.expires_at,
-                    replaced_at: secret.replaced_at,
-                    revoked_at: token.revoked_at,
-                })
+                Arc::new(token_record(token, secret))
             }))
         })
     }
