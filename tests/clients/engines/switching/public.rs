@@ -85,7 +85,7 @@ fn machine(sandbox: &Sandbox, public: &str, private: &str) {
     refused(
         sandbox,
         &copy(&private.replace(":v1", ":v2")),
-        &["404", "not known", "denied"],
+        &["this login has no rights in it"],
     );
     token(&["revoke", "ci"]);
     refused(sandbox, &copy(&new.replace(":v2", ":v3")), &REFUSALS);
