@@ -23,7 +23,8 @@ mod stats;
 mod store;
 mod timeline;
 
-pub use access::audit::{AuditAction, AuditFilter, AuditRow, AuditSubject};
+pub use access::audit::{AuditAction, AuditRow, AuditSubject};
+pub use access::audit_filter::AuditFilter;
 pub use access::signing_keys::SigningKeyRow;
 pub use access::tokens::{ListedToken, SecretRow, SecretUse, TokenRow};
 pub use actor::Actor;

@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 16] = [
+const MIGRATIONS: [&str; 17] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -29,6 +29,7 @@ const MIGRATIONS: [&str; 16] = [
     include_str!("../../../migrations/14-audit.sql"),
     include_str!("../../../migrations/15-audit-indexes.sql"),
     include_str!("../../../migrations/16-quotas.sql"),
+    include_str!("../../../migrations/17-audit-queries.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.
@@ -299,6 +300,25 @@ mod tests {
         };
         let opened = open_writer(&old).unwrap();
         assert_eq!(opened.query_row(sql, [], read), Ok((1, 1, 0)));
+    }
+
+    #[test]
+    fn indexes_of_the_audit_log_are_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let before = directory.path().join("before");
+        let connection = Connection::open(&before).unwrap();
+        for sql in &MIGRATIONS[..16] {
+            connection.execute_batch(sql).unwrap();
+        }
+        let sql = format!(
+            "PRAGMA user_version = 16; PRAGMA application_id = {APPLICATION_ID};
+             INSERT INTO audit (id, at, action, repository, name) VALUES (1, 2, 'delete', 'app', 'ann')"
+        );
+        connection.execute_batch(&sql).unwrap();
+        drop(connection);
+        let opened = open_writer(&before).unwrap();
+        let sql = "SELECT id FROM audit INDEXED BY audit_by_repository WHERE repository = 'app' AND name = 'ann' AND action = 'delete'";
+        assert_eq!(opened.query_row(sql, [], |row| row.get(0)), Ok(1));
     }
 
     #[test]
