@@ -49,7 +49,8 @@ impl AuditFilter {
             .action
             .is_some_and(|action| !FREQUENT.contains(&action));
         let index = match (&self.repository, &self.name, is_rare) {
-            (Some(_), _, _) => "INDEXED BY audit_by_repository",
+            (Some(_), _, true) => "INDEXED BY audit_by_repository_and_action",
+            (Some(_), _, false) => "INDEXED BY audit_by_repository",
             (None, Some(_), true) => "INDEXED BY audit_by_name_and_action",
             (None, Some(_), false) => "INDEXED BY audit_by_name",
             (None, None, true) => "INDEXED BY audit_by_action",
@@ -133,7 +134,7 @@ mod tests {
                 Some(("a", true)),
                 Some("n"),
                 Some("delete"),
-                "audit_by_repository (repository=? AND id>? AND id<?)",
+                "audit_by_repository_and_action (repository=? AND action=? AND id>? AND id<?)",
             ),
             (
                 Some(("a/", false)),

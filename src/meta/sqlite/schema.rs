@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 17] = [
+const MIGRATIONS: [&str; 18] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -30,6 +30,7 @@ const MIGRATIONS: [&str; 17] = [
     include_str!("../../../migrations/15-audit-indexes.sql"),
     include_str!("../../../migrations/16-quotas.sql"),
     include_str!("../../../migrations/17-audit-queries.sql"),
+    include_str!("../../../migrations/18-quota-parts.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.
@@ -319,6 +320,31 @@ mod tests {
         let opened = open_writer(&before).unwrap();
         let sql = "SELECT id FROM audit INDEXED BY audit_by_repository WHERE repository = 'app' AND name = 'ann' AND action = 'delete'";
         assert_eq!(opened.query_row(sql, [], |row| row.get(0)), Ok(1));
+    }
+
+    #[test]
+    fn manifests_that_were_there_before_count_in_quotas() {
+        let directory = tempfile::tempdir().unwrap();
+        let before = directory.path().join("before");
+        let connection = Connection::open(&before).unwrap();
+        for sql in &MIGRATIONS[..17] {
+            connection.execute_batch(sql).unwrap();
+        }
+        let sql = format!(
+            "PRAGMA user_version = 17; PRAGMA application_id = {APPLICATION_ID};
+             INSERT INTO quotas (id, name, bytes_limit) VALUES (5, 'a/**', 100), (6, 'b/**', 100);
+             INSERT INTO repositories (id, name, created_at, quota_id) VALUES (1, 'a/x', 3, 5);
+             INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at) VALUES (1, 1, 'x', 'y', 20, 3);
+             INSERT INTO trash (repository_id, digest, media_type, bytes, tags, deleted_at) VALUES (1, 'z', 'y', x'0102', '[]', 3)"
+        );
+        connection.execute_batch(&sql).unwrap();
+        drop(connection);
+        let opened = open_writer(&before).unwrap();
+        let sql = "SELECT group_concat(manifest_bytes) FROM (SELECT manifest_bytes FROM quotas ORDER BY id)";
+        assert_eq!(
+            opened.query_row(sql, [], |row| row.get(0)),
+            Ok("22,0".to_owned())
+        );
     }
 
     #[test]

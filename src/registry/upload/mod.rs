@@ -9,6 +9,7 @@ pub(super) mod hashed_file;
 pub(super) mod ingest;
 pub(super) mod listing;
 pub(super) mod locking;
+pub(super) mod meter;
 pub(super) mod publish;
 pub(super) mod recovery;
 pub(super) mod session;
