@@ -31,7 +31,7 @@ use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::Measurements;
 use crate::registry::settings::RegistrySettings;
 use crate::registry::upload::batch_budget::BatchBudget;
-use crate::registry::upload::meter::Ledgers;
+use crate::registry::upload::quota_ledger::Ledgers;
 use crate::registry::verify::counters::VerifyCounters;
 
 /// A registry on one data directory; clones share it.

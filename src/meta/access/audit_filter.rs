@@ -115,6 +115,65 @@ mod tests {
         steps.join("; ")
     }
 
+    /// A repository or prefix, a name, an action, and the index with its columns.
+    type Case = (
+        Option<(&'static str, bool)>,
+        Option<&'static str>,
+        Option<&'static str>,
+        &'static str,
+    );
+
+    const CASES: [Case; 8] = [
+        (
+            Some(("a", true)),
+            None,
+            None,
+            "audit_by_repository (repository=? AND id>? AND id<?)",
+        ),
+        (
+            Some(("a", true)),
+            Some("n"),
+            Some("delete"),
+            "audit_by_repository_and_action (repository=? AND action=? AND id>? AND id<?)",
+        ),
+        (
+            Some(("a/", false)),
+            None,
+            None,
+            "audit_by_repository (repository>? AND repository<?)",
+        ),
+        (
+            Some(("a/", false)),
+            Some("n"),
+            Some("push"),
+            "audit_by_repository (repository>? AND repository<?)",
+        ),
+        (
+            None,
+            Some("n"),
+            None,
+            "audit_by_name (name=? AND id>? AND id<?)",
+        ),
+        (
+            None,
+            Some("n"),
+            Some("push"),
+            "audit_by_name (name=? AND id>? AND id<?)",
+        ),
+        (
+            None,
+            Some("n"),
+            Some("delete"),
+            "audit_by_name_and_action (name=? AND action=? AND id>? AND id<?)",
+        ),
+        (
+            None,
+            None,
+            Some("delete"),
+            "audit_by_action (action=? AND id>? AND id<?)",
+        ),
+    ];
+
     #[test]
     fn every_filter_is_answered_by_an_index_alone() {
         let directory = tempfile::TempDir::new().unwrap();
@@ -123,56 +182,7 @@ mod tests {
             from: 0,
             before: 1_000_001,
         };
-        for (repository, name, action, expected) in [
-            (
-                Some(("a", true)),
-                None,
-                None,
-                "audit_by_repository (repository=? AND id>? AND id<?)",
-            ),
-            (
-                Some(("a", true)),
-                Some("n"),
-                Some("delete"),
-                "audit_by_repository_and_action (repository=? AND action=? AND id>? AND id<?)",
-            ),
-            (
-                Some(("a/", false)),
-                None,
-                None,
-                "audit_by_repository (repository>? AND repository<?)",
-            ),
-            (
-                Some(("a/", false)),
-                Some("n"),
-                Some("push"),
-                "audit_by_repository (repository>? AND repository<?)",
-            ),
-            (
-                None,
-                Some("n"),
-                None,
-                "audit_by_name (name=? AND id>? AND id<?)",
-            ),
-            (
-                None,
-                Some("n"),
-                Some("push"),
-                "audit_by_name (name=? AND id>? AND id<?)",
-            ),
-            (
-                None,
-                Some("n"),
-                Some("delete"),
-                "audit_by_name_and_action (name=? AND action=? AND id>? AND id<?)",
-            ),
-            (
-                None,
-                None,
-                Some("delete"),
-                "audit_by_action (action=? AND id>? AND id<?)",
-            ),
-        ] {
+        for (repository, name, action, expected) in CASES {
             let filter = AuditFilter {
                 repository: repository.map(|(text, _)| text.to_owned()),
                 is_whole: repository.is_some_and(|(_, is_whole)| is_whole),

@@ -84,7 +84,7 @@ impl Reader<'_> {
             let mut quotas = connection.prepare_cached(
                 "SELECT bytes + manifest_bytes, upload_bytes, name, bytes_limit,
                      (SELECT count(*) FROM repositories WHERE quota_id = quotas.id) AS members
-                 FROM quotas WHERE members > 0 OR upload_bytes > 0 ORDER BY name",
+                 FROM quotas WHERE members > 0 OR bytes > 0 OR upload_bytes > 0 ORDER BY name",
             )?;
             let quota = |row: &rusqlite::Row<'_>| {
                 Ok(QuotaRow {

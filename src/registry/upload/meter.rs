@@ -4,10 +4,9 @@
 //! requests that are being received. Those are counted in memory: a request reserves room before its bytes are taken in,
 //! all of it if it says its length, and gives it back once the database knows of them.
 
-use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use futures_util::stream::{self, Stream, StreamExt};
@@ -17,31 +16,7 @@ use crate::registry::error::Error;
 use crate::registry::policy::quota::QuotaLimit;
 use crate::registry::service::Registry;
 use crate::registry::upload::body::{BodyError, BodyStream, Part};
-
-/// Bytes that the requests of this process have been given under one quota, in its lifetime.
-#[derive(Debug, Default)]
-struct Ledger {
-    reserved: AtomicU64,
-    /// Part that is in the database, or was given back.
-    settled: AtomicU64,
-}
-
-/// Ledgers by the name of their quota, for as long as requests need them.
-#[derive(Debug, Default)]
-pub(in crate::registry) struct Ledgers(Mutex<HashMap<String, Weak<Ledger>>>);
-
-impl Ledgers {
-    fn of(&self, quota: &str) -> Arc<Ledger> {
-        let mut ledgers = self.0.lock();
-        if let Some(found) = ledgers.get(quota).and_then(Weak::upgrade) {
-            return found;
-        }
-        ledgers.retain(|_, ledger| ledger.strong_count() > 0);
-        let ledger = Arc::default();
-        ledgers.insert(quota.to_owned(), Arc::downgrade(&ledger));
-        ledger
-    }
-}
+use crate::registry::upload::quota_ledger::Ledger;
 
 /// Room that one request has under a quota. Dropped once the database knows what has come of it.
 pub(in crate::registry) struct Meter {

@@ -11,6 +11,7 @@ pub(super) mod listing;
 pub(super) mod locking;
 pub(super) mod meter;
 pub(super) mod publish;
+pub(super) mod quota_ledger;
 pub(super) mod recovery;
 pub(super) mod session;
 pub(super) mod single_request;

@@ -108,9 +108,7 @@ impl Manifests<'_> {
                     condition.check(change.stored(&reference)?.as_ref())?;
                 }
                 change.check_unread(unread.as_ref())?;
-                if let Some(quota) = settings.quotas.of(repository.as_str()) {
-                    quota.admit_manifest(tx, change.id, &new)?;
-                }
+                change.admit_by_quota(&new)?;
                 let manifest = change.record_manifest(&references, &new, Needed::Files(&files))?;
                 let target = TagTarget {
                     manifest,
