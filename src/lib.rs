@@ -2,6 +2,7 @@
 
 pub mod background;
 pub mod config;
+pub mod events;
 pub mod oci;
 
 pub mod escape;
@@ -28,9 +29,12 @@ pub mod auth;
 pub mod health;
 pub mod registry;
 
+pub mod upstream;
+
 pub mod backup;
 pub mod export;
 pub mod import;
+pub mod webhooks;
 
 pub mod http;
 

@@ -33,6 +33,11 @@ const RULES: &[Rule] = &[
         "the vocabulary has no effects",
     ),
     rule(
+        "tarkeep::events",
+        &["tarkeep", "rusqlite", "axum", "hyper"],
+        "events do not know who tells of them",
+    ),
+    rule(
         "tarkeep::log",
         &["tarkeep"],
         "the log formats what others write",
@@ -92,6 +97,20 @@ const RULES: &[Rule] = &[
             "tarkeep::config",
         ],
         "a helper without knowledge of its callers",
+    ),
+    rule(
+        "tarkeep::upstream",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::registry",
+            "tarkeep::auth",
+            "tarkeep::http",
+            "tarkeep::config",
+            "rusqlite",
+            "axum",
+        ],
+        "a client of other registries does not know what is done with their content",
     ),
     rule(
         "tarkeep::service_manager",
@@ -185,6 +204,19 @@ const RULES: &[Rule] = &[
             "hyper",
         ],
         "a backup calls operations",
+    ),
+    rule(
+        "tarkeep::webhooks",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::http",
+            "tarkeep::config",
+            "rusqlite",
+            "r2d2",
+            "axum",
+        ],
+        "delivery calls operations",
     ),
     rule(
         "tarkeep::export",
