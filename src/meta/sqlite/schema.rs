@@ -288,41 +288,23 @@ mod tests {
 
     #[test]
     fn indexes_of_the_audit_log_are_replaced() {
-        let directory = tempfile::tempdir().unwrap();
-        let before = directory.path().join("before");
-        let connection = Connection::open(&before).unwrap();
-        for sql in &MIGRATIONS[..16] {
-            connection.execute_batch(sql).unwrap();
-        }
-        let sql = format!(
-            "PRAGMA user_version = 16; PRAGMA application_id = {APPLICATION_ID};
-             INSERT INTO audit (id, at, action, repository, name) VALUES (1, 2, 'delete', 'app', 'ann')"
+        let (_directory, opened) = migrated(
+            16,
+            "INSERT INTO audit (id, at, action, repository, name) VALUES (1, 2, 'delete', 'app', 'ann')",
         );
-        connection.execute_batch(&sql).unwrap();
-        drop(connection);
-        let opened = open_writer(&before).unwrap();
-        let sql = "SELECT id FROM audit INDEXED BY audit_by_repository WHERE repository = 'app' AND name = 'ann' AND action = 'delete'";
+        let sql = "SELECT id FROM audit INDEXED BY audit_by_repository WHERE repository = 'app' AND name = 'ann'";
         assert_eq!(opened.query_row(sql, [], |row| row.get(0)), Ok(1));
     }
 
     #[test]
     fn manifests_that_were_there_before_count_in_quotas() {
-        let directory = tempfile::tempdir().unwrap();
-        let before = directory.path().join("before");
-        let connection = Connection::open(&before).unwrap();
-        for sql in &MIGRATIONS[..17] {
-            connection.execute_batch(sql).unwrap();
-        }
-        let sql = format!(
-            "PRAGMA user_version = 17; PRAGMA application_id = {APPLICATION_ID};
-             INSERT INTO quotas (id, name, bytes_limit) VALUES (5, 'a/**', 100), (6, 'b/**', 100);
+        let (_directory, opened) = migrated(
+            17,
+            "INSERT INTO quotas (id, name, bytes_limit) VALUES (5, 'a/**', 100), (6, 'b/**', 100);
              INSERT INTO repositories (id, name, created_at, quota_id) VALUES (1, 'a/x', 3, 5);
              INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at) VALUES (1, 1, 'x', 'y', 20, 3);
-             INSERT INTO trash (repository_id, digest, media_type, bytes, tags, deleted_at) VALUES (1, 'z', 'y', x'0102', '[]', 3)"
+             INSERT INTO trash (repository_id, digest, media_type, bytes, tags, deleted_at) VALUES (1, 'z', 'y', x'0102', '[]', 3)",
         );
-        connection.execute_batch(&sql).unwrap();
-        drop(connection);
-        let opened = open_writer(&before).unwrap();
         let sql = "SELECT group_concat(manifest_bytes) FROM (SELECT manifest_bytes FROM quotas ORDER BY id)";
         assert_eq!(
             opened.query_row(sql, [], |row| row.get(0)),
