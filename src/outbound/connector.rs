@@ -23,7 +23,7 @@ use tower_service::Service;
 #[derive(Clone)]
 pub(super) struct Connector(Arc<Route>);
 
-/// Ways to servers.
+/// Settings of connections to servers.
 struct Route {
     proxies: Matcher,
     timeout: Duration,
