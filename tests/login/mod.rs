@@ -3,11 +3,13 @@
 mod access;
 mod audit;
 mod challenges;
+mod changing;
 mod command;
 mod guessing;
 mod htpasswd;
 pub mod machine_tokens;
 mod odd_files;
+mod properties;
 mod rates;
 mod reloading;
 mod swapping;
