@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 16] = [
+const MIGRATIONS: [&str; 17] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -29,6 +29,7 @@ const MIGRATIONS: [&str; 16] = [
     include_str!("../../../migrations/14-audit.sql"),
     include_str!("../../../migrations/15-audit-indexes.sql"),
     include_str!("../../../migrations/16-quotas.sql"),
+    include_str!("../../../migrations/17-events.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::blob::Hasher;
-use crate::meta::{Actor, NewManifest, TagOrigin, TagTarget, now};
+use crate::events::EventKind;
+use crate::meta::{Actor, NewManifest, TagTarget, now};
 use crate::oci::{
     Algorithm, Digest, Manifest, ManifestError, Reference, RepositoryName, TagName, check_manifest,
 };
@@ -114,7 +115,11 @@ impl Manifests<'_> {
                     digest: &new.digest,
                 };
                 tags.iter()
-                    .try_for_each(|tag| change.set_tag(tag, target, TagOrigin::push(now)))
+                    .try_for_each(|tag| change.push_tag(tag, target))?;
+                match tags.is_empty() {
+                    true => change.tell_of(EventKind::ManifestPushed, manifest, None),
+                    false => Ok(()),
+                }
             })
             .await?;
         let needed = needed.iter().map(|reference| &reference.digest);
