@@ -29,6 +29,8 @@ pub mod auth;
 pub mod health;
 pub mod registry;
 
+pub mod upstream;
+
 pub mod backup;
 pub mod export;
 pub mod import;

@@ -24,5 +24,6 @@ mod power_loss;
 mod protocol;
 mod start;
 mod structure;
+mod upstream;
 mod watch;
 mod wire;

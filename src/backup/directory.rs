@@ -113,6 +113,7 @@ impl BackupDirectory {
             // a command may have opened it meanwhile
             self.settle_log()?;
         }
+        // on btrfs, the sync of a directory makes no names in others durable
         self.blobs().sync_file_system().map_err(&failed)?;
         fs::rename(self.partial_database(), Registry::database_path(&self.root))
             .map_err(&failed)?;
@@ -140,9 +141,12 @@ impl BackupDirectory {
 
     /// Removes what an unfinished backup has added, as far as that is possible.
     pub fn abandon(&self) {
-        let removed = match self.state {
-            State::Backup => self.restore(),
-            State::Absent | State::Empty | State::Begun => self.clear(),
+        // this one too, once its database has its name
+        let has_backup = !matches!(Registry::database_path(&self.root).try_exists(), Ok(false));
+        let removed = if has_backup {
+            self.restore()
+        } else {
+            self.clear()
         };
         if let Err(error) = removed {
             tracing::warn!(%error, "cannot remove an unfinished backup; the next one does");
@@ -159,5 +163,32 @@ impl BackupDirectory {
         self.blobs().clear().map_err(&failed)?;
         // last, because it says whose the directory is
         remove_copy(&self.partial_database()).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_that_fails_once_it_has_its_database_keeps_its_blobs() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = BackupDirectory::at(root.path().to_owned()).unwrap();
+        let shard = root.path().join("blobs/sha256/aa");
+        let blob = shard.join("a".repeat(64));
+        for is_complete in [true, false] {
+            directory.prepare().unwrap();
+            fs::create_dir_all(&shard).unwrap();
+            fs::write(&blob, "").unwrap();
+            let database = Registry::database_path(root.path());
+            if is_complete {
+                fs::rename(directory.partial_database(), &database).unwrap();
+            }
+            directory.abandon();
+            assert_eq!(blob.exists(), is_complete);
+            if is_complete {
+                fs::remove_file(database).unwrap();
+            }
+        }
     }
 }

@@ -217,7 +217,7 @@ impl BlobStore {
     /// Returns why the blob's file is certainly of no use.
     ///
     /// # Errors
-    /// That cannot be seen, as without the right to look into its directory. Then its opening fails, and says why.
+    /// None is certain, as without the right to look into its directory. Then its opening fails, and says why.
     pub fn fault_of(&self, digest: &Digest, size: u64) -> io::Result<Option<FileFault>> {
         let place = self.blob(digest)?;
         let opened = self.timed(Operation::Stat, || place.open(OFlags::RDONLY)?.metadata());

@@ -29,6 +29,14 @@ impl MediaType {
         "application/vnd.docker.distribution.manifest.list.v2+json";
     pub const DOCKER_MANIFEST: &'static str =
         "application/vnd.docker.distribution.manifest.v2+json";
+    /// Manifests that this registry accepts, as a client asks another registry for them.
+    pub const MANIFESTS: [&'static str; 5] = [
+        Self::OCI_INDEX,
+        Self::OCI_MANIFEST,
+        Self::DOCKER_LIST,
+        Self::DOCKER_MANIFEST,
+        Self::OCI_ARTIFACT,
+    ];
     const DOCKER_SCHEMA_1: [&'static str; 2] = [
         "application/vnd.docker.distribution.manifest.v1+json",
         "application/vnd.docker.distribution.manifest.v1+prettyjws",

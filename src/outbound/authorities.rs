@@ -18,6 +18,8 @@ pub(crate) enum Authorities {
     System,
     /// Those in a PEM file alone.
     File(PathBuf),
+    /// Those that the system trusts, and those in a PEM file.
+    SystemAnd(PathBuf),
 }
 
 /// Returns the configuration of a client that trusts these authorities. Files are read, which may block.
@@ -34,6 +36,12 @@ pub(crate) fn client_config(authorities: &Authorities) -> Result<ClientConfig, S
         })?,
         Authorities::File(path) => {
             let roots = roots(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            builder.with_root_certificates(roots)
+        }
+        Authorities::SystemAnd(path) => {
+            let mut roots = roots(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            // some of them may be unreadable, or none there: the file may be all that is needed
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             builder.with_root_certificates(roots)
         }
     };

@@ -14,6 +14,8 @@ use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
+use super::client::cause_of;
+
 /// Reason why a request got no response.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
@@ -88,13 +90,4 @@ fn alert_in(error: &io::Error) -> Option<AlertDescription> {
         Some(rustls::Error::AlertReceived(alert)) => Some(*alert),
         _ => None,
     }
-}
-
-/// Returns the innermost cause of an error, which alone is specific.
-fn cause_of(error: &hyper::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

@@ -6,7 +6,7 @@ mod challenges;
 mod command;
 mod guessing;
 mod htpasswd;
-mod machine_tokens;
+pub mod machine_tokens;
 mod odd_files;
 mod rates;
 mod reloading;
@@ -27,14 +27,14 @@ use crate::support::Server;
 use crate::support::client::{Client, Request, Response};
 
 /// A server with an htpasswd file beside its data.
-struct Guarded {
-    server: Server,
+pub struct Guarded {
+    pub server: Server,
     path: PathBuf,
     _directory: TempDir,
 }
 
 /// An htpasswd line with the lowest bcrypt cost.
-fn line(user: &str, password: &str) -> String {
+pub fn line(user: &str, password: &str) -> String {
     format!("{user}:{}\n", bcrypt::hash(password, 4).expect("a hash"))
 }
 
@@ -44,7 +44,7 @@ impl Guarded {
     }
 
     /// As [`Self::with`], with more variables.
-    fn set_up(content: &str, variables: &[(&str, &str)]) -> Self {
+    pub fn set_up(content: &str, variables: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("htpasswd");
         std::fs::write(&path, content).expect("a file");

@@ -1,4 +1,4 @@
-//! A disk whose power can be cut: an ext4 or XFS file system in a file.
+//! A disk whose power can be cut: an ext4, XFS or btrfs file system in a file.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -81,8 +81,19 @@ impl Disk {
             .arg(&self.mount))
     }
 
+    /// Writes everything to the disk.
+    pub fn sync(&self) {
+        let root = File::open(&self.mount).expect("the root of the disk");
+        rustix::fs::syncfs(root).expect("it can be written to");
+    }
+
     /// Cuts the power: nothing more reaches the disk, and unwritten data is lost.
+    ///
+    /// A btrfs must be at rest, because its power is cut by a copy of what has reached the disk.
     pub fn cut(&self) {
+        if self.file_system.kind == "btrfs" {
+            return self.copy_image();
+        }
         let root = File::open(&self.mount).expect("the root of the disk");
         sys::cut_power(&root).expect("ext4 and XFS can be shut down");
     }
@@ -95,14 +106,23 @@ impl Disk {
         }
         // as another file: containers that created a mount namespace meanwhile hold a copy of the
         // mount, and while it exists the same image would be the same file system, without power
-        let copy = self.image.with_extension("copy");
+        if self.file_system.kind != "btrfs" {
+            self.copy_image();
+        }
+        fs::rename(self.copy(), &self.image).expect("the same directory");
+        self.mount().expect("it was mounted before");
+    }
+
+    fn copy(&self) -> PathBuf {
+        self.image.with_extension("copy")
+    }
+
+    fn copy_image(&self) {
         run(Command::new("cp")
             .arg("--sparse=always")
             .arg(&self.image)
-            .arg(&copy))
+            .arg(self.copy()))
         .expect("room for a copy");
-        fs::rename(&copy, &self.image).expect("the same directory");
-        self.mount().expect("it was mounted before");
     }
 }
 

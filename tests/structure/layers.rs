@@ -99,6 +99,20 @@ const RULES: &[Rule] = &[
         "a helper without knowledge of its callers",
     ),
     rule(
+        "tarkeep::upstream",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::registry",
+            "tarkeep::auth",
+            "tarkeep::http",
+            "tarkeep::config",
+            "rusqlite",
+            "axum",
+        ],
+        "a client of other registries does not know what is done with their content",
+    ),
+    rule(
         "tarkeep::service_manager",
         &[
             "tarkeep::meta",

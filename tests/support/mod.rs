@@ -2,6 +2,7 @@
 
 pub mod client;
 mod content;
+pub mod hub;
 mod image;
 mod log;
 mod mount;

@@ -1,33 +1,24 @@
 //! The making of copies: linked, cloned or copied, and durable before they have their names.
 
-use std::cell::Cell;
-use std::fs::{self, File, Permissions};
+use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::fs::{Advice, Gid, OFlags, Uid};
-
 use super::duplicate;
+use super::owner::Owner;
+use super::unnamed::{self, Unnamed};
 use super::vouched::Vouched;
 use crate::blob::hasher::Hasher;
-use crate::blob::names::clear;
 use crate::blob::store::BlobStore;
-use crate::files::base_directory::Place;
-use crate::files::regular_file::{self, Links};
 use crate::oci::{Algorithm, Digest};
 use crate::sys;
 use crate::telemetry::Counter;
 
 /// Bytes copied between two requests to the kernel to start writing them to disk.
 const STEP: usize = 1 << 20;
-/// Number of copies, and their size in bytes, that are made durable at once.
-const BATCH: usize = 64;
-const BATCH_BYTES: u64 = 256 << 20;
-/// Suffix of the name of a copy that is not complete.
-const PARTIAL: &str = "partial";
 
 /// Copies blobs from one store to another.
 pub struct BlobCopier {
@@ -37,11 +28,8 @@ pub struct BlobCopier {
     pub(super) earlier: Option<BlobStore>,
     can_link: bool,
     can_clone: bool,
-    /// Owner of the copies, if this process may choose it and would be another one.
-    owner: Option<(Uid, Gid)>,
-    /// Complete, and not durable.
-    unnamed: Vec<Unnamed>,
-    unnamed_bytes: u64,
+    owner: Owner,
+    unnamed: Unnamed,
     counts: CopyCounts,
     pace: CopyPace,
     pub(super) progress: Arc<Counter>,
@@ -53,12 +41,6 @@ pub enum CopyPace {
     Full,
     /// As long as each piece took, others have the disk to themselves.
     Half,
-}
-
-/// A copy on its way to its name.
-struct Unnamed {
-    file: File,
-    digest: Digest,
 }
 
 /// Numbers of blobs that a copier has brought to its store.
@@ -103,19 +85,14 @@ impl BlobCopier {
         pace: CopyPace,
         progress: Arc<Counter>,
     ) -> io::Result<Self> {
-        let source = fs::metadata(from.root())?;
-        let is_root = rustix::process::geteuid().is_root();
-        let owner = (is_root && source.uid() != 0)
-            .then(|| (Uid::from_raw(source.uid()), Gid::from_raw(source.gid())));
         Ok(Self {
+            owner: Owner::of(from.root())?,
             from,
             to: BlobStore::copied_to(to),
             earlier: earlier.map(BlobStore::copied_to),
             can_link: true,
             can_clone: true,
-            owner,
-            unnamed: Vec::new(),
-            unnamed_bytes: 0,
+            unnamed: Unnamed::default(),
             counts: CopyCounts::default(),
             pace,
             progress,
@@ -200,39 +177,16 @@ impl BlobCopier {
     /// Makes a file of its own for the blob.
     fn write(&mut self, digest: &Digest, size: u64) -> Result<(), Failure> {
         let source = self.from.open_file(digest).map_err(lost)?;
-        clear(&self.to.blob(digest)?)?;
-        let copy = Unnamed {
-            file: self.create(&partial(&self.to, digest)?)?,
-            digest: digest.clone(),
-        };
-        let written = self.fill(&copy.file, &source, digest, size);
-        self.unnamed.push(copy);
-        match written {
-            Ok(()) => self.unnamed_bytes += size,
-            Err(failure) => {
-                self.drop_last();
-                return Err(failure);
-            }
+        let file = unnamed::create(&self.to, digest)?;
+        if let Err(failure) = self.fill(&file, &source, digest, size) {
+            unnamed::remove(&self.to, digest);
+            return Err(failure);
         }
-        if self.unnamed.len() >= BATCH || self.unnamed_bytes >= BATCH_BYTES {
+        self.unnamed.add(file, digest, size);
+        if self.unnamed.are_many() {
             self.settle()?;
         }
         Ok(())
-    }
-
-    /// Creates an empty file, in place of another one.
-    fn create(&self, place: &Place<'_>) -> io::Result<File> {
-        let (flags, created) = (
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
-            Cell::new(None),
-        );
-        self.to.replace(place, || {
-            created.set(Some(place.open(flags)?));
-            Ok(())
-        })?;
-        let file = created.take().ok_or(ErrorKind::NotFound)?;
-        file.set_permissions(Permissions::from_mode(0o400))?;
-        Ok(file)
     }
 
     fn fill(
@@ -242,7 +196,7 @@ impl BlobCopier {
         digest: &Digest,
         size: u64,
     ) -> Result<(), Failure> {
-        self.give_file(file);
+        self.owner.give_file(file);
         if self.can_clone {
             if duplicate::reflink(source, file)? {
                 self.counts.shared += 1;
@@ -296,16 +250,7 @@ impl BlobCopier {
 
     /// Makes complete copies durable, and then gives them their names. Blocks.
     pub fn settle(&mut self) -> io::Result<()> {
-        // the first sync does most of the work of the others
-        for copy in &self.unnamed {
-            copy.file.sync_all()?;
-            let _ = rustix::fs::fadvise(&copy.file, 0, None, Advice::DontNeed);
-        }
-        for Unnamed { digest, .. } in self.unnamed.drain(..) {
-            partial(&self.to, &digest)?.rename(&self.to.blob(&digest)?)?;
-        }
-        self.unnamed_bytes = 0;
-        Ok(())
+        self.unnamed.settle(&self.to)
     }
 
     /// Gives the directories of the copy, and these files in it, the owner of the data directory. Blocks.
@@ -313,64 +258,14 @@ impl BlobCopier {
     /// # Errors
     /// Those of the file system, and a link or a second name in the place of one of them.
     pub fn give(&self, files: &[&Path]) -> io::Result<()> {
-        if self.owner.is_none() {
-            return Ok(());
-        }
-        for directory in [self.to.uploads()?, self.to.blobs()?] {
-            self.give_file(&directory.reopen()?);
-        }
-        for algorithm in Algorithm::ALL {
-            let directory = self.to.blobs()?.place(algorithm.as_str());
-            self.give_file(&directory.open_directory()?);
-            for name in directory.names()? {
-                let shard = directory.join(&name?);
-                if shard.metadata()?.is_dir() {
-                    self.give_file(&shard.open_directory()?);
-                }
-            }
-        }
-        for path in files {
-            let file = regular_file::open(path, File::options().read(true), Links::Reject)?;
-            if file.metadata()?.nlink() > 1 {
-                let error = format!("{} has a second name", path.display());
-                return Err(io::Error::new(ErrorKind::InvalidData, error));
-            }
-            self.give_file(&file);
-        }
-        // last: from here on, its new owner may put links in it
-        self.give_file(&File::open(self.to.root())?);
-        Ok(())
-    }
-
-    /// Gives a file or directory the owner of the data directory.
-    fn give_file(&self, file: &File) {
-        if let Some((user, group)) = self.owner
-            && let Err(error) = rustix::fs::fchown(file, Some(user), Some(group))
-        {
-            tracing::debug!(%error, "cannot give a copy the owner of the data directory");
-        }
-    }
-
-    /// Removes the copy that is last in the list of those without a name.
-    fn drop_last(&mut self) {
-        if let Some(Unnamed { digest, .. }) = self.unnamed.pop() {
-            // if that fails, the next backup removes it
-            let _ = partial(&self.to, &digest).and_then(|place| place.remove());
-        }
+        self.owner.give(&self.to, files)
     }
 }
 
 impl Drop for BlobCopier {
     fn drop(&mut self) {
-        while !self.unnamed.is_empty() {
-            self.drop_last();
-        }
+        self.unnamed.abandon(&self.to);
     }
-}
-
-/// Place of a blob's copy until it is complete.
-fn partial<'s>(store: &'s BlobStore, digest: &Digest) -> io::Result<Place<'s>> {
-    Ok(store.blob(digest)?.beside(PARTIAL))
 }
 
 fn lost(error: io::Error) -> Failure {
@@ -382,6 +277,9 @@ fn lost(error: io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     const NEW: Vouched = Vouched {

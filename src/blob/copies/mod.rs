@@ -2,6 +2,8 @@
 
 pub(super) mod copier;
 mod duplicate;
+mod owner;
 mod pruning;
 mod trust;
+mod unnamed;
 pub(super) mod vouched;

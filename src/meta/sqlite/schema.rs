@@ -150,11 +150,32 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::super::connection::open_writer;
     use super::*;
 
+    /// Makes a database of that version with these rows, and opens it as today's server does.
+    fn migrated(version: usize, rows: &str) -> (TempDir, Connection) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("old");
+        let old = Connection::open(&path).unwrap();
+        for sql in &MIGRATIONS[..version] {
+            old.execute_batch(sql).unwrap();
+        }
+        let marks =
+            format!("PRAGMA user_version = {version}; PRAGMA application_id = {APPLICATION_ID}");
+        old.execute_batch(&marks).unwrap();
+        old.execute_batch(rows).unwrap();
+        drop(old);
+        check_header(&path).unwrap();
+        let opened = open_writer(&path).unwrap();
+        check_header(&path).unwrap();
+        (directory, opened)
+    }
+
     #[test]
-    fn foreign_and_newer_databases_are_rejected_and_older_ones_migrated() {
+    fn foreign_and_newer_databases_are_rejected() {
         let directory = tempfile::tempdir().unwrap();
         let text = directory.path().join("text");
         std::fs::write(
@@ -173,33 +194,6 @@ mod tests {
             .execute_batch("CREATE TABLE theirs (x)")
             .unwrap();
         assert!(matches!(open_writer(&other), Err(Error::Foreign(_))));
-
-        let old = directory.path().join("old");
-        let connection = Connection::open(&old).unwrap();
-        connection.execute_batch(MIGRATIONS[0]).unwrap();
-        connection
-            .execute_batch(&format!(
-                "PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID}"
-            ))
-            .unwrap();
-        connection
-            .execute_batch("INSERT INTO uploads VALUES ('id', 'a', 'sha256', 1, 2)")
-            .unwrap();
-        drop(connection);
-        let progress = |row: &rusqlite::Row<'_>| {
-            Ok((
-                row.get::<_, Option<u64>>("received")?,
-                row.get::<_, Option<Vec<u8>>>("hash_state")?,
-            ))
-        };
-        check_header(&old).unwrap();
-        assert_eq!(
-            open_writer(&old)
-                .unwrap()
-                .query_row("SELECT * FROM uploads", [], progress),
-            Ok((None, None))
-        );
-        check_header(&old).unwrap();
 
         let future = directory.path().join("future");
         open_writer(&future)
@@ -220,49 +214,47 @@ mod tests {
     }
 
     #[test]
+    fn uploads_of_the_first_version_are_kept() {
+        let upload = "INSERT INTO uploads VALUES ('id', 'a', 'sha256', 1, 2)";
+        let (_directory, opened) = migrated(1, upload);
+        let progress = |row: &rusqlite::Row<'_>| {
+            Ok((
+                row.get::<_, Option<u64>>("received")?,
+                row.get::<_, Option<Vec<u8>>>("hash_state")?,
+            ))
+        };
+        assert_eq!(
+            opened.query_row("SELECT * FROM uploads", [], progress),
+            Ok((None, None))
+        );
+    }
+
+    #[test]
     fn tags_keep_their_age() {
-        let directory = tempfile::tempdir().unwrap();
-        let old = directory.path().join("old");
-        let connection = Connection::open(&old).unwrap();
-        for sql in &MIGRATIONS[..5] {
-            connection.execute_batch(sql).unwrap();
-        }
-        let sql = format!(
-            "PRAGMA user_version = 5; PRAGMA application_id = {APPLICATION_ID};
-             INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
+        let (_directory, opened) = migrated(
+            5,
+            "INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
              INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at) VALUES (1, 1, 'x', 'y', 2, 3);
              INSERT INTO tags (repository_id, name, manifest_id, updated_at) VALUES (1, 'v1', 1, 40);
              INSERT INTO tag_history (repository_id, tag, digest, media_type, size, since, until, is_deletion)
-             VALUES (1, 'v1', 'x', 'y', 2, 30, 40, 0);"
+             VALUES (1, 'v1', 'x', 'y', 2, 30, 40, 0);",
         );
-        connection.execute_batch(&sql).unwrap();
-        drop(connection);
         let ages = "SELECT (SELECT pushed_at FROM tags), (SELECT pushed_at FROM tag_history)";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-        let opened = open_writer(&old).unwrap();
         assert_eq!(opened.query_row(ages, [], read), Ok((40, 30)));
     }
 
     /// Earlier deletions are not told from pushes: they wait as before.
     #[test]
     fn what_an_older_version_deleted_is_not_released() {
-        let directory = tempfile::tempdir().unwrap();
-        let old = directory.path().join("old");
-        let connection = Connection::open(&old).unwrap();
-        for sql in &MIGRATIONS[..7] {
-            connection.execute_batch(sql).unwrap();
-        }
-        let sql = format!(
-            "PRAGMA user_version = 7; PRAGMA application_id = {APPLICATION_ID};
-             INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
+        let (_directory, opened) = migrated(
+            7,
+            "INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
              INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at, idle_since, review_from)
              VALUES (1, 1, 'x', 'y', 2, 3, 4, 4);
              INSERT INTO blobs (id, digest, size, created_at) VALUES (1, 'b', 5, 1);
-             INSERT INTO repository_blobs (repository_id, blob_id, idle_since) VALUES (1, 1, 4);"
+             INSERT INTO repository_blobs (repository_id, blob_id, idle_since) VALUES (1, 1, 4);",
         );
-        connection.execute_batch(&sql).unwrap();
-        drop(connection);
-        let opened = open_writer(&old).unwrap();
         let released = "SELECT count(released_at) FROM (SELECT released_at FROM manifests
                         UNION ALL SELECT released_at FROM repository_blobs)";
         let read = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
@@ -275,20 +267,12 @@ mod tests {
 
     #[test]
     fn nothing_is_damaged_before_a_verification() {
-        let directory = tempfile::tempdir().unwrap();
-        let old = directory.path().join("old");
-        let connection = Connection::open(&old).unwrap();
-        for sql in &MIGRATIONS[..7] {
-            connection.execute_batch(sql).unwrap();
-        }
-        let sql = format!(
-            "PRAGMA user_version = 7; PRAGMA application_id = {APPLICATION_ID};
-             INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
+        let (_directory, opened) = migrated(
+            7,
+            "INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
              INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at) VALUES (1, 1, 'x', 'y', 2, 3);
-             INSERT INTO absent_references (repository_id, digest, manifest_id, is_child) VALUES (1, 'gap', 1, 0);"
+             INSERT INTO absent_references (repository_id, digest, manifest_id, is_child) VALUES (1, 'gap', 1, 0);",
         );
-        connection.execute_batch(&sql).unwrap();
-        drop(connection);
         let sql = "SELECT (SELECT count(*) FROM manifests WHERE damage IS NULL),
             (SELECT count(*) FROM absent_references WHERE damage IS NULL), (SELECT count(*) FROM verifications)";
         let read = |row: &rusqlite::Row<'_>| {
@@ -298,28 +282,17 @@ mod tests {
                 row.get::<_, i64>(2)?,
             ))
         };
-        let opened = open_writer(&old).unwrap();
         assert_eq!(opened.query_row(sql, [], read), Ok((1, 1, 0)));
     }
 
     #[test]
     fn recorded_rules_keep_their_meaning() {
-        let directory = tempfile::tempdir().unwrap();
-        let with_rules = directory.path().join("with-rules");
-        let connection = Connection::open(&with_rules).unwrap();
-        for sql in &MIGRATIONS[..4] {
-            connection.execute_batch(sql).unwrap();
-        }
-        let sql = format!(
-            r#"PRAGMA user_version = 4; PRAGMA application_id = {APPLICATION_ID};
-               INSERT INTO settings VALUES ('retention', '{{"untagged":"Never","policies":[{{"untagged":"Forever"}},{{"untagged":null}}]}}')"#
+        let (_directory, opened) = migrated(
+            4,
+            r#"INSERT INTO settings VALUES ('retention', '{"untagged":"Never","policies":[{"untagged":"Forever"},{"untagged":null}]}')"#,
         );
-        connection.execute_batch(&sql).unwrap();
-        drop(connection);
         assert_eq!(
-            open_writer(&with_rules)
-                .unwrap()
-                .query_row("SELECT value FROM settings", [], |row| row.get::<_, String>(0)),
+            opened.query_row("SELECT value FROM settings", [], |row| row.get::<_, String>(0)),
             Ok(r#"{"keep_untagged":{"For":{"secs":0,"nanos":0}},"policies":[{"keep_untagged":"Forever"},{"keep_untagged":null}]}"#.to_owned())
         );
     }

@@ -1,0 +1,195 @@
+//! Blobs of an upstream: a stream that goes on where a connection broke.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use super::error::Error;
+use super::login::Scope;
+use super::request::{Answer, Ask, Upstream};
+use crate::oci::{Digest, RepositoryName};
+
+/// Maximum number of breaks in a row.
+const BREAKS: u32 = 5;
+/// Bytes after which a break counts as the first, so that a server cannot send one byte at a time for ever.
+const PROGRESS: u64 = 64 << 10;
+/// Time before the first new attempt; each further one waits twice as long.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A blob on its way. Whoever stores it compares it with its digest.
+pub struct BlobStream {
+    upstream: Upstream,
+    scope: Scope,
+    digest: Digest,
+    /// Size of the whole, in bytes, if it is known.
+    size: Option<u64>,
+    /// Bytes that have come.
+    received: u64,
+    /// Bytes of the current answer that came before.
+    to_skip: u64,
+    answer: Option<Answer>,
+    breaks: u32,
+    /// Value of `received` at the last break.
+    received_at_break: u64,
+}
+
+impl Upstream {
+    /// Fetches a blob.
+    ///
+    /// # Errors
+    /// The failures of every request.
+    pub async fn blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<BlobStream, Error> {
+        let mut stream = BlobStream {
+            upstream: self.clone(),
+            scope: Scope::Pull(self.name(repository)),
+            digest: digest.clone(),
+            size: None,
+            received: 0,
+            to_skip: 0,
+            answer: None,
+            breaks: 0,
+            received_at_break: 0,
+        };
+        stream.open().await?;
+        Ok(stream)
+    }
+}
+
+impl BlobStream {
+    /// Size of the blob, in bytes, if the upstream says it.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// Returns the next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// A failure that came again and again, and answers that do not fit the first.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            match self.step().await {
+                Err(error) if error.is_passing() && self.may_go_on() => {
+                    self.answer = None;
+                    tokio::time::sleep(PAUSE * 2_u32.pow(self.breaks.min(BREAKS))).await;
+                }
+                Ok(Some(bytes)) if bytes.is_empty() => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<Option<Bytes>, Error> {
+        if self.answer.is_none() {
+            self.open().await?;
+        }
+        let Some(answer) = &mut self.answer else {
+            return Ok(None);
+        };
+        let Some(mut bytes) = answer.chunk().await? else {
+            return match self.size {
+                Some(size) if self.received < size => {
+                    Err(Error::Unreachable("the answer ended early".to_owned()))
+                }
+                _ => Ok(None),
+            };
+        };
+        let again = self.to_skip.min(bytes.len() as u64);
+        self.to_skip -= again;
+        bytes = bytes.split_off(usize::try_from(again).unwrap_or(bytes.len()));
+        self.received += bytes.len() as u64;
+        if self.size.is_some_and(|size| self.received > size) {
+            return Err(Error::Broken("the blob is longer than it says".to_owned()));
+        }
+        Ok(Some(bytes))
+    }
+
+    fn may_go_on(&mut self) -> bool {
+        let progress = self.received - self.received_at_break;
+        self.breaks = match progress >= PROGRESS {
+            true => 1,
+            false => self.breaks + 1,
+        };
+        self.received_at_break = self.received;
+        self.breaks <= BREAKS
+    }
+
+    /// Asks for the rest, from the registry itself: addresses that it redirects to expire.
+    async fn open(&mut self) -> Result<(), Error> {
+        let Scope::Pull(name) = &self.scope else {
+            return Err(Error::NotFound);
+        };
+        let path = format!("{name}/blobs/{}", self.digest);
+        let mut headers = HeaderMap::new();
+        if self.received > 0 {
+            let range = HeaderValue::try_from(format!("bytes={}-", self.received));
+            headers.extend(range.ok().map(|range| (RANGE, range)));
+        }
+        let ask = Ask {
+            method: Method::GET,
+            url: self.upstream.origin().url(&path)?,
+            scope: &self.scope,
+            headers,
+        };
+        let answer = self.upstream.send(ask).await?;
+        let size = match answer.status {
+            StatusCode::PARTIAL_CONTENT if self.received > 0 => {
+                self.to_skip = 0;
+                let range = answer.header(CONTENT_RANGE).and_then(content_range);
+                let (start, size) = range
+                    .filter(|(start, _)| *start == self.received)
+                    .ok_or_else(|| {
+                        Error::Broken("it sends another range than it was asked for".to_owned())
+                    })?;
+                let _: u64 = start;
+                size
+            }
+            StatusCode::OK => {
+                self.to_skip = self.received;
+                answer
+                    .header(CONTENT_LENGTH)
+                    .and_then(|length| length.parse().ok())
+            }
+            status => return Err(Error::Broken(format!("status {}", status.as_u16()))),
+        };
+        match (self.size, size) {
+            (Some(before), Some(now)) if before != now => {
+                return Err(Error::Broken("the blob has changed its size".to_owned()));
+            }
+            (None, size) => self.size = size,
+            _ => {}
+        }
+        self.answer = Some(answer);
+        Ok(())
+    }
+}
+
+/// Parses `bytes START-END/SIZE`; the size may be unknown.
+fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (start, _) = range.split_once('-')?;
+    let size = match size {
+        "*" => None,
+        size => Some(size.parse().ok()?),
+    };
+    Some((start.trim().parse().ok()?, size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_parsed() {
+        assert_eq!(content_range("bytes 5-9/10"), Some((5, Some(10))));
+        assert_eq!(content_range("bytes 5-9/*"), Some((5, None)));
+        for text in ["bytes */10", "5-9/10", "bytes 5-9", "bytes a-b/c", ""] {
+            assert_eq!(content_range(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The client of another registry: logins, redirects, bounded answers, and content that survives a broken connection.
+//!
+//! [`Upstream`] asks one registry for manifests, blobs, and lists. `login` answers its challenges, and `request` sends one request
+//! with everything that guards it. Nothing that a client sent here goes upstream, and what comes from there is bounded; whoever stores
+//! it compares it with its digest.
+
+mod blob;
+mod error;
+mod listing;
+mod login;
+mod manifest;
+mod origin;
+mod request;
+mod settings;
+
+pub use blob::BlobStream;
+pub use error::Error;
+pub use manifest::{FetchedManifest, ManifestHead};
+pub use request::{Quota, Upstream};
+pub use settings::{Credentials, Dialect, Login, Settings};

@@ -1,0 +1,13 @@
+//! One request to an upstream, with everything that guards it.
+
+mod answer;
+mod breaker;
+mod gate;
+mod quota;
+mod send;
+
+pub use quota::Quota;
+pub use send::Upstream;
+
+pub(super) use answer::Answer;
+pub(super) use send::Ask;

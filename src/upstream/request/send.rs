@@ -1,0 +1,241 @@
+//! The way of a request: its turn, its login, its redirects, and what its status means.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+use tokio::time::timeout;
+
+use super::answer::Answer;
+use super::breaker::Breaker;
+use super::gate::Gate;
+use super::quota::{Quota, retry_after};
+use crate::oci::RepositoryName;
+use crate::outbound::{Authorities, Client, ClientSettings, Proxy};
+use crate::upstream::error::Error;
+use crate::upstream::login::{Challenge, Scope, TokenRequest, Tokens};
+use crate::upstream::origin::{Origin, resolve};
+use crate::upstream::settings::{Dialect, Settings};
+
+/// Maximum number of redirects to follow.
+const REDIRECTS: usize = 5;
+
+/// Another registry. Copies share everything.
+#[derive(Clone)]
+pub struct Upstream(Arc<Inner>);
+
+struct Inner {
+    origin: Origin,
+    dialect: Dialect,
+    client: Client,
+    tokens: Tokens,
+    gate: Gate,
+    breaker: Breaker,
+    quota: Mutex<Option<Quota>>,
+    timeout: Duration,
+    stall: Duration,
+    manifest_limit: usize,
+}
+
+/// A request to an upstream.
+pub(in crate::upstream) struct Ask<'a> {
+    pub method: Method,
+    pub url: Uri,
+    pub scope: &'a Scope,
+    pub headers: HeaderMap,
+}
+
+impl Upstream {
+    /// Creates the client of an upstream, which need not be up. Files are read, which may block.
+    ///
+    /// # Errors
+    /// A URL, a certificate authority or a proxy that cannot be used, in a sentence.
+    pub fn new(settings: &Settings) -> Result<Self, String> {
+        let origin = Origin::parse(&settings.url)?;
+        let authorities = settings.ca.clone();
+        let client = Client::new(ClientSettings {
+            authorities: authorities.map_or(Authorities::System, Authorities::SystemAnd),
+            proxy: settings
+                .proxy
+                .clone()
+                .map_or(Proxy::Environment, Proxy::Url),
+            connect_timeout: settings.timeout,
+            link_local: vec![origin.host().to_owned()],
+        })?;
+        Ok(Self(Arc::new(Inner {
+            dialect: settings.dialect,
+            client,
+            tokens: Tokens::new(settings, &origin),
+            gate: Gate::new(settings.concurrency, settings.rate),
+            breaker: Breaker::default(),
+            quota: Mutex::default(),
+            timeout: settings.timeout,
+            stall: settings.stall,
+            manifest_limit: settings.manifest_limit,
+            origin,
+        })))
+    }
+
+    /// Returns the quota that the upstream named last.
+    pub fn quota(&self) -> Option<Quota> {
+        *self.0.quota.lock()
+    }
+
+    pub(in crate::upstream) fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
+    /// Maximum size of a manifest, in bytes.
+    pub(in crate::upstream) fn manifest_limit(&self) -> usize {
+        self.0.manifest_limit
+    }
+
+    /// Returns the name that a repository has upstream.
+    pub(in crate::upstream) fn name(&self, repository: &RepositoryName) -> RepositoryName {
+        if self.0.dialect == Dialect::DockerHub && !repository.as_str().contains('/') {
+            let official = RepositoryName::parse(&format!("library/{repository}"));
+            return official.unwrap_or_else(|_| repository.clone());
+        }
+        repository.clone()
+    }
+
+    /// Logs in where a request would be answered without a login too, with less.
+    ///
+    /// # Errors
+    /// Those that may pass; a refusal comes with the request itself.
+    pub(in crate::upstream) async fn log_in(&self, scope: &Scope) -> Result<(), Error> {
+        if !self.0.tokens.has_login(scope) {
+            return Ok(());
+        }
+        let ask = Ask {
+            method: Method::GET,
+            url: self.0.origin.url("")?,
+            scope,
+            headers: HeaderMap::new(),
+        };
+        match self.send(ask).await {
+            Err(error) if error.is_passing() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a request; answers with a status of success, and 304, are returned.
+    ///
+    /// # Errors
+    /// Every [`Error`].
+    pub(in crate::upstream) async fn send(&self, ask: Ask<'_>) -> Result<Answer, Error> {
+        self.0.breaker.pass(self.0.timeout)?;
+        let outcome = self.0.send(ask).await;
+        self.0.breaker.learn(&outcome);
+        outcome
+    }
+}
+
+impl Inner {
+    async fn send(&self, ask: Ask<'_>) -> Result<Answer, Error> {
+        let place = self.gate.enter().await?;
+        let mut login = self.tokens.known(ask.scope).await;
+        let (mut url, mut answer) = self.follow(&ask, login.as_ref()).await?;
+        let is_challenged = |url: &Uri, answer: &Response<Incoming>| {
+            answer.status() == StatusCode::UNAUTHORIZED && self.origin.is_at(url)
+        };
+        if is_challenged(&url, &answer) {
+            let request = TokenRequest {
+                client: &self.client,
+                origin: &self.origin,
+                scope: ask.scope,
+                challenge: challenge(answer.headers()),
+                refused: login.as_ref(),
+            };
+            login = Some(self.tokens.answer(&request).await?);
+            self.gate.pace().await;
+            (url, answer) = self.follow(&ask, login.as_ref()).await?;
+        }
+        if let Some(quota) = Quota::of(answer.headers()) {
+            *self.quota.lock() = Some(quota);
+        }
+        let (head, body) = answer.into_parts();
+        match head.status {
+            StatusCode::UNAUTHORIZED
+                if self.dialect == Dialect::DockerHub && self.origin.is_at(&url) =>
+            {
+                // its way to say that there is no such name, or that nobody may know
+                return Err(Error::NotFound);
+            }
+            status => accept(status, &head.headers)?,
+        }
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            url,
+            body,
+            stall: self.stall,
+            _place: place,
+        })
+    }
+
+    /// Sends a request and follows redirects; returns the address that answered in the end.
+    ///
+    /// `Authorization` goes to the upstream alone.
+    async fn follow(
+        &self,
+        ask: &Ask<'_>,
+        login: Option<&HeaderValue>,
+    ) -> Result<(Uri, Response<Incoming>), Error> {
+        let mut url = ask.url.clone();
+        for _ in 0..=REDIRECTS {
+            let mut request = Request::new(Full::<Bytes>::default());
+            *request.method_mut() = ask.method.clone();
+            *request.uri_mut() = url.clone();
+            request.headers_mut().clone_from(&ask.headers);
+            if let Some(login) = login.filter(|_| self.origin.is_at(&url)) {
+                request.headers_mut().insert(AUTHORIZATION, login.clone());
+            }
+            let answer = timeout(self.timeout, self.client.send(request)).await;
+            let answer = answer.map_err(|_| Error::Timeout(self.timeout))?;
+            let answer = answer.map_err(|error| Error::Unreachable(error.to_string()))?;
+            if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok((url, answer));
+            }
+            let target = answer.headers().get(LOCATION);
+            let target = target.and_then(|target| resolve(&url, target.to_str().ok()?));
+            let broken = |sentence: &str| Error::Broken(sentence.to_owned());
+            let target = target.ok_or_else(|| broken("it redirects nowhere"))?;
+            if !self.origin.is_as_safe(&target) {
+                return Err(broken("it redirects to a server without encryption"));
+            }
+            url = target;
+        }
+        Err(Error::Redirects(REDIRECTS))
+    }
+}
+
+fn challenge(headers: &HeaderMap) -> Option<Challenge> {
+    let values = headers.get_all(WWW_AUTHENTICATE).iter();
+    // a realm may have letters beyond ASCII
+    let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Challenge::choose(values)
+}
+
+/// Passes the statuses that carry what was asked for.
+fn accept(status: StatusCode, headers: &HeaderMap) -> Result<(), Error> {
+    match status {
+        StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED => Ok(()),
+        StatusCode::NOT_FOUND => Err(Error::NotFound),
+        StatusCode::UNAUTHORIZED => {
+            let sentence = "it refuses the login, or none is configured";
+            Err(Error::Unauthorized(sentence.to_owned()))
+        }
+        StatusCode::FORBIDDEN => Err(Error::Denied),
+        StatusCode::TOO_MANY_REQUESTS => Err(Error::TooManyRequests {
+            retry_after: retry_after(headers),
+        }),
+        status if status.is_server_error() => Err(Error::Server(status.as_u16())),
+        status => Err(Error::Broken(format!("status {}", status.as_u16()))),
+    }
+}

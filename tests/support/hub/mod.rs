@@ -1,0 +1,9 @@
+//! A registry that speaks Docker Hub's dialect, and fails as tests tell it to.
+
+mod answers;
+mod reply;
+mod server;
+mod state;
+
+pub use server::Hub;
+pub use state::Part;

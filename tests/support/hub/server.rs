@@ -1,0 +1,166 @@
+//! The sockets of a fake registry, and its doors for tests.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::answers::{Ports, answer};
+use super::reply::End;
+use super::state::{Behaviour, Part, Repository, Seen, State};
+use crate::support::{Image, OCI_MANIFEST, sha256};
+
+/// A registry that speaks Docker Hub's dialect: tokens from elsewhere, blobs from a third place.
+pub struct Hub {
+    pub ports: Ports,
+    state: Arc<Mutex<State>>,
+}
+
+impl Hub {
+    pub fn start() -> Self {
+        let state = Arc::new(Mutex::new(State {
+            remaining: 100,
+            ..State::default()
+        }));
+        let listen = || TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
+        let (registry, tokens, store) = (listen(), listen(), listen());
+        let ports = Ports {
+            registry: port(&registry),
+            tokens: port(&tokens),
+            store: port(&store),
+        };
+        for (listener, part) in [
+            (registry, Part::Registry),
+            (tokens, Part::Tokens),
+            (store, Part::Store),
+        ] {
+            let state = Arc::clone(&state);
+            // ends with the process
+            std::thread::spawn(move || accept(&listener, part, ports, &state));
+        }
+        Self { ports, state }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.registry)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("a lock")
+    }
+
+    /// Changes how it behaves.
+    pub fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
+        change(&mut self.state().behaviour);
+    }
+
+    /// Changes a repository, which is there from then on.
+    pub fn change(&self, repository: &str, change: impl FnOnce(&mut Repository)) {
+        let mut state = self.state();
+        change(state.repositories.entry(repository.to_owned()).or_default());
+    }
+
+    /// Adds an image under a tag.
+    pub fn add(&self, repository: &str, tag: &str, image: &Image) {
+        self.change(repository, |held| {
+            for blob in image.layers.iter().chain([&image.config]) {
+                held.blobs.insert(sha256(blob), blob.clone());
+            }
+        });
+        self.add_manifest(repository, Some(tag), OCI_MANIFEST, &image.manifest);
+    }
+
+    pub fn add_manifest(&self, repository: &str, tag: Option<&str>, kind: &str, bytes: &[u8]) {
+        self.change(repository, |held| {
+            let digest = sha256(bytes);
+            let manifest = (kind.to_owned(), bytes.to_owned());
+            held.manifests.insert(digest.clone(), manifest);
+            held.tags.extend(tag.map(|tag| (tag.to_owned(), digest)));
+        });
+    }
+
+    /// Adds a user, who alone may pull from a repository.
+    pub fn reserve(&self, repository: &str, user: &str, password: &str) {
+        self.state()
+            .users
+            .insert(user.to_owned(), password.to_owned());
+        self.change(repository, |held| held.readers.extend([user.to_owned()]));
+    }
+
+    /// Takes the requests that came since the last call.
+    pub fn seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.state().seen)
+    }
+
+    /// Takes the requests that reached a part.
+    pub fn seen_by(&self, part: Part) -> Vec<Seen> {
+        let mut seen = self.seen();
+        seen.retain(|seen| seen.part == part);
+        seen
+    }
+
+    /// All tokens count no more.
+    pub fn end_tokens(&self) {
+        self.state().tokens.clear();
+    }
+}
+
+fn accept(listener: &TcpListener, part: Part, ports: Ports, state: &Arc<Mutex<State>>) {
+    let connections = AtomicUsize::new(0);
+    for stream in listener.incoming().flatten() {
+        let (state, number) = (
+            Arc::clone(state),
+            connections.fetch_add(1, Ordering::Relaxed),
+        );
+        std::thread::spawn(move || serve(stream, part, ports, &state, number));
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    part: Part,
+    ports: Ports,
+    state: &Mutex<State>,
+    connection: usize,
+) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut stream = stream;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let mut words = line.split(' ');
+        let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let mut headers = Vec::new();
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            let Some((name, value)) = line.trim_end().split_once(": ") else {
+                break;
+            };
+            headers.push((name.to_lowercase(), value.to_owned()));
+        }
+        let seen = Seen {
+            part,
+            method,
+            path,
+            headers,
+            connection,
+        };
+        let reply = {
+            let mut state = state.lock().ok()?;
+            state.seen.push(seen.clone());
+            answer(&mut state, &seen, ports)
+        };
+        stream.write_all(reply.head.as_bytes()).ok()?;
+        if seen.method != "HEAD" {
+            stream.write_all(&reply.body).ok()?;
+        }
+        match reply.end {
+            End::KeepAlive => {}
+            End::Reset => return stream.shutdown(Shutdown::Both).ok(),
+            // until the client leaves
+            End::Stall => return reader.read_line(&mut String::new()).ok().map(drop),
+        }
+    }
+}

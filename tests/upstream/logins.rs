@@ -1,0 +1,122 @@
+//! Logins: whose password goes where, and what happens when a token ends.
+
+use std::num::NonZeroU32;
+
+use tarkeep::oci::Glob;
+use tarkeep::upstream::{Credentials, Error, Login};
+
+use super::{fetch, login, name, run, settings, upstream};
+use crate::support::hub::{Hub, Part};
+use crate::support::{Image, sha256};
+
+#[test]
+fn a_foreign_token_service_gets_no_password_unless_it_is_named() {
+    let hub = Hub::start();
+    hub.add("a/b", "v1", &Image::small(1));
+    hub.reserve("a/b", "ci", "hidden");
+    let mut settings = settings(&hub);
+    settings.logins = vec![login("ci", "hidden")];
+    let asked = run(upstream(&settings).manifest(&name("a/b"), "v1"));
+    assert_eq!(asked.map(|_| ()), Err(Error::NotFound));
+    let tokens = hub.seen_by(Part::Tokens);
+    assert!(!tokens.is_empty());
+    assert!(
+        tokens
+            .iter()
+            .all(|seen| seen.header("authorization").is_none())
+    );
+    settings.realms = vec!["localhost".to_owned()];
+    let asked = run(upstream(&settings).manifest(&name("a/b"), "v1"));
+    assert!(asked.is_ok(), "{asked:?}");
+}
+
+#[test]
+fn the_own_token_service_gets_the_password() {
+    let hub = Hub::start();
+    hub.behave(|behaviour| behaviour.realm_host = "127.0.0.1");
+    hub.add("a/b", "v1", &Image::small(2));
+    hub.reserve("a/b", "ci", "hidden");
+    let mut settings = settings(&hub);
+    settings.logins = vec![login("ci", "hidden")];
+    let asked = run(upstream(&settings).manifest(&name("a/b"), "v1"));
+    assert!(asked.is_ok(), "{asked:?}");
+    settings.logins = vec![login("ci", "wrong")];
+    let asked = run(upstream(&settings).manifest(&name("a/b"), "v1"));
+    let refused = asked.map(|_| ());
+    assert!(
+        matches!(&refused, Err(Error::Unauthorized(_))),
+        "{refused:?}"
+    );
+    assert!(
+        !refused
+            .expect_err("a refusal")
+            .to_string()
+            .contains("wrong")
+    );
+}
+
+#[test]
+fn organisations_have_logins_of_their_own_from_files() {
+    let hub = Hub::start();
+    hub.behave(|behaviour| behaviour.wants_basic = true);
+    let files = tempfile::TempDir::new().expect("a directory");
+    let mut settings = settings(&hub);
+    for user in ["one", "two"] {
+        hub.add(&format!("{user}/app"), "v1", &Image::small(3));
+        hub.reserve(&format!("{user}/app"), user, &format!("password of {user}"));
+        let path = files.path().join(user);
+        std::fs::write(&path, format!("password of {user}\n")).expect("a file");
+        settings.logins.push(Login {
+            repositories: Some(Glob::for_repositories(&format!("{user}/**")).expect("a glob")),
+            credentials: Credentials::PasswordFile {
+                username: user.to_owned(),
+                path,
+            },
+        });
+    }
+    let client = upstream(&settings);
+    for user in ["one", "two"] {
+        let asked = run(client.manifest(&name(&format!("{user}/app")), "v1"));
+        assert!(asked.is_ok(), "{user}: {asked:?}");
+    }
+    std::fs::remove_file(files.path().join("one")).expect("a file");
+    let asked = run(upstream(&settings).manifest(&name("one/app"), "v1"));
+    let failed = asked.map(|_| ());
+    assert!(matches!(failed, Err(Error::Credentials(_))), "{failed:?}");
+}
+
+#[test]
+fn a_token_that_ends_is_fetched_again() {
+    let hub = Hub::start();
+    let image = Image::small(4);
+    hub.add("a/b", "v1", &image);
+    let client = upstream(&settings(&hub));
+    run(async {
+        for tokens in [1, 0, 1] {
+            let fetched = fetch(&client, "a/b", &sha256(&image.layers[0])).await;
+            assert_eq!(fetched.as_ref(), Ok(&image.layers[0]));
+            assert_eq!(hub.seen_by(Part::Tokens).len(), tokens);
+            if tokens == 0 {
+                hub.end_tokens();
+            }
+        }
+    });
+}
+
+#[test]
+fn many_requests_share_one_token() {
+    let hub = Hub::start();
+    let image = Image::small(5);
+    hub.add("a/b", "v1", &image);
+    let mut settings = settings(&hub);
+    settings.rate = NonZeroU32::new(1000);
+    let client = upstream(&settings);
+    run(async {
+        let blob = sha256(&image.layers[0]);
+        let all = (0..8).map(|_| fetch(&client, "a/b", &blob));
+        for fetched in futures_util::future::join_all(all).await {
+            assert!(fetched.is_ok(), "{fetched:?}");
+        }
+    });
+    assert_eq!(hub.seen_by(Part::Tokens).len(), 1);
+}
