@@ -74,7 +74,7 @@ pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag
 pub use import::progress::{ImportCounts, ImportProgress};
 pub use import::record::Present;
 pub use import::tag_fate::TagFate;
-pub use outbox::counters::OutboxCounters;
+pub use outbox::counters::{EndpointCounters, OutboxCounters};
 pub use outbox::notes::NotedEvent;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::quota::{QuotaRule, QuotaRules, shown_size};

@@ -6,7 +6,7 @@ use crate::events::{Event, EventKinds};
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::outbox::events::{COLUMNS, event};
-use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::reader::{PointReader, Reader};
 use crate::meta::sqlite::writer::WriteTx;
 
 /// An event that an endpoint is told of.
@@ -53,7 +53,7 @@ pub struct Attempt {
     pub answer: String,
 }
 
-impl Reader<'_> {
+impl PointReader<'_> {
     /// Returns the number of the last event that was shared out to an endpoint; `None` if it is new.
     pub fn endpoint_cursor(&self, endpoint: &str) -> Result<Option<i64>, Error> {
         self.query(|connection| {
@@ -63,8 +63,10 @@ impl Reader<'_> {
                 .optional()
         })
     }
+}
 
-    /// Lists repositories whose oldest waiting delivery to an endpoint is due, at most `limit`, and the time of the next one.
+impl Reader<'_> {
+    /// Lists repositories whose oldest waiting delivery to an endpoint is due, the longest due first, at most `limit`.
     pub fn due_repositories(
         &self,
         endpoint: &str,
@@ -81,9 +83,11 @@ impl Reader<'_> {
                              WHERE endpoint = ?1 AND state = 0 AND repository > head.repository)
                          FROM head WHERE head.repository IS NOT NULL
                      )
-                     SELECT repository FROM head WHERE repository IS NOT NULL
-                     AND (SELECT due_at FROM deliveries WHERE endpoint = ?1 AND state = 0 AND repository = head.repository
-                         ORDER BY event_id LIMIT 1) <= ?2 LIMIT ?3",
+                     SELECT repository FROM (
+                         SELECT repository, (SELECT due_at FROM deliveries WHERE endpoint = ?1 AND state = 0
+                             AND repository = head.repository ORDER BY event_id LIMIT 1) AS due_at
+                         FROM head WHERE repository IS NOT NULL
+                     ) WHERE due_at <= ?2 ORDER BY due_at LIMIT ?3",
                 )?
                 .query_map(params![endpoint, now, limit], |row| row.get(0))?
                 .collect()

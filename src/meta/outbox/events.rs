@@ -9,7 +9,7 @@ use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::ids::{ManifestId, RepositoryId};
-use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::reader::PointReader;
 use crate::meta::sqlite::writer::WriteTx;
 
 const LISTENED: &str = "event-kinds";
@@ -51,7 +51,7 @@ impl<'s> EventSubject<'s> {
     }
 }
 
-impl Reader<'_> {
+impl PointReader<'_> {
     /// Lists events after the one numbered `after`, oldest first, at most `limit`.
     pub fn events_after(&self, after: i64, limit: usize) -> Result<Vec<Event>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM events WHERE id > ?1 ORDER BY id LIMIT ?2");
@@ -108,12 +108,12 @@ impl WriteTx<'_> {
     }
 
     /// Adds an event about a change that this transaction makes; nothing if no endpoint listens to its kind.
-    pub fn tell(
+    pub fn tell<'s>(
         &self,
         kind: EventKind,
         actor: &Actor,
         now: Millis,
-        subject: impl FnOnce() -> Result<EventSubject<'_>, Error>,
+        subject: impl FnOnce() -> Result<EventSubject<'s>, Error>,
     ) -> Result<(), Error> {
         match self.is_listened(kind)? {
             true => self.add_event(kind, &subject()?, actor, now),

@@ -85,6 +85,15 @@ impl Reader<'_> {
         })
     }
 
+    /// Counts the deliveries to an endpoint that wait.
+    pub fn count_waiting(&self, endpoint: &str) -> Result<u64, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached("SELECT count(*) FROM deliveries WHERE endpoint = ?1 AND state = 0")?
+                .query_row([endpoint], |row| row.get(0))
+        })
+    }
+
     /// Lists deliveries older than the one numbered `before`, newest first, at most `limit`.
     pub fn deliveries(
         &self,

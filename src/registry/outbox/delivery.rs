@@ -1,14 +1,17 @@
 //! Sharing out events to endpoints, and what became of each delivery.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::blob::KeptOpen;
-use crate::events::{Descriptor, Event, EventKinds};
+use crate::events::{Event, EventKinds, Reference};
 use crate::meta::{
     Attempt, DeliveryFilter, DeliveryRow, EndpointRow, NewDelivery, OutboxBounds, WaitingDelivery,
     WriteTx, millis, now, point,
 };
-use crate::oci::{Digest, Manifest, RepositoryName};
+use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;
 use crate::registry::facades::Outbox;
 use crate::registry::outbox::counters::OutboxCounters;
@@ -23,6 +26,15 @@ const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 const PRUNED_AT_ONCE: usize = 2000;
 /// Maximum number of events shared out in one transaction.
 const SHARED_AT_ONCE: usize = 500;
+
+/// What a manifest names.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parts {
+    config: Option<Reference>,
+    layers: Vec<Reference>,
+    manifests: Vec<Reference>,
+}
 
 impl Outbox<'_> {
     /// Locks the delivery of this data directory's events; `None` while another server delivers them.
@@ -109,14 +121,21 @@ impl Outbox<'_> {
         self.registry.meta.write_lazily(record).await
     }
 
-    /// Returns the descriptors that a manifest names, in its order; none if it is gone.
-    pub async fn references(
-        self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<Vec<Descriptor>, Error> {
-        let found = self.registry.meta.manifest_by_digest(repository, digest).await?;
-        Ok(found.map_or_else(Vec::new, |manifest| Manifest::descriptors(&manifest.bytes)))
+    /// Returns the descriptors that an event's manifest names, in its order; none if it is no manifest, or gone.
+    pub async fn references(self, event: &Event) -> Result<Vec<Reference>, Error> {
+        let named = event.repository.as_deref().zip(event.target.as_ref());
+        let named = named.map(|(repository, target)| {
+            (RepositoryName::parse(repository), Digest::parse(&target.digest))
+        });
+        let Some((Ok(repository), Ok(digest))) = named else {
+            return Ok(Vec::new());
+        };
+        let found = self.registry.meta.manifest_by_digest(&repository, &digest).await?;
+        let parts = found.and_then(|manifest| serde_json::from_slice::<Parts>(&manifest.bytes).ok());
+        Ok(parts.map_or_else(Vec::new, |parts| {
+            let parts = parts.config.into_iter().chain(parts.layers).chain(parts.manifests);
+            parts.collect()
+        }))
     }
 
     /// Removes what is beyond the bounds of the outbox.
@@ -164,7 +183,15 @@ impl Outbox<'_> {
     }
 
     /// Counters of the outbox.
-    pub fn counters(&self) -> &OutboxCounters {
-        &self.registry.outbox_counters
+    pub fn counters(&self) -> Arc<OutboxCounters> {
+        Arc::clone(&self.registry.outbox_counters)
+    }
+
+    /// Counts the deliveries to an endpoint that wait.
+    pub async fn count_waiting(self, endpoint: &str) -> Result<u64, Error> {
+        let name = endpoint.to_owned();
+        self.registry
+            .scan(move |reader| reader.count_waiting(&name))
+            .await
     }
 }

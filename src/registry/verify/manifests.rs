@@ -81,7 +81,7 @@ impl Run<'_, '_> {
         damage: Option<String>,
     ) -> Result<bool, Error> {
         let (id, digest) = (manifest.id, manifest.digest.clone());
-        let repository = manifest.repository;
+        let repository = manifest.repository.clone();
         self.registry
             .meta
             .write(move |tx| {
@@ -98,7 +98,7 @@ impl Run<'_, '_> {
                             Ok(EventSubject {
                                 target: tx.descriptor(id)?,
                                 detail: damage.as_deref(),
-                                ..EventSubject::at(EventPlace::Id(repository))
+                                ..EventSubject::at(EventPlace::Name(&repository))
                             })
                         };
                         tx.tell(EventKind::DamageFound, &Actor::default(), now(), subject)?;
