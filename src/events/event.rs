@@ -1,5 +1,7 @@
 //! An event, with everything that any format tells of it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::events::kind::EventKind;
@@ -24,7 +26,7 @@ pub struct Event {
     /// Repository that a blob was mounted from.
     pub from_repository: Option<String>,
     /// Descriptors that a pushed manifest names, if an endpoint includes references.
-    pub references: Vec<Descriptor>,
+    pub references: Vec<Reference>,
     pub actor: EventActor,
     /// `None` for changes by the command line and by the server itself.
     pub request: Option<EventRequest>,
@@ -39,6 +41,21 @@ pub struct Descriptor {
     pub media_type: String,
     pub digest: String,
     pub size: u64,
+}
+
+/// Descriptor that a manifest names, with what distribution tells of it; its fields are in that order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reference {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub media_type: String,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub size: u64,
+    pub digest: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Author of an event.
@@ -61,4 +78,8 @@ pub struct EventRequest {
     pub peer: Option<String>,
     /// URL of the registry as the client knows it: scheme, host and any prefix, without a slash at the end.
     pub base: String,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

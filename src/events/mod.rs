@@ -3,5 +3,5 @@
 mod event;
 mod kind;
 
-pub use event::{Descriptor, Event, EventActor, EventRequest};
+pub use event::{Descriptor, Event, EventActor, EventRequest, Reference};
 pub use kind::{Action, EventKind, EventKinds, Topic};
