@@ -100,9 +100,10 @@ impl App {
             return;
         }
         let client = request.extensions().get::<Client>().copied();
-        let base = settings
-            .external_url
-            .absolute(request.uri(), request.headers(), client.as_ref());
+        let base =
+            settings
+                .external_url
+                .absolute(request.uri(), request.headers(), client.as_ref());
         let address = client.and_then(|client| client.address);
         let marked = EventRequest {
             id: Uuid::new_v4().to_string(),

@@ -32,10 +32,11 @@ pub use crate::blob::{
     KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, Attempt, AttemptOutcome, DeliveryFilter, DeliveryRow, DeliveryState, EndpointRow, WaitingDelivery, AuditAction, AuditFilter, AuditRow, BackupMark, ClockState, Damaged,
-    DatabaseCopy, DatabaseSize, Idle, Jump, ListedToken, Millis, Quarantined, QuotaRow,
-    RecordedBlob, RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd,
-    TagRow, TagState, TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun,
+    Actor, AffectedImage, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow, BackupMark,
+    ClockState, Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryRow, DeliveryState,
+    EndpointRow, Idle, Jump, ListedToken, Millis, Quarantined, QuotaRow, RecordedBlob,
+    RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState,
+    TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, WaitingDelivery,
     backup_mark, now, remove_copy, settle_log,
 };
 pub use access::tokens::{NewSecret, NewToken, Rotation};
@@ -60,8 +61,8 @@ pub use error::Error;
 pub use export::blob::{BlobReader, CopyError};
 pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
-    Audit, Backups, Blobs, Export, Gc, Import, Manifests, Outbox, Quotas, Reports, Repositories, Status,
-    Tags, Tokens, Trash, Uploads, Verify,
+    Audit, Backups, Blobs, Export, Gc, Import, Manifests, Outbox, Quotas, Reports, Repositories,
+    Status, Tags, Tokens, Trash, Uploads, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::events::EventKind;
-use crate::registry::{Attempt, AttemptOutcome, EndpointCounters, Error, Registry, WaitingDelivery, now};
+use crate::registry::{
+    Attempt, AttemptOutcome, EndpointCounters, Error, Registry, WaitingDelivery, now,
+};
 use crate::webhooks::format::Source;
 use crate::webhooks::retry::PATIENCE;
 use crate::webhooks::sender::{Answer, Sender};
@@ -75,8 +77,15 @@ impl Courier {
     }
 
     async fn count(&self) {
-        if let Ok(waiting) = self.registry.outbox().count_waiting(&self.sender.endpoint.name).await {
-            self.counters.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        if let Ok(waiting) = self
+            .registry
+            .outbox()
+            .count_waiting(&self.sender.endpoint.name)
+            .await
+        {
+            self.counters
+                .waiting
+                .set(i64::try_from(waiting).unwrap_or(i64::MAX));
         }
     }
 
@@ -94,8 +103,12 @@ impl Courier {
         if free == 0 {
             return Ok(());
         }
-        let due = outbox.due(&endpoint.name, AT_ONCE + self.busy.len()).await?;
-        let next = due.into_iter().filter(|repository| !self.busy.contains(repository));
+        let due = outbox
+            .due(&endpoint.name, AT_ONCE + self.busy.len())
+            .await?;
+        let next = due
+            .into_iter()
+            .filter(|repository| !self.busy.contains(repository));
         for repository in next.take(free).collect::<Vec<_>>() {
             self.busy.insert(repository.clone());
             let (registry, sender, source) = (
@@ -120,7 +133,9 @@ impl Courier {
             .map(|turn| (turn.repository, turn.attempts))
             .unzip();
         let attempts = attempts.concat();
-        attempts.iter().for_each(|attempt| self.count_attempt(attempt));
+        attempts
+            .iter()
+            .for_each(|attempt| self.count_attempt(attempt));
         let name = &self.sender.endpoint.name;
         // what is not recorded would be sent again, and again
         while let Err(error) = self.registry.outbox().record(name, attempts.clone()).await {
@@ -156,7 +171,10 @@ impl Courier {
 /// Sends the next events of a repository, one after the other, until one fails.
 async fn turn(registry: &Registry, sender: &Sender, source: &Source, repository: String) -> Turn {
     let (begun, endpoint) = (Instant::now(), &sender.endpoint);
-    let next = registry.outbox().next(&endpoint.name, &repository, IN_A_ROW).await;
+    let next = registry
+        .outbox()
+        .next(&endpoint.name, &repository, IN_A_ROW)
+        .await;
     let mut attempts = Vec::new();
     for mut delivery in next.unwrap_or_default() {
         if endpoint.includes_references && has_references(delivery.event.kind) {
@@ -171,7 +189,10 @@ async fn turn(registry: &Registry, sender: &Sender, source: &Source, repository:
             break;
         }
     }
-    Turn { repository, attempts }
+    Turn {
+        repository,
+        attempts,
+    }
 }
 
 fn has_references(kind: EventKind) -> bool {

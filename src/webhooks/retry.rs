@@ -35,9 +35,20 @@ mod tests {
             threshold: 2,
             backoff: Duration::from_secs(1),
         };
-        for (failures, most) in [(1, 1), (2, 1), (3, 2), (4, 4), (12, 1024), (20, 3600), (900, 3600)] {
+        for (failures, most) in [
+            (1, 1),
+            (2, 1),
+            (3, 2),
+            (4, 4),
+            (12, 1024),
+            (20, 3600),
+            (900, 3600),
+        ] {
             let (pause, most) = (retry.pause(failures), Duration::from_secs(most));
-            assert!(pause <= most && pause >= most * 3 / 4, "{failures}: {pause:?}");
+            assert!(
+                pause <= most && pause >= most * 3 / 4,
+                "{failures}: {pause:?}"
+            );
         }
     }
 }

@@ -28,12 +28,12 @@ impl Endpoint {
             } => {
                 let repository = event.repository.as_deref();
                 let is_there = repository.is_none_or(|name| {
-                    repositories.is_empty() || repositories.iter().any(|glob| glob.is_match(name))
+                    repositories.is_empty() || repositories.iter().any(|glob| glob.matches(name))
                 });
                 let is_tagged = tags.is_empty()
                     || repository.is_none()
                     || (event.tag.as_deref())
-                        .is_some_and(|tag| tags.iter().any(|glob| glob.is_match(tag)));
+                        .is_some_and(|tag| tags.iter().any(|glob| glob.matches(tag)));
                 is_there && is_tagged
             }
         }

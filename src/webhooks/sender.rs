@@ -49,7 +49,10 @@ impl Sender {
             authorities: authorities.map_or(Authorities::System, Authorities::File),
             proxy: Proxy::Environment,
             connect_timeout: CONNECT,
-            link_local: host.filter(|_| endpoint.is_link_local).into_iter().collect(),
+            link_local: host
+                .filter(|_| endpoint.is_link_local)
+                .into_iter()
+                .collect(),
         })?;
         Ok(Self { endpoint, client })
     }
@@ -97,7 +100,11 @@ impl Sender {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(u16, String), String> {
-        let answer = self.client.send(request).await.map_err(|error| error.to_string())?;
+        let answer = self
+            .client
+            .send(request)
+            .await
+            .map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
         // half an answer is none: the endpoint may not have taken the event
         let text = beginning(answer.into_body()).await?;

@@ -66,7 +66,10 @@ impl Webhooks {
         let endpoints = self.0.endpoints.load_full();
         let names = endpoints.senders.iter();
         let names = names.map(|sender| sender.endpoint.name.clone()).collect();
-        registry.outbox().set_endpoints(names, endpoints.kinds()).await
+        registry
+            .outbox()
+            .set_endpoints(names, endpoints.kinds())
+            .await
     }
 
     /// Delivers until it is dropped.
@@ -117,9 +120,10 @@ async fn become_the_one(registry: &Registry) -> KeptOpen {
 
 async fn deliver(registry: &Registry, endpoints: &Endpoints) {
     let source = Arc::new(endpoints.source.clone());
-    let couriers = endpoints.senders.iter().map(|sender| {
-        Courier::new(registry, Arc::clone(sender), Arc::clone(&source)).run()
-    });
+    let couriers = endpoints
+        .senders
+        .iter()
+        .map(|sender| Courier::new(registry, Arc::clone(sender), Arc::clone(&source)).run());
     tokio::join!(join_all(couriers), prune(registry));
 }
 

@@ -170,7 +170,9 @@ impl WriteTx<'_> {
                 .execute(params![endpoint, new.event.id, repository, now, due_at, former])?;
         }
         self.connection
-            .prepare_cached("UPDATE endpoints SET last_event = max(last_event, ?2) WHERE name = ?1")?
+            .prepare_cached(
+                "UPDATE endpoints SET last_event = max(last_event, ?2) WHERE name = ?1",
+            )?
             .execute(params![endpoint, last])?;
         Ok(())
     }
@@ -231,7 +233,9 @@ impl WriteTx<'_> {
                 ])?;
         }
         let last = attempts.iter().rev();
-        let last_success = last.clone().find(|attempt| attempt.outcome == AttemptOutcome::Delivered);
+        let last_success = last
+            .clone()
+            .find(|attempt| attempt.outcome == AttemptOutcome::Delivered);
         let failures = last
             .take_while(|attempt| attempt.outcome != AttemptOutcome::Delivered)
             .count();

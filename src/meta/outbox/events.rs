@@ -14,7 +14,8 @@ use crate::meta::sqlite::writer::WriteTx;
 
 const LISTENED: &str = "event-kinds";
 /// Columns of [`event`].
-pub(super) const COLUMNS: &str = "events.id, uuid, at, kind, events.repository, tag, media_type, digest, size, events.former,
+pub(super) const COLUMNS: &str =
+    "events.id, uuid, at, kind, events.repository, tag, media_type, digest, size, events.former,
     from_repository, name, address, user_agent, request, detail";
 
 /// Repository of an event.
@@ -67,7 +68,9 @@ impl PointReader<'_> {
     pub fn last_event(&self) -> Result<i64, Error> {
         self.query(|connection| {
             connection
-                .prepare_cached("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)")?
+                .prepare_cached(
+                    "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)",
+                )?
                 .query_row([], |row| row.get(0))
         })
     }
@@ -101,7 +104,9 @@ impl WriteTx<'_> {
     /// Records the kinds that some endpoint listens to, for every process.
     pub fn set_listened(&self, kinds: EventKinds) -> Result<(), Error> {
         self.connection
-            .prepare_cached("INSERT OR REPLACE INTO settings (name, value) VALUES (?1, CAST(?2 AS TEXT))")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO settings (name, value) VALUES (?1, CAST(?2 AS TEXT))",
+            )?
             .execute(params![LISTENED, kinds.bits()])?;
         self.listened.forget();
         Ok(())

@@ -89,7 +89,9 @@ impl Reader<'_> {
     pub fn count_waiting(&self, endpoint: &str) -> Result<u64, Error> {
         self.query(|connection| {
             connection
-                .prepare_cached("SELECT count(*) FROM deliveries WHERE endpoint = ?1 AND state = 0")?
+                .prepare_cached(
+                    "SELECT count(*) FROM deliveries WHERE endpoint = ?1 AND state = 0",
+                )?
                 .query_row([endpoint], |row| row.get(0))
         })
     }

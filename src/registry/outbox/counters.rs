@@ -58,6 +58,9 @@ impl EndpointCounters {
     /// Lists the number of answers by status.
     pub fn statuses(&self) -> Vec<(u16, u64)> {
         let statuses = self.statuses.lock();
-        statuses.iter().map(|(status, number)| (*status, *number)).collect()
+        statuses
+            .iter()
+            .map(|(status, number)| (*status, *number))
+            .collect()
     }
 }

@@ -46,7 +46,10 @@ impl Outbox<'_> {
     /// Records the endpoints of this server, and the kinds that they listen to.
     pub async fn set_endpoints(self, names: Vec<String>, kinds: EventKinds) -> Result<(), Error> {
         self.registry.notes.set_listened(kinds);
-        let known = self.registry.scan(move |reader| reader.listened_kinds()).await?;
+        let known = self
+            .registry
+            .scan(move |reader| reader.listened_kinds())
+            .await?;
         if names.is_empty() && kinds == known {
             return Ok(());
         }
@@ -84,7 +87,8 @@ impl Outbox<'_> {
             })
         });
         let (name, wanted) = (endpoint.to_owned(), wanted.collect::<Vec<_>>());
-        let share = move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.share_out(&name, &wanted, last, now)?);
+        let share =
+            move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.share_out(&name, &wanted, last, now)?);
         self.registry.meta.write_lazily(share).await?;
         Ok(true)
     }
@@ -125,15 +129,27 @@ impl Outbox<'_> {
     pub async fn references(self, event: &Event) -> Result<Vec<Reference>, Error> {
         let named = event.repository.as_deref().zip(event.target.as_ref());
         let named = named.map(|(repository, target)| {
-            (RepositoryName::parse(repository), Digest::parse(&target.digest))
+            (
+                RepositoryName::parse(repository),
+                Digest::parse(&target.digest),
+            )
         });
         let Some((Ok(repository), Ok(digest))) = named else {
             return Ok(Vec::new());
         };
-        let found = self.registry.meta.manifest_by_digest(&repository, &digest).await?;
-        let parts = found.and_then(|manifest| serde_json::from_slice::<Parts>(&manifest.bytes).ok());
+        let found = self
+            .registry
+            .meta
+            .manifest_by_digest(&repository, &digest)
+            .await?;
+        let parts =
+            found.and_then(|manifest| serde_json::from_slice::<Parts>(&manifest.bytes).ok());
         Ok(parts.map_or_else(Vec::new, |parts| {
-            let parts = parts.config.into_iter().chain(parts.layers).chain(parts.manifests);
+            let parts = parts
+                .config
+                .into_iter()
+                .chain(parts.layers)
+                .chain(parts.manifests);
             parts.collect()
         }))
     }

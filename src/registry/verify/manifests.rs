@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use crate::blob::Hasher;
 use crate::events::EventKind;
-use crate::meta::{Actor, AffectedImage, EventPlace, EventSubject, now, RecordedManifest, RepositoryScope};
+use crate::meta::{
+    Actor, AffectedImage, EventPlace, EventSubject, RecordedManifest, RepositoryScope, now,
+};
 use crate::oci::{Manifest, Reference, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::RepositoryChange;

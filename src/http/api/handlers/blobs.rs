@@ -4,9 +4,9 @@ use axum::body::Body;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+use crate::events::{Descriptor, EventKind};
 use crate::http::api::download::content::Content;
 use crate::http::api::download::source::Source;
-use crate::events::{Descriptor, EventKind};
 use crate::http::api::handlers::manifests;
 use crate::http::api::handlers::pull_events::note_pull;
 use crate::http::api::request::actor::actor;

@@ -11,9 +11,9 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
+use crate::events::{Descriptor, EventKind};
 use crate::http::api::download::content::Content;
 use crate::http::api::download::source::Source;
-use crate::events::{Descriptor, EventKind};
 use crate::http::api::handlers::pull_events::note_pull;
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::conditions::precondition;

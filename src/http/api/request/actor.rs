@@ -22,7 +22,9 @@ pub(crate) fn of(headers: &HeaderMap, extensions: &Extensions) -> Actor {
     let identity = extensions.get::<Requester>().map(Requester::identity);
     let name = identity.and_then(|identity| identity.name());
     let credential = identity.and_then(|identity| identity.credential());
-    let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    let user_agent = headers
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok());
     Actor {
         name: name.map(str::to_owned),
         credential: credential.map(str::to_owned),

@@ -2,8 +2,8 @@
 
 use crate::events::EventKind;
 use crate::meta::{
-    Actor, AuditAction, AuditSubject, BlobRow, EventPlace, EventSubject, ManifestId, Millis, NewManifest, RepositoryId,
-    TagOrigin, TagTarget, WriteTx, now,
+    Actor, AuditAction, AuditSubject, BlobRow, EventPlace, EventSubject, ManifestId, Millis,
+    NewManifest, RepositoryId, TagOrigin, TagTarget, WriteTx, now,
 };
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
 use crate::registry::content::lost_blobs::BlobFiles;
