@@ -13,7 +13,7 @@ pub enum Damage {
     MalformedLink,
     #[error("the tag has no target")]
     NoTarget,
-    #[error("the tag's manifest {0} is not in the repository")]
+    #[error("the tag's manifest {0} is not in the repository, or was left out itself")]
     DanglingTag(Digest),
     #[error("the blob {0} is missing")]
     MissingBlob(Digest),

@@ -40,7 +40,7 @@ pub struct Repository {
     pub readers: BTreeSet<String>,
 }
 
-/// How the registry behaves.
+/// Behaviour of the registry.
 pub struct Behaviour {
     /// Blobs are redirected to another port, which refuses `Authorization`.
     pub redirects_blobs: bool,

@@ -16,8 +16,9 @@ use crate::cli::from_config::log;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::keys;
-use crate::cli::terminal::output::{self, Format, Output};
+use crate::cli::terminal::output::{self, Format, Output, Screen, written};
 use crate::cli::terminal::progress::Line;
+use crate::cli::terminal::table::{Cell, Column, Table};
 use crate::cli::terminal::values::{count, few, plain, size};
 
 /// Interval at which the progress is shown.
@@ -26,6 +27,13 @@ const SHOWN_EVERY: Duration = Duration::from_millis(200);
 const NAMED: usize = 20;
 /// Maximum number of repositories of the source that are named.
 const NAMED_REPOSITORIES: usize = 5;
+/// Columns of a plan.
+const COLUMNS: [Column; 4] = [
+    Column::name("REPOSITORY"),
+    Column::number("TAGS"),
+    Column::number("MANIFESTS"),
+    Column::number("BLOBS"),
+];
 
 /// Import images from the store of a registry:2, an archive or an image layout; a server may be running
 ///
@@ -173,11 +181,25 @@ impl Outcome {
         if format == Format::Json {
             return json::print(&self.as_json());
         }
+        if self.is_dry_run && !self.report.repositories.is_empty() {
+            self.print_plan()?;
+        }
         let lines: String = self.report.problems.iter().map(problem).collect();
         let unsound: String = self.unsound.iter().map(damaged).collect();
         output::print(&(lines + &unsound))?;
         self.say_moved()?;
         output::say(&self.sentence())
+    }
+
+    /// Prints what each repository would get.
+    fn print_plan(&self) -> Result<(), Error> {
+        let mut table = Table::new(&COLUMNS, Screen::of_stdout());
+        for (name, new) in &self.report.repositories {
+            let counts = [new.tags, new.manifests, new.blobs].map(Cell::Count);
+            let row = [Cell::from(name.as_str())].into_iter().chain(counts);
+            written(table.row(row.collect()))?;
+        }
+        written(table.print(&mut std::io::stdout().lock()))
     }
 
     /// Names the first tags that move.
