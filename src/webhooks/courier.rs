@@ -38,7 +38,7 @@ pub(super) struct Courier {
     busy: HashSet<String>,
 }
 
-/// What became of the next events of a repository.
+/// Attempts to deliver the next events of a repository.
 struct Turn {
     repository: String,
     attempts: Vec<Attempt>,

@@ -1,4 +1,4 @@
-//! What webhooks cost those who push.
+//! The cost of webhooks to those who push.
 //!
 //! `WEBHOOK_COST=full` measures for long enough to hold the figures to their limits; without it the test only shows that a
 //! receiver that hangs holds up nobody.

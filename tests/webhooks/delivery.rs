@@ -1,4 +1,4 @@
-//! What arrives, in which order, and what stays secret.
+//! Events that arrive, their order, and secrets.
 
 use serde_json::Value;
 

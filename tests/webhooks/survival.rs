@@ -39,7 +39,7 @@ impl Random {
     }
 }
 
-/// What the clients share.
+/// State that the clients share.
 struct Shared {
     address: Mutex<String>,
     done: AtomicUsize,
@@ -100,7 +100,7 @@ fn disturb(server: &mut Server, receiver: &Receiver, shared: &Shared, kills: u64
     receiver.set_dead(false);
 }
 
-/// Changes of tags by repository, in order, as the audit log has them: it is written in the same transactions.
+/// Lists changes of tags by repository, in order, as the audit log has them: it is written in the same transactions.
 fn committed(server: &Server) -> BTreeMap<String, Vec<String>> {
     let connection =
         rusqlite::Connection::open(server.directory().join("registry.db")).expect("a database");
@@ -124,7 +124,7 @@ fn committed(server: &Server) -> BTreeMap<String, Vec<String>> {
     found
 }
 
-/// What has arrived, by repository, each event once and where it came first.
+/// Lists the changes that have arrived, by repository, each event once and where it came first.
 fn arrived(receiver: &Receiver) -> BTreeMap<String, Vec<String>> {
     let (mut found, mut ids) = (BTreeMap::<_, Vec<_>>::new(), BTreeSet::new());
     for taken in receiver.taken() {

@@ -127,9 +127,7 @@ async fn serve(
     reloader.set_witness(recorded(registry.clone()));
     let debug = monitoring::debug_server(&config.http.debug, &server, inherited.debug()?).await?;
     announce(&addresses, scheme, directory, format);
-    if access.is_open() {
-        warn_open_to_network(&addresses);
-    }
+    warn_if_open(&access, &addresses);
     // only now, because the first line on standard output is the announcement
     access_log.set_enabled(!config.log.accesslog.disabled);
     let notifier = Arc::new(Notifier::from_environment());
@@ -160,6 +158,12 @@ async fn serve(
     let _ = background.await;
     finish(&registry, access_log).await;
     Ok(())
+}
+
+fn warn_if_open(access: &Access, addresses: &[Address]) {
+    if access.is_open() {
+        warn_open_to_network(addresses);
+    }
 }
 
 /// Locks the directory, and joins its servers.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use crate::events::EventKinds;
 
-/// What the writer's thread remembers of them, until another process may have changed them.
+/// Kinds as the writer's thread remembers them, until another process may have changed them.
 #[derive(Default)]
 pub(in crate::meta) struct Listened(Cell<Option<EventKinds>>);
 

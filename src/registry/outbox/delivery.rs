@@ -27,7 +27,7 @@ const PRUNED_AT_ONCE: usize = 2000;
 /// Maximum number of events shared out in one transaction.
 const SHARED_AT_ONCE: usize = 500;
 
-/// What a manifest names.
+/// Descriptors in a manifest.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Parts {

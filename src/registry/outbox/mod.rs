@@ -3,3 +3,4 @@
 pub(super) mod counters;
 pub(super) mod delivery;
 pub(super) mod notes;
+mod noting;

@@ -223,11 +223,22 @@ impl<'c> RepositoryChange<'c> {
             .set_tag(self.id, tag, target, origin, self.actor, self.now)?)
     }
 
+    /// Points tags at a manifest that a client has pushed; without any, the manifest alone is told of.
+    ///
+    /// # Errors
+    /// As [`Self::set_tag`].
+    pub fn push_tags(&self, tags: &[TagName], target: TagTarget<'_>) -> Result<(), Error> {
+        if tags.is_empty() {
+            return self.tell_of(EventKind::ManifestPushed, target.manifest, None);
+        }
+        tags.iter().try_for_each(|tag| self.push_tag(tag, target))
+    }
+
     /// Points a tag at a manifest that a client has pushed: one that points there already was pushed all the same.
     ///
     /// # Errors
     /// As [`Self::set_tag`].
-    pub fn push_tag(&self, tag: &TagName, target: TagTarget<'_>) -> Result<(), Error> {
+    fn push_tag(&self, tag: &TagName, target: TagTarget<'_>) -> Result<(), Error> {
         let is_listened = self.tx.is_listened(EventKind::ManifestPushed)?;
         if is_listened
             && self

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::blob::Hasher;
-use crate::events::EventKind;
 use crate::meta::{Actor, NewManifest, TagTarget, now};
 use crate::oci::{
     Algorithm, Digest, Manifest, ManifestError, Reference, RepositoryName, TagName, check_manifest,
@@ -115,12 +114,7 @@ impl Manifests<'_> {
                     manifest,
                     digest: &new.digest,
                 };
-                tags.iter()
-                    .try_for_each(|tag| change.push_tag(tag, target))?;
-                match tags.is_empty() {
-                    true => change.tell_of(EventKind::ManifestPushed, manifest, None),
-                    false => Ok(()),
-                }
+                change.push_tags(&tags, target)
             })
             .await?;
         let needed = needed.iter().map(|reference| &reference.digest);
