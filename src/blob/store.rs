@@ -292,7 +292,7 @@ impl BlobStore {
         let mut options = File::options();
         options.create(true).truncate(false).write(true).mode(0o600);
         let path = self.root.join(DELIVERY_LOCK);
-        let file = regular_file::open(&path, &mut options, Links::Reject)?;
+        let file = regular_file::open(&path, &options, Links::Reject)?;
         try_lock(file, DirectoryLock::Exclusive)
     }
 

@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Number of repositories whose events are sent at once.
 const AT_ONCE: usize = 8;
 /// Maximum number of events of a repository that are sent before the others have their turn.
-const IN_A_ROW: usize = 16;
+const IN_A_ROW: usize = 100;
 /// Time after which no further event of a repository is sent before the others have their turn.
 const TURN: Duration = Duration::from_secs(1);
 /// Pause after an error of the database.
@@ -69,10 +69,9 @@ impl Courier {
                 tracing::warn!(endpoint = self.sender.endpoint.name, %error, "cannot read the outbox; trying again");
                 tokio::time::sleep(ERROR_PAUSE).await;
             }
-            tokio::select! {
-                Some(ended) = self.turns.join_next() => self.end_turns(ended.ok()).await,
-                () = tokio::time::sleep(INTERVAL) => {}
-            }
+            // few and large changes of the database: pushes come first
+            tokio::time::sleep(INTERVAL).await;
+            self.end_turns().await;
         }
     }
 
@@ -123,8 +122,8 @@ impl Courier {
     }
 
     /// Records the attempts of the turns that have ended.
-    async fn end_turns(&mut self, first: Option<Turn>) {
-        let mut ended = Vec::from_iter(first);
+    async fn end_turns(&mut self) {
+        let mut ended = Vec::new();
         while let Some(next) = self.turns.try_join_next() {
             ended.extend(next.ok());
         }
@@ -132,6 +131,9 @@ impl Courier {
             .into_iter()
             .map(|turn| (turn.repository, turn.attempts))
             .unzip();
+        if repositories.is_empty() {
+            return;
+        }
         let attempts = attempts.concat();
         attempts
             .iter()

@@ -138,7 +138,7 @@ fn several_moves_of_a_tag_collapse_into_one_event() {
     images[0].push(client, "app", "other");
     eventually("both tags arrive", || receiver.taken().len() >= 2);
     let found: Vec<_> = receiver.taken().iter().map(shown).collect();
-    let last = found.iter().filter(|text| text.contains(":latest")).last();
+    let last = found.iter().rfind(|text| text.contains(":latest"));
     let last = last.unwrap_or_else(|| panic!("{found:#?}"));
     assert!(last.contains(&images[3].digest()), "{found:#?}");
     assert!(found.len() < 5, "{found:#?}");
