@@ -8,6 +8,7 @@ mod command;
 mod guessing;
 mod htpasswd;
 pub mod machine_tokens;
+mod matrix;
 mod odd_files;
 mod properties;
 mod rates;

@@ -10,6 +10,7 @@ use tarkeep::import::{
 use tarkeep::oci::Glob;
 use tarkeep::registry::{BlobCheck, Pace, Registry, UnsoundBlob, Way};
 
+use super::remote::Remote;
 use crate::cli::actor;
 use crate::cli::error::Error;
 use crate::cli::from_config::log;
@@ -35,14 +36,17 @@ const COLUMNS: [Column; 4] = [
     Column::number("BLOBS"),
 ];
 
-/// Import images from the store of a registry:2, an archive or an image layout; a server may be running
+/// Import images from another registry, the store of a registry:2, an archive or a layout; a server may be running
 ///
 /// registry import /srv/registry-2          the whole store of a registry:2
+/// registry import https://old.example      a registry that is running
 /// registry import DIR --only 'team/**'     some of its repositories
 /// registry import DIR --map 'a/**=b/**'    under other names
 /// docker save app:v1 | registry import -   images of docker, podman or skopeo
 /// registry import app.tar team/app:v1      an image under that name
 ///
+/// From another registry come tags, images with all platforms, and what is about
+/// them; what is here is not fetched again. An import that was cut off goes on.
 /// Files of a store are linked instead of copied where that is possible. Imports
 /// may be repeated, and then cost what has changed: import while the old registry
 /// works, stop it, import again. Tags that an import has set move with the next
@@ -53,7 +57,7 @@ const COLUMNS: [Column; 4] = [
 #[command(verbatim_doc_comment)]
 #[command(after_help = keys::IMPORT)]
 pub(crate) struct Arguments {
-    /// Directory of a registry:2 or of an image layout; archive of an image layout or of docker save (.tar, .tar.gz), or - for one
+    /// URL of a registry; directory of a registry:2 or of an image layout; archive of an image layout or of docker save (.tar, .tar.gz), or - for one
     /// on standard input
     source: PathBuf,
     /// Name for the images of a layout or archive [default: the names in it]
@@ -75,6 +79,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
     store: Store,
     #[command(flatten)]
     output: Output,
@@ -89,14 +95,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         copy,
         move_tags,
         dry_run,
+        remote,
         store,
         output: Output { format },
     } = arguments;
     log::start_quiet()?;
-    let source = Source::open(&source)?;
-    if place.is_some() && matches!(source, Source::Distribution(_)) {
+    let source = remote.open(&source)?;
+    if place.is_some() && matches!(source, Source::Distribution(_) | Source::Remote(_)) {
         return Err(Error::Other(
-            "the store of a registry:2 has names for its images: select and rename them with --only and --map".to_owned(),
+            "another registry has names for its images: select and rename them with --only and --map".to_owned(),
         ));
     }
     let selection = Selection { only, maps: map };
