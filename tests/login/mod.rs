@@ -5,6 +5,7 @@ mod audit;
 mod challenges;
 mod changing;
 mod command;
+mod every_route;
 mod guessing;
 mod htpasswd;
 pub mod machine_tokens;
