@@ -37,6 +37,7 @@ pub use crate::meta::{
     TagRow, TagState, TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun,
     backup_mark, now, remove_copy, settle_log,
 };
+pub use access::events::EventPage;
 pub use access::tokens::{NewSecret, NewToken, Rotation};
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::settings::BackupSettings;

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod challenges;
 mod command;
+mod events;
 mod guessing;
 mod htpasswd;
 pub mod machine_tokens;

@@ -1,13 +1,13 @@
 //! The audit log: a row for each change, written in its transaction.
 
-use rusqlite::params;
 use rusqlite::types::Value;
+use rusqlite::{Row, params};
 
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::ids::RepositoryId;
-use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::reader::{PointReader, Reader};
 use crate::meta::sqlite::writer::WriteTx;
 
 /// Kind of an audited event.
@@ -135,6 +135,15 @@ impl AuditFilter {
     }
 }
 
+impl PointReader<'_> {
+    /// Returns the number of the newest row; 0 if there is none.
+    pub fn last_audit(&self) -> Result<i64, Error> {
+        let last = "SELECT ifnull(max(id), 0) FROM audit";
+        let mut last = self.connection.prepare_cached(last)?;
+        Ok(last.query_row([], |row| row.get(0))?)
+    }
+}
+
 impl Reader<'_> {
     /// Lists rows older than the one numbered `before`, newest first, at most `limit`.
     pub fn audit(
@@ -149,24 +158,17 @@ impl Reader<'_> {
             "SELECT id, at, action, repository, tag, digest, former, name, credential, address, user_agent, detail
              FROM audit WHERE {conditions} ORDER BY id DESC LIMIT ?"
         ))?;
-        let rows = rows.query_map(rusqlite::params_from_iter(values), |row| {
-            Ok(AuditRow {
-                id: row.get(0)?,
-                at: row.get(1)?,
-                action: row.get(2)?,
-                repository: row.get(3)?,
-                tag: row.get(4)?,
-                digest: row.get(5)?,
-                former: row.get(6)?,
-                actor: Actor {
-                    name: row.get(7)?,
-                    credential: row.get(8)?,
-                    address: row.get(9)?,
-                    user_agent: row.get(10)?,
-                },
-                detail: row.get(11)?,
-            })
-        })?;
+        let rows = rows.query_map(rusqlite::params_from_iter(values), row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Lists rows about repositories with numbers above `after` and up to `last`, oldest first, at most `limit`.
+    pub fn audit_since(&self, after: i64, last: i64, limit: usize) -> Result<Vec<AuditRow>, Error> {
+        let mut rows = self.connection.prepare_cached(
+            "SELECT id, at, action, repository, tag, digest, former, name, credential, address, user_agent, detail
+             FROM audit WHERE id > ?1 AND id <= ?2 AND repository IS NOT NULL ORDER BY id LIMIT ?3",
+        )?;
+        let rows = rows.query_map(params![after, last, limit], row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -216,6 +218,26 @@ impl WriteTx<'_> {
             )?
             .execute(params![cutoff, limit])?)
     }
+}
+
+/// Reads a row with all columns, in the order of the queries above.
+fn row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    Ok(AuditRow {
+        id: row.get(0)?,
+        at: row.get(1)?,
+        action: row.get(2)?,
+        repository: row.get(3)?,
+        tag: row.get(4)?,
+        digest: row.get(5)?,
+        former: row.get(6)?,
+        actor: Actor {
+            name: row.get(7)?,
+            credential: row.get(8)?,
+            address: row.get(9)?,
+            user_agent: row.get(10)?,
+        },
+        detail: row.get(11)?,
+    })
 }
 
 /// Cuts a user agent, which a client chooses.
