@@ -1,6 +1,7 @@
 //! Damage found in another registry's store.
 
 use crate::oci::Digest;
+use crate::upstream;
 
 /// A piece that is not taken over, or not as it is, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +14,7 @@ pub enum Damage {
     MalformedLink,
     #[error("the tag has no target")]
     NoTarget,
-    #[error("the tag's manifest {0} is not in the repository")]
+    #[error("the tag's manifest {0} is not in the repository, or was left out itself")]
     DanglingTag(Digest),
     #[error("the blob {0} is missing")]
     MissingBlob(Digest),
@@ -51,6 +52,8 @@ pub enum Damage {
     Foreign,
     #[error("it is a symbolic link, which is not followed")]
     Symlink,
+    #[error("{0}")]
+    Upstream(upstream::Error),
     #[error("it cannot be read: {0}")]
     Unreadable(String),
 }

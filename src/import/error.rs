@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::oci::TagName;
 use crate::registry;
+use crate::upstream;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -31,6 +32,12 @@ pub enum Error {
         "there are {images} images, and all would get the tag {tag}: name a repository without a tag"
     )]
     OneTag { tag: TagName, images: usize },
+    #[error("{url}: {cause}; repeat the import, which goes on where it was")]
+    Upstream { url: String, cause: upstream::Error },
+    #[error(
+        "{url} does not list its repositories ({cause}): name those that you want, with --only NAME"
+    )]
+    NoCatalog { url: String, cause: upstream::Error },
     /// The receiver of the pieces has ended, and says why.
     #[error("the import was interrupted")]
     Interrupted,

@@ -2,20 +2,22 @@
 //!
 //! It is repeated from the beginning after whatever interrupted it. What is here already is not read again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use futures_util::{StreamExt, stream};
 use tokio::runtime::Handle;
 
 use crate::import::archive::{
     Contents, ImageTransfer, LayoutDirectory, Place, PlanSpool, RegistrySpool, Spool, Spooled,
 };
+use crate::import::claims::Claims;
 use crate::import::damage::Damage;
 use crate::import::distribution::store::DistributionStore;
 use crate::import::error::Error;
 use crate::import::receiver::{Arrived, Receiver};
+use crate::import::remote::{RemoteBlob, RemoteRegistry};
 use crate::import::report::{ImportState, Ledger, MovedTag, Report};
 use crate::import::selection::Selection;
 use crate::import::source::Source;
@@ -28,6 +30,8 @@ use crate::threads::blocking;
 
 /// Number of threads: each waits for the disk most of the time, and all share its syncs.
 const THREADS: usize = 16;
+/// Number of blobs of one repository that are fetched from another registry at once.
+const FETCHES: usize = 4;
 
 /// An import, or the plan of one.
 pub struct Importer {
@@ -85,6 +89,7 @@ impl Importer {
         let (selection, place) = (self.selection.clone(), self.place.clone());
         let reading = blocking::run(move || match source {
             Source::Distribution(store) => receiver.read_store(&store, &selection),
+            Source::Remote(registry) => receiver.read_registry(&registry, &selection),
             Source::Layout(directory) => {
                 let contents = LayoutDirectory(directory);
                 receiver.read_images(&contents, &selection, place.as_ref())
@@ -128,6 +133,13 @@ impl Importing {
                 None
             })
         })?;
+        self.ledger
+            .set_unmatched(selection.unmatched(&names), names);
+        Ok(())
+    }
+
+    fn read_registry(&self, other: &RemoteRegistry, selection: &Selection) -> Result<(), Error> {
+        let names = other.read(self, selection, &self.runtime)?;
         self.ledger
             .set_unmatched(selection.unmatched(&names), names);
         Ok(())
@@ -208,43 +220,41 @@ impl Importing {
         arrived.failed.extend(failed.into_iter().map(damage_of));
         Ok(())
     }
-}
 
-/// Blobs that threads are bringing, so that none is copied twice.
-#[derive(Default)]
-struct Claims {
-    digests: Mutex<HashSet<Digest>>,
-    freed: Condvar,
-}
-
-/// Blobs that a thread brings, until this is dropped.
-struct Claim<'c> {
-    claims: &'c Claims,
-    blobs: Vec<ImportedBlob>,
-}
-
-impl Claims {
-    /// Claims those blobs that no other thread brings, at least one, and returns the rest.
-    fn take(&self, blobs: Vec<ImportedBlob>) -> (Claim<'_>, Vec<ImportedBlob>) {
-        let mut digests = self.digests.lock();
-        while blobs.iter().all(|blob| digests.contains(&blob.digest)) {
-            self.freed.wait(&mut digests);
+    fn fetch_claimed(
+        &self,
+        repository: &RepositoryName,
+        blobs: Vec<RemoteBlob>,
+        arrived: &mut Arrived,
+    ) -> Result<(), Error> {
+        let (mut stored, mut new) = (Vec::new(), Vec::new());
+        for blob in blobs {
+            match self.stored_blob(&blob.digest)? {
+                Some(_) => stored.push(blob.digest),
+                None => new.push(blob),
+            }
         }
-        let (blobs, rest) = blobs
-            .into_iter()
-            .partition(|blob| digests.insert(blob.digest.clone()));
-        let claims = self;
-        (Claim { claims, blobs }, rest)
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        let mut digests = self.claims.digests.lock();
-        for blob in &self.blobs {
-            digests.remove(&blob.digest);
+        let fetched = stream::iter(new).map(|blob| async {
+            let outcome = match (&self.registry, self.way) {
+                (Some(registry), Some(_)) => blob.store(registry, &self.actor).await,
+                _ => Ok(None),
+            };
+            (blob, outcome)
+        });
+        let fetched = fetched.buffer_unordered(FETCHES).collect::<Vec<_>>();
+        for (blob, outcome) in self.runtime.block_on(fetched) {
+            match outcome? {
+                Some(damage) => arrived.failed.push((blob.digest, damage)),
+                None => {
+                    self.ledger.add_new(&blob.digest, blob.size, Way::Copy);
+                    stored.push(blob.digest);
+                }
+            }
         }
-        self.claims.freed.notify_all();
+        self.ledger.add_shown(repository, stored.len());
+        let piece = ImportPiece::Stored(repository.clone(), stored);
+        arrived.pieces.push(piece);
+        Ok(())
     }
 }
 
@@ -270,6 +280,18 @@ impl Receiver for Importing {
         while !rest.is_empty() {
             let (claim, others) = self.claims.take(rest);
             self.bring_claimed(repository, claim.blobs.clone(), &mut arrived)?;
+            drop(claim);
+            rest = others;
+        }
+        Ok(arrived)
+    }
+
+    fn fetch(&self, repository: &RepositoryName, blobs: Vec<RemoteBlob>) -> Result<Arrived, Error> {
+        let mut arrived = Arrived::default();
+        let mut rest = blobs;
+        while !rest.is_empty() {
+            let (claim, others) = self.claims.take(rest);
+            self.fetch_claimed(repository, claim.blobs.clone(), &mut arrived)?;
             drop(claim);
             rest = others;
         }

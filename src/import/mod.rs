@@ -1,16 +1,18 @@
 //! Import: another registry's store becomes content of this one.
 //!
-//! A caller of the operations, like HTTP and the command line. `distribution` reads the files of `registry:2`, and `archive` image
-//! layouts and archives; neither changes them. A receiver gets the pieces: that of a [`TakeOver`], of a store inside the data
+//! A caller of the operations, like HTTP and the command line. `distribution` reads the files of `registry:2`, `archive` image
+//! layouts and archives, and `remote` asks a registry that is running; none changes them. A receiver gets the pieces: that of a [`TakeOver`], of a store inside the data
 //! directory, before the server answers its clients, or that of an [`Importer`], beside a running server. Whatever is wrong with a store is named piece by piece ([`Damage`]) and stops nothing.
 
 mod archive;
+mod claims;
 mod damage;
 mod distribution;
 mod error;
 mod files;
 mod importer;
 mod receiver;
+mod remote;
 mod report;
 mod selection;
 mod source;
@@ -21,6 +23,7 @@ pub use damage::Damage;
 pub use distribution::store::DistributionStore;
 pub use error::Error;
 pub use importer::Importer;
+pub use remote::RemoteRegistry;
 pub use report::{ImportState, MovedTag, NewContent, Problem, Report, Unmatched};
 pub use selection::{NameMap, Selection};
 pub use source::Source;

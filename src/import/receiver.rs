@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::import::damage::Damage;
 use crate::import::error::Error;
+use crate::import::remote::RemoteBlob;
 use crate::oci::{Digest, ManifestError, RepositoryName};
 use crate::registry::{ImportPiece, ImportedBlob, ImportedTag, Present, TagFate};
 
@@ -21,6 +22,15 @@ pub(super) trait Receiver: Sync {
         repository: &RepositoryName,
         blobs: Vec<ImportedBlob>,
     ) -> Result<Arrived, Error>;
+
+    /// Fetches blobs from another registry and stores them.
+    fn fetch(
+        &self,
+        _repository: &RepositoryName,
+        _blobs: Vec<RemoteBlob>,
+    ) -> Result<Arrived, Error> {
+        Ok(Arrived::default())
+    }
 
     /// Returns the size of a blob that is stored here, whichever repository has it, and has it stay for now.
     fn stored_blob(&self, _digest: &Digest) -> Result<Option<u64>, Error> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::import::archive::is_layout;
 use crate::import::distribution::store::DistributionStore;
 use crate::import::error::Error;
+use crate::import::remote::RemoteRegistry;
 
 /// A source of images.
 pub enum Source {
@@ -14,6 +15,8 @@ pub enum Source {
     Distribution(DistributionStore),
     /// An image layout in a directory.
     Layout(PathBuf),
+    /// A registry that is running.
+    Remote(RemoteRegistry),
     /// An image layout, or images saved by docker or podman, in an archive.
     Archive {
         path: PathBuf,

@@ -23,7 +23,8 @@ mod stats;
 mod store;
 mod timeline;
 
-pub use access::audit::{AuditAction, AuditFilter, AuditRow, AuditSubject};
+pub use access::audit::{AuditAction, AuditRow, AuditSubject};
+pub use access::audit_filter::AuditFilter;
 pub use access::signing_keys::SigningKeyRow;
 pub use access::tokens::{ListedToken, SecretRow, SecretUse, TokenRow};
 pub use actor::Actor;
@@ -33,7 +34,7 @@ pub use content::import::{FormerTarget, TagMemory, TakeOver, UnverifiedBlob};
 pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};
 pub use content::pulls::ManifestUses;
 pub use content::quarantine::{Damaged, Quarantined, WithdrawnFile};
-pub use content::quotas::{QuotaMember, QuotaRow};
+pub use content::quotas::{QuotaMember, QuotaRow, QuotaUse};
 pub use content::tag_history::{RecordedState, TagEnd, TagState};
 pub use content::tags::{TagActivity, TagOrigin, TagSource, TagTarget};
 pub use content::uploads::{ExpiredUpload, OpenUpload, UploadRow};

@@ -21,7 +21,7 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Maximum number of connections to one server that nobody uses.
 const IDLE_CONNECTIONS: usize = 16;
 
-/// How a client reaches servers.
+/// Settings of a client's connections to servers.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientSettings {
     pub(crate) authorities: Authorities,

@@ -23,7 +23,7 @@ use tower_service::Service;
 #[derive(Clone)]
 pub(super) struct Connector(Arc<Route>);
 
-/// How servers are reached.
+/// Settings of connections to servers.
 struct Route {
     proxies: Matcher,
     timeout: Duration,

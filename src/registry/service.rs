@@ -31,6 +31,7 @@ use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::Measurements;
 use crate::registry::settings::RegistrySettings;
 use crate::registry::upload::batch_budget::BatchBudget;
+use crate::registry::upload::quota_ledger::Ledgers;
 use crate::registry::verify::counters::VerifyCounters;
 
 /// A registry on one data directory; clones share it.
@@ -64,6 +65,7 @@ pub struct Registry {
     pub(super) parsing_space: ParsingSpace,
     pub(super) disk_reserve: Arc<DiskReserve>,
     pub(super) emergency_space: Arc<EmergencySpace>,
+    pub(super) quota_ledgers: Arc<Ledgers>,
     /// Memory for batches of upload bytes.
     pub(super) batches: BatchBudget,
     pub(super) collection: Arc<GcCounters>,
@@ -123,6 +125,7 @@ impl Registry {
             parsing_space: ParsingSpace::default(),
             disk_reserve: Arc::default(),
             emergency_space: Arc::new(emergency_space),
+            quota_ledgers: Arc::default(),
             batches: BatchBudget::default(),
             collection: Arc::default(),
             measurements: Arc::default(),

@@ -20,7 +20,7 @@ pub struct FetchedManifest {
     pub digest: Option<Digest>,
 }
 
-/// What an upstream says of a manifest.
+/// Answer of an upstream about a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ManifestHead {
     /// It is the known one.

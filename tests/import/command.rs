@@ -131,6 +131,22 @@ fn repositories_are_selected_renamed_and_planned() {
     let planning = [&flags[..], &["--dry-run"]].concat();
     let (code, plan) = imported(&directory, source.path(), &planning);
     assert_eq!((code, &plan["dryRun"]), (0, &json!(true)), "{plan}");
+    let shown = Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(["import", "--data-dir"])
+        .arg(&directory)
+        .args(&planning)
+        .arg(source.path())
+        .output()
+        .expect("it runs");
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    let rows: Vec<Vec<_>> = shown
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert!(
+        rows.contains(&vec!["old/app/nested", "1", "1", "2"]),
+        "{shown}"
+    );
     assert!(!directory.exists(), "a plan made the data directory");
     let (code, report) = imported(&directory, source.path(), &flags);
     assert_eq!((code, &report["dryRun"]), (0, &json!(false)), "{report}");

@@ -6,6 +6,7 @@ mod damage;
 mod fixture;
 mod interrupted;
 mod killed;
+mod remote;
 mod taking_over;
 mod tar;
 mod without_links;

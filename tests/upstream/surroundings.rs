@@ -1,4 +1,4 @@
-//! What lies between: certificates, proxies, and this registry itself as the upstream.
+//! Obstacles between: certificates, proxies, and this registry itself as the upstream.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -75,7 +75,7 @@ fn the_server_finds_damage_by_itself_and_says_so() {
     });
 }
 
-/// How far the server's run is: its begin, the blobs that it has read, and its end.
+/// Progress of the server's run: its begin, the blobs that it has read, and its end.
 fn progress(data: &Path) -> Option<(i64, u64, Option<i64>)> {
     let database = rusqlite::Connection::open(data.join("registry.db")).expect("the database");
     let run = "SELECT begun_at, blobs, finished_at FROM verifications WHERE runner = 'server'";

@@ -1,8 +1,8 @@
 //! The audit log: a row for each change, written in its transaction.
 
-use rusqlite::types::Value;
-use rusqlite::{Row, params};
+use rusqlite::params;
 
+use crate::meta::access::audit_filter::{AuditFilter, AuditQuery, Span};
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
@@ -92,48 +92,10 @@ pub struct AuditRow {
     pub detail: Option<String>,
 }
 
-/// Rows of the audit log that are asked for.
-#[derive(Clone, Debug, Default)]
-pub struct AuditFilter {
-    /// Text with which the repository begins; all of it if `is_whole`.
-    pub repository: Option<String>,
-    pub is_whole: bool,
-    pub name: Option<String>,
-    pub action: Option<&'static str>,
-}
-
-/// Character above all those of names, which ends a range of names with one beginning.
-const AFTER: char = '\u{7f}';
-
-impl AuditFilter {
-    /// Returns conditions and their values; each can be answered by an index.
-    fn conditions(&self, before: i64) -> (String, Vec<Value>) {
-        let (mut conditions, mut values) = ("id < ?".to_owned(), vec![Value::from(before)]);
-        let mut add = |condition: &str, value: &str| {
-            conditions += condition;
-            values.push(Value::from(value.to_owned()));
-        };
-        match (&self.repository, self.is_whole) {
-            (Some(name), true) => add(" AND repository = ?", name),
-            (Some(prefix), false) => {
-                add(" AND repository >= ?", prefix);
-                add(" AND repository < ?", &format!("{prefix}{AFTER}"));
-            }
-            (None, _) => {}
-        }
-        if let Some(name) = &self.name {
-            add(" AND name = ?", name);
-        }
-        match self.action {
-            // too frequent to need an index
-            Some(action @ ("push" | "tag")) => add(" AND action = ?", action),
-            // in the words of the index, which SQLite uses for nothing else
-            Some(action) => add(" AND action NOT IN ('push', 'tag') AND action = ?", action),
-            None => {}
-        }
-        (conditions, values)
-    }
-}
+/// Number of rows among which those of a prefix are looked for first, by their numbers.
+///
+/// Its index has them in another order: to sort those of a busy prefix takes longer than to meet them.
+const WINDOW: i64 = 20_000;
 
 impl PointReader<'_> {
     /// Returns the number of the newest row; 0 if there is none.
@@ -152,23 +114,62 @@ impl Reader<'_> {
         before: i64,
         limit: usize,
     ) -> Result<Vec<AuditRow>, Error> {
-        let (conditions, mut values) = filter.conditions(before);
-        values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
-        let mut rows = self.connection.prepare_cached(&format!(
-            "SELECT id, at, action, repository, tag, digest, former, name, credential, address, user_agent, detail
-             FROM audit WHERE {conditions} ORDER BY id DESC LIMIT ?"
-        ))?;
-        let rows = rows.query_map(rusqlite::params_from_iter(values), row)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let all = Span {
+            from: i64::MIN,
+            before,
+        };
+        if !filter.is_by_prefix() {
+            return self.audit_rows(filter.by_index(all, limit));
+        }
+        let newest: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT max(id) FROM audit WHERE id < ?1")?
+            .query_row([before], |row| row.get(0))?;
+        let middle = newest.unwrap_or(0).saturating_sub(WINDOW);
+        let recent = Span {
+            from: middle,
+            ..all
+        };
+        let mut rows = self.audit_rows(filter.by_number(recent, limit))?;
+        if rows.len() < limit {
+            let older = Span {
+                before: middle,
+                ..all
+            };
+            rows.extend(self.audit_rows(filter.by_index(older, limit - rows.len()))?);
+        }
+        Ok(rows)
     }
 
     /// Lists rows about repositories with numbers above `after` and up to `last`, oldest first, at most `limit`.
     pub fn audit_since(&self, after: i64, last: i64, limit: usize) -> Result<Vec<AuditRow>, Error> {
-        let mut rows = self.connection.prepare_cached(
-            "SELECT id, at, action, repository, tag, digest, former, name, credential, address, user_agent, detail
-             FROM audit WHERE id > ?1 AND id <= ?2 AND repository IS NOT NULL ORDER BY id LIMIT ?3",
-        )?;
-        let rows = rows.query_map(params![after, last, limit], row)?;
+        let span = Span {
+            from: after.saturating_add(1),
+            before: last.saturating_add(1),
+        };
+        self.audit_rows(AuditQuery::about_repositories(span, limit))
+    }
+
+    fn audit_rows(&self, AuditQuery { sql, values }: AuditQuery) -> Result<Vec<AuditRow>, Error> {
+        let mut rows = self.connection.prepare_cached(&sql)?;
+        let rows = rows.query_map(rusqlite::params_from_iter(values), |row| {
+            Ok(AuditRow {
+                id: row.get(0)?,
+                at: row.get(1)?,
+                action: row.get(2)?,
+                repository: row.get(3)?,
+                tag: row.get(4)?,
+                digest: row.get(5)?,
+                former: row.get(6)?,
+                actor: Actor {
+                    name: row.get(7)?,
+                    credential: row.get(8)?,
+                    address: row.get(9)?,
+                    user_agent: row.get(10)?,
+                },
+                detail: row.get(11)?,
+            })
+        })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -12,11 +12,27 @@ use crate::oci::Digest;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotaRow {
     pub name: String,
-    /// In bytes, each blob once.
-    pub used: u64,
+    pub usage: QuotaUse,
     /// In bytes.
     pub limit: u64,
     pub repositories: u64,
+}
+
+/// Bytes that count in a quota.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuotaUse {
+    /// Of blobs, each once, and of manifests.
+    pub stored: u64,
+    /// Of uploads that are not finished.
+    pub uploading: u64,
+}
+
+/// An upload with the name of its quota, if it counts in one.
+#[derive(Clone, Debug)]
+pub struct QuotaUpload {
+    pub id: String,
+    pub repository: String,
+    pub quota: Option<String>,
 }
 
 /// A repository with the name of its quota, if it falls under one.
@@ -27,15 +43,24 @@ pub struct QuotaMember {
     pub quota: Option<String>,
 }
 
+fn quota_use(row: &rusqlite::Row<'_>) -> rusqlite::Result<QuotaUse> {
+    Ok(QuotaUse {
+        stored: row.get(0)?,
+        uploading: row.get(1)?,
+    })
+}
+
 impl PointReader<'_> {
-    /// Returns the bytes that the repositories of a quota hold; 0 of one that is unknown.
-    pub fn quota_use(&self, name: &str) -> Result<u64, Error> {
+    /// Returns the bytes that count in a quota; none of one that is unknown.
+    pub fn quota_use(&self, name: &str) -> Result<QuotaUse, Error> {
         self.query(|connection| {
             let used = connection
-                .prepare_cached("SELECT bytes FROM quotas WHERE name = ?1")?
-                .query_row([name], |row| row.get(0))
+                .prepare_cached(
+                    "SELECT bytes + manifest_bytes, upload_bytes FROM quotas WHERE name = ?1",
+                )?
+                .query_row([name], quota_use)
                 .optional()?;
-            Ok(used.unwrap_or(0))
+            Ok(used.unwrap_or_default())
         })
     }
 
@@ -57,15 +82,16 @@ impl Reader<'_> {
     pub fn quotas(&self) -> Result<Vec<QuotaRow>, Error> {
         self.query(|connection| {
             let mut quotas = connection.prepare_cached(
-                "SELECT name, bytes, bytes_limit, (SELECT count(*) FROM repositories WHERE quota_id = quotas.id) AS members
-                 FROM quotas WHERE members > 0 ORDER BY name",
+                "SELECT bytes + manifest_bytes, upload_bytes, name, bytes_limit,
+                     (SELECT count(*) FROM repositories WHERE quota_id = quotas.id) AS members
+                 FROM quotas WHERE members > 0 OR bytes > 0 OR upload_bytes > 0 ORDER BY name",
             )?;
             let quota = |row: &rusqlite::Row<'_>| {
                 Ok(QuotaRow {
-                    name: row.get(0)?,
-                    used: row.get(1)?,
-                    limit: row.get(2)?,
-                    repositories: row.get(3)?,
+                    usage: quota_use(row)?,
+                    name: row.get(2)?,
+                    limit: row.get(3)?,
+                    repositories: row.get(4)?,
                 })
             };
             quotas.query_map([], quota)?.collect()
@@ -93,6 +119,24 @@ impl Reader<'_> {
             members
                 .query_map(params![after.map_or(0, |after| after.0), limit], member)?
                 .collect()
+        })
+    }
+
+    /// Returns open uploads after the one of that id, with their quotas, at most `limit`.
+    pub fn quota_uploads(&self, after: &str, limit: usize) -> Result<Vec<QuotaUpload>, Error> {
+        self.query(|connection| {
+            let mut uploads = connection.prepare_cached(
+                "SELECT uploads.id, repository, quotas.name FROM uploads
+                 LEFT JOIN quotas ON quotas.id = quota_id WHERE uploads.id > ?1 ORDER BY uploads.id LIMIT ?2",
+            )?;
+            let upload = |row: &rusqlite::Row<'_>| {
+                Ok(QuotaUpload {
+                    id: row.get(0)?,
+                    repository: row.get(1)?,
+                    quota: row.get(2)?,
+                })
+            };
+            uploads.query_map(params![after, limit], upload)?.collect()
         })
     }
 
@@ -134,6 +178,7 @@ impl WriteTx<'_> {
             self.connection
                 .prepare_cached("DELETE FROM quota_blobs WHERE quota_id = ?1 AND links = 0")?
                 .execute([former])?;
+            self.add_manifests(former, repository, -1)?;
         }
         if let Some(next) = next {
             self.connection
@@ -143,10 +188,36 @@ impl WriteTx<'_> {
                      ON CONFLICT DO UPDATE SET links = links + 1",
                 )?
                 .execute([next, repository.0])?;
+            self.add_manifests(next, repository, 1)?;
         }
         self.connection
             .prepare_cached("UPDATE repositories SET quota_id = ?2 WHERE id = ?1")?
             .execute(params![repository.0, next])?;
+        Ok(())
+    }
+
+    /// Adds the bytes of a repository's manifests, deleted ones too, to a quota, `sign` times.
+    fn add_manifests(&self, quota: i64, repository: RepositoryId, sign: i64) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE quotas SET manifest_bytes = manifest_bytes + ?3 * (
+                     (SELECT coalesce(sum(size), 0) FROM manifests WHERE repository_id = ?2)
+                     + (SELECT coalesce(sum(size), 0) FROM trash WHERE repository_id = ?2)) WHERE id = ?1",
+            )?
+            .execute([quota, repository.0, sign])?;
+        Ok(())
+    }
+
+    /// Counts an open upload in a quota with a limit in bytes, or in none.
+    pub fn set_upload_quota(&self, id: &str, quota: Option<(&str, u64)>) -> Result<(), Error> {
+        let quota = quota
+            .map(|(name, limit)| self.ensure_quota(name, limit))
+            .transpose()?;
+        self.connection
+            .prepare_cached(
+                "UPDATE uploads SET quota_id = ?2 WHERE id = ?1 AND quota_id IS NOT ?2",
+            )?
+            .execute(params![id, quota])?;
         Ok(())
     }
 
@@ -174,10 +245,12 @@ impl WriteTx<'_> {
         }
     }
 
-    /// Deletes quotas that no repository falls under.
+    /// Deletes quotas that no repository falls under, and in which nothing counts.
     pub fn drop_empty_quotas(&self) -> Result<(), Error> {
         self.connection.execute(
-            "DELETE FROM quotas WHERE NOT EXISTS (SELECT 1 FROM repositories WHERE quota_id = quotas.id)",
+            "DELETE FROM quotas WHERE upload_bytes = 0
+             AND NOT EXISTS (SELECT 1 FROM repositories WHERE quota_id = quotas.id)
+             AND NOT EXISTS (SELECT 1 FROM quota_blobs WHERE quota_id = quotas.id)",
             [],
         )?;
         Ok(())

@@ -37,6 +37,29 @@ impl Import<'_> {
             .await
     }
 
+    /// Stores content of a known digest, and of at most this size as far as the disk's reserve is concerned.
+    ///
+    /// # Errors
+    /// [`Error::Body`] if the stream breaks off, and [`Error::DigestMismatch`]; nothing of it remains.
+    pub async fn receive(
+        self,
+        digest: &Digest,
+        size: u64,
+        body: impl BodyStream,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        self.registry.check_disk_space(size)?;
+        let id = UploadId::random();
+        let file = self.registry.uploads().open_file(&id).await?;
+        let upload = HashedFile::new(file, Hasher::new(digest.algorithm()));
+        let received = self.registry.uploads().ingest(upload, body).await;
+        let stored =
+            self.registry
+                .uploads()
+                .store_received(None, &id, Some(digest), received, actor);
+        stored.await.map(|_| ())
+    }
+
     /// Returns the size of a stored blob that is what its digest says, and renews its lease; `None` if there is none.
     pub async fn keep(self, digest: &Digest) -> Result<Option<u64>, Error> {
         let (digest, blobs) = (digest.clone(), Arc::clone(&self.registry.blobs));

@@ -20,6 +20,7 @@ use crate::registry::upload::body::{BodyStream, Part};
 use crate::registry::upload::chunk_range::ChunkRange;
 use crate::registry::upload::hashed_file::HashedFile;
 use crate::registry::upload::ingest::IngestError;
+use crate::registry::upload::meter::{Meter, Metered};
 use crate::registry::upload::publish::{Origin, roll_back};
 
 /// Progress of an upload.
@@ -51,7 +52,8 @@ impl Uploads<'_> {
         actor: Actor,
     ) -> Result<UploadStatus, Error> {
         self.registry.check_disk_space(0)?;
-        self.registry.quotas().check(repository, None, 1).await?;
+        // only to refuse where nothing fits
+        drop(self.registry.quotas().meter(repository, None, 1).await?);
         let (id, repository) = (UploadId::random(), repository.clone());
         let lifetime = self
             .registry
@@ -93,7 +95,7 @@ impl Uploads<'_> {
 
     /// Appends a chunk, and returns once it is on disk.
     ///
-    /// `announced` is the length of the body, if its headers say so. If the body breaks off, what had arrived stays, so that
+    /// `announced` is the length of the body, if its headers say so. If its quota is used up, the session is removed. If the body breaks off, what had arrived stays, so that
     /// the client can ask for the progress and continue.
     pub async fn append(
         self,
@@ -108,23 +110,53 @@ impl Uploads<'_> {
             .resume(repository, id, range, ChunkRange::continues)
             .await?;
         let start = upload.file.length();
-        let quotas = self.registry.quotas();
-        quotas.check_alone(repository, start.saturating_add(announced.unwrap_or(0)))?;
+        let announced = announced.unwrap_or(0);
+        let (meter, upload) = self
+            .meter(repository, id, None, announced, upload, &actor)
+            .await?;
+        let body = Metered::new(body, meter.clone(), announced);
         let length = range.map(ChunkRange::length);
         let upload = match self.receive(upload, length, body).await {
             Ok(upload) => upload,
             Err(IngestError::Body(upload, error)) => {
-                self.acknowledge(id, *upload, start, &actor).await?;
+                if let Some(full) = meter.and_then(|meter| meter.refusal()) {
+                    self.discard(id, upload.file, actor).await?;
+                    return Err(full);
+                }
+                self.acknowledge(repository, id, *upload, start, &actor)
+                    .await?;
                 return Err(error);
             }
             Err(IngestError::Broken(_, error)) => return Err(error),
         };
         let received = upload.length();
-        self.acknowledge(id, upload, start, &actor).await?;
+        self.acknowledge(repository, id, upload, start, &actor)
+            .await?;
         Ok(UploadStatus {
             id: id.clone(),
             received,
         })
+    }
+
+    /// Makes room for the next bytes of a session; if there is none, the session is removed.
+    async fn meter(
+        self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        digest: Option<&Digest>,
+        announced: u64,
+        upload: HashedFile,
+        actor: &Actor,
+    ) -> Result<(Option<Arc<Meter>>, HashedFile), Error> {
+        let quotas = self.registry.quotas();
+        match quotas.meter(repository, digest, announced).await {
+            Ok(meter) => Ok((meter, upload)),
+            Err(full @ Error::QuotaExceeded { .. }) => {
+                self.discard(id, upload.file, actor.clone()).await?;
+                Err(full)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Appends the last chunk, if any, and publishes the upload as a blob of the repository.
@@ -168,16 +200,15 @@ impl Uploads<'_> {
             upload.hasher = Hasher::new(digest.algorithm());
         }
         let start = upload.file.length();
-        let size = start.saturating_add(length.unwrap_or(0));
-        let quotas = self.registry.quotas();
-        match quotas.check(repository, Some(digest), size).await {
-            Err(full @ Error::QuotaExceeded { .. }) => {
-                self.discard(id, upload.file, actor).await?;
-                return Err(full);
-            }
-            other => other?,
-        }
-        let upload = self.receive_last(upload, range, body).await?;
+        let announced = length.unwrap_or(0);
+        let (meter, upload) = self
+            .meter(repository, id, Some(digest), announced, upload, &actor)
+            .await?;
+        let body = Metered::new(body, meter.clone(), announced);
+        let upload = match self.receive_last(upload, range, body).await {
+            Ok(upload) => upload,
+            Err(error) => return Err(meter.and_then(|meter| meter.refusal()).unwrap_or(error)),
+        };
         let origin = Origin::Session(condition);
         let (file, stored) = self
             .store(Some(repository), id, digest, upload, origin, &actor)
@@ -289,6 +320,7 @@ impl Uploads<'_> {
     /// Syncs the file's name as well, which an earlier request may have created without success.
     async fn acknowledge(
         self,
+        repository: &RepositoryName,
         id: &UploadId,
         upload: HashedFile,
         start: u64,
@@ -304,7 +336,10 @@ impl Uploads<'_> {
         let hash_state = hasher.save();
         let is_saved = hash_state.is_some();
         let recorded = match synced {
-            Ok(()) => self.record_progress(id, received, hash_state, actor).await,
+            Ok(()) => {
+                self.record_progress(repository, id, received, hash_state, actor)
+                    .await
+            }
             Err(error) => Err(Error::files("syncing an upload")(error)),
         };
         match &recorded {
@@ -322,13 +357,18 @@ impl Uploads<'_> {
 
     async fn record_progress(
         self,
+        repository: &RepositoryName,
         id: &UploadId,
         received: u64,
         hash_state: Option<Vec<u8>>,
         actor: &Actor,
     ) -> Result<(), Error> {
         let id = id.clone();
+        let quota = self.registry.settings().quotas.of(repository.as_str());
         let record = move |tx: &WriteTx<'_>, _: &Actor| {
+            if let Some(quota) = &quota {
+                tx.set_upload_quota(id.as_str(), Some((&quota.name, quota.limit)))?;
+            }
             if tx.set_upload_progress(id.as_str(), received, hash_state.as_deref())? {
                 Ok(())
             } else {

@@ -10,6 +10,7 @@ use crate::registry::facades::{Blobs, Uploads};
 use crate::registry::upload::body::BodyStream;
 use crate::registry::upload::hashed_file::HashedFile;
 use crate::registry::upload::ingest::IngestError;
+use crate::registry::upload::meter::Metered;
 use crate::registry::upload::publish::Origin;
 
 impl Blobs<'_> {
@@ -19,7 +20,7 @@ impl Blobs<'_> {
     ///
     /// # Errors
     /// [`Error::Body`] if the body breaks off, [`Error::DigestMismatch`] if the content has another
-    /// digest; nothing of it remains.
+    /// digest, [`Error::QuotaExceeded`] if it does not fit; nothing of it remains.
     pub async fn push(
         self,
         repository: &RepositoryName,
@@ -29,17 +30,22 @@ impl Blobs<'_> {
         actor: Actor,
     ) -> Result<(), Error> {
         self.registry.check_disk_space(0)?;
-        let (quotas, size) = (self.registry.quotas(), length.unwrap_or(1));
-        quotas.check(repository, Some(digest), size).await?;
+        let (quotas, announced) = (self.registry.quotas(), length.unwrap_or(1));
+        let meter = quotas.meter(repository, Some(digest), announced).await?;
         let id = UploadId::random();
         let file = self.registry.uploads().open_file(&id).await?;
         let upload = HashedFile::new(file, Hasher::new(digest.algorithm()));
+        let body = Metered::new(body, meter.clone(), announced);
         let received = self.registry.uploads().ingest(upload, body).await;
-        self.registry
+        let stored = self
+            .registry
             .uploads()
             .store_received(Some(repository), &id, Some(digest), received, actor)
-            .await
-            .map(drop)
+            .await;
+        match meter.and_then(|meter| meter.refusal()) {
+            Some(refusal) => Err(refusal),
+            None => stored.map(drop),
+        }
     }
 }
 

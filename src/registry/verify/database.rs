@@ -7,7 +7,7 @@ use crate::registry::error::Error;
 use crate::registry::verify::finding::{Finding, FindingKind, Outcome, Treatment};
 use crate::registry::verify::run::{Run, is_damage};
 
-/// Remedy for a damaged database, after its damage.
+/// Remedy for a damaged database, after damage that has none.
 const REMEDY: &str = "stop the server and restore the last backup of registry.db, beside the present blobs/ (docs/backup.md)";
 
 impl Run<'_, '_> {
@@ -27,16 +27,13 @@ impl Run<'_, '_> {
                 .registry
                 .scan(move |reader| reader.structural_damage(&table))
                 .await;
-            let lines = match found {
-                Err(Error::Meta(error)) if is_damage(&error) => vec![error.to_string()],
-                other => other?,
-            };
-            for line in lines {
-                self.report(Finding::of_database(
-                    FindingKind::Database,
-                    format!("{line}; {REMEDY}"),
-                    Outcome::Reported,
-                ));
+            match found {
+                Err(Error::Meta(error)) if is_damage(&error) => self.report_damage(&error),
+                lines => {
+                    for line in lines? {
+                        self.report_database(format!("{line}; {REMEDY}"));
+                    }
+                }
             }
             self.pacer
                 .rest(&self.registry.blobs, begun.elapsed(), 0)

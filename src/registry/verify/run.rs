@@ -2,6 +2,7 @@
 //!
 //! Each read sees the last commit, and content may come and go meanwhile. So nothing counts as damaged before a second look.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::meta::{self, Fault, RepositoryScope, VerificationRun, now};
@@ -69,6 +70,8 @@ pub(super) struct Run<'r, 'w> {
     runner: Runner,
     watcher: VerifyWatcher<'w>,
     recorded: Instant,
+    /// Damage of the database that was reported.
+    told: HashSet<String>,
 }
 
 impl Runner {
@@ -205,6 +208,7 @@ impl<'r> Verify<'r> {
             runner,
             watcher,
             recorded: Instant::now(),
+            told: HashSet::new(),
         })
     }
 }
@@ -217,12 +221,19 @@ impl Run<'_, '_> {
     }
 
     /// Reports that the database cannot be read any further.
-    fn report_damage(&mut self, error: &meta::Error) {
-        self.report(Finding::of_database(
-            FindingKind::Database,
-            error.to_string(),
-            Outcome::Reported,
-        ));
+    pub(super) fn report_damage(&mut self, error: &meta::Error) {
+        self.report_database(error.to_string());
+    }
+
+    /// Reports damage of the database, once.
+    pub(super) fn report_database(&mut self, problem: String) {
+        if self.told.insert(problem.clone()) {
+            self.report(Finding::of_database(
+                FindingKind::Database,
+                problem,
+                Outcome::Reported,
+            ));
+        }
     }
 
     /// Shows, and records from time to time, how far the run has come.

@@ -1,6 +1,6 @@
 //! Challenges of other registries: `WWW-Authenticate` (RFC 9110, section 11.6.1; RFC 6750, section 3).
 
-/// How a registry wants clients to log in.
+/// Kind of login that a registry wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::upstream) enum Challenge {
     Basic,

@@ -1,10 +1,10 @@
-//! What a request needs access to.
+//! Scopes of requests.
 
 use std::fmt;
 
 use crate::oci::RepositoryName;
 
-/// What a request needs access to.
+/// Scope of a request: access that it needs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::upstream) enum Scope {
     /// Pulls from a repository, by its name upstream.

@@ -40,7 +40,7 @@ pub(in crate::upstream) struct Tokens {
     kept: Mutex<HashMap<Scope, Arc<Kept>>>,
 }
 
-/// What one scope's requests send; locked while it is fetched.
+/// Header of one scope's requests; locked while it is fetched.
 type Kept = tokio::sync::Mutex<Option<Access>>;
 
 /// An `Authorization`.

@@ -210,6 +210,11 @@ fn a_hole_in_the_database_is_found_and_the_answer_says_what_to_do() {
             missed += 1;
         } else {
             assert!(said.contains("backup"), "page {page}: {said}");
+            let mut lines: Vec<_> = said.lines().collect();
+            lines.sort_unstable();
+            let count = lines.len();
+            lines.dedup();
+            assert_eq!(lines.len(), count, "page {page}: {said}");
         }
         fs::write(&path, &whole).expect("restored");
     }

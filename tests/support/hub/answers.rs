@@ -207,6 +207,9 @@ fn content(state: &mut State, seen: &Seen, name: &str, digest: &str) -> Reply {
         if behaviour.ends_tokens_at_reset {
             state.tokens.clear();
         }
+    } else if behaviour.stalling.as_deref() == Some(digest) {
+        reply.body.truncate(1000);
+        reply.end = End::Stall;
     } else if let Some(bytes) = behaviour.stall.take() {
         reply.body.truncate(bytes);
         reply.end = End::Stall;

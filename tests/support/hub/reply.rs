@@ -9,7 +9,7 @@ pub struct Reply {
     pub end: End,
 }
 
-/// What happens after the bytes of an answer.
+/// End of an answer, after its bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The next request.

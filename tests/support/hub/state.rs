@@ -1,4 +1,4 @@
-//! What a fake registry holds, how it behaves, and what it was asked.
+//! State of a fake registry: content, behaviour, and the requests that came.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -40,7 +40,7 @@ pub struct Repository {
     pub readers: BTreeSet<String>,
 }
 
-/// How the registry behaves.
+/// Behaviour of the registry.
 pub struct Behaviour {
     /// Blobs are redirected to another port, which refuses `Authorization`.
     pub redirects_blobs: bool,
@@ -60,6 +60,8 @@ pub struct Behaviour {
     pub resets: VecDeque<usize>,
     /// Bytes of the next blob answer after which nothing comes any more.
     pub stall: Option<usize>,
+    /// Blob whose answers stop after some bytes.
+    pub stalling: Option<String>,
     /// Status of each next answer about content, with further headers.
     pub statuses: VecDeque<(u16, &'static str)>,
     /// All tokens end once a blob answer was reset.
@@ -83,6 +85,7 @@ impl Default for Behaviour {
             next_page_at: None,
             resets: VecDeque::new(),
             stall: None,
+            stalling: None,
             statuses: VecDeque::new(),
             ends_tokens_at_reset: false,
             too_long: 0,

@@ -9,9 +9,10 @@ use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::table::{Cell, Column};
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 6] = [
     Column::name("QUOTA"),
     Column::number("USED"),
+    Column::number("UPLOADS"),
     Column::number("LIMIT"),
     Column::number("%"),
     Column::number("REPOSITORIES"),
@@ -45,14 +46,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 fn percent(quota: &QuotaRow) -> u64 {
     match quota.limit {
         0 => 100,
-        limit => (u128::from(quota.used) * 100 / u128::from(limit)) as u64,
+        limit => (u128::from(quota.usage.stored) * 100 / u128::from(limit)) as u64,
     }
 }
 
 fn cells(quota: &QuotaRow) -> Vec<Cell> {
     vec![
         (&*quota.name).into(),
-        Cell::Size(quota.used),
+        Cell::Size(quota.usage.stored),
+        Cell::Size(quota.usage.uploading),
         Cell::Size(quota.limit),
         Cell::Count(percent(quota)),
         Cell::Count(quota.repositories),
@@ -62,7 +64,8 @@ fn cells(quota: &QuotaRow) -> Vec<Cell> {
 fn as_json(quota: &QuotaRow) -> Value {
     json!({
         "name": quota.name,
-        "size": quota.used,
+        "size": quota.usage.stored,
+        "uploadSize": quota.usage.uploading,
         "limit": quota.limit,
         "repositoryCount": quota.repositories,
     })

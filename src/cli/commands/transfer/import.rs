@@ -10,14 +10,16 @@ use tarkeep::import::{
 use tarkeep::oci::Glob;
 use tarkeep::registry::{BlobCheck, Pace, Registry, UnsoundBlob, Way};
 
+use super::remote::Remote;
 use crate::cli::actor;
 use crate::cli::error::Error;
 use crate::cli::from_config::log;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::keys;
-use crate::cli::terminal::output::{self, Format, Output};
+use crate::cli::terminal::output::{self, Format, Output, Screen, written};
 use crate::cli::terminal::progress::Line;
+use crate::cli::terminal::table::{Cell, Column, Table};
 use crate::cli::terminal::values::{count, few, plain, size};
 
 /// Interval at which the progress is shown.
@@ -26,15 +28,25 @@ const SHOWN_EVERY: Duration = Duration::from_millis(200);
 const NAMED: usize = 20;
 /// Maximum number of repositories of the source that are named.
 const NAMED_REPOSITORIES: usize = 5;
+/// Columns of a plan.
+const COLUMNS: [Column; 4] = [
+    Column::name("REPOSITORY"),
+    Column::number("TAGS"),
+    Column::number("MANIFESTS"),
+    Column::number("BLOBS"),
+];
 
-/// Import images from the store of a registry:2, an archive or an image layout; a server may be running
+/// Import images from another registry, the store of a registry:2, an archive or a layout; a server may be running
 ///
 /// registry import /srv/registry-2          the whole store of a registry:2
+/// registry import https://old.example      a registry that is running
 /// registry import DIR --only 'team/**'     some of its repositories
 /// registry import DIR --map 'a/**=b/**'    under other names
 /// docker save app:v1 | registry import -   images of docker, podman or skopeo
 /// registry import app.tar team/app:v1      an image under that name
 ///
+/// From another registry come tags, images with all platforms, and what is about
+/// them; what is here is not fetched again. An import that was cut off goes on.
 /// Files of a store are linked instead of copied where that is possible. Imports
 /// may be repeated, and then cost what has changed: import while the old registry
 /// works, stop it, import again. Tags that an import has set move with the next
@@ -45,7 +57,7 @@ const NAMED_REPOSITORIES: usize = 5;
 #[command(verbatim_doc_comment)]
 #[command(after_help = keys::IMPORT)]
 pub(crate) struct Arguments {
-    /// Directory of a registry:2 or of an image layout; archive of an image layout or of docker save (.tar, .tar.gz), or - for one
+    /// URL of a registry; directory of a registry:2 or of an image layout; archive of an image layout or of docker save (.tar, .tar.gz), or - for one
     /// on standard input
     source: PathBuf,
     /// Name for the images of a layout or archive [default: the names in it]
@@ -67,6 +79,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
     store: Store,
     #[command(flatten)]
     output: Output,
@@ -81,14 +95,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         copy,
         move_tags,
         dry_run,
+        remote,
         store,
         output: Output { format },
     } = arguments;
     log::start_quiet()?;
-    let source = Source::open(&source)?;
-    if place.is_some() && matches!(source, Source::Distribution(_)) {
+    let source = remote.open(&source)?;
+    if place.is_some() && matches!(source, Source::Distribution(_) | Source::Remote(_)) {
         return Err(Error::Other(
-            "the store of a registry:2 has names for its images: select and rename them with --only and --map".to_owned(),
+            "another registry has names for its images: select and rename them with --only and --map".to_owned(),
         ));
     }
     let selection = Selection { only, maps: map };
@@ -173,11 +188,25 @@ impl Outcome {
         if format == Format::Json {
             return json::print(&self.as_json());
         }
+        if self.is_dry_run && !self.report.repositories.is_empty() {
+            self.print_plan()?;
+        }
         let lines: String = self.report.problems.iter().map(problem).collect();
         let unsound: String = self.unsound.iter().map(damaged).collect();
         output::print(&(lines + &unsound))?;
         self.say_moved()?;
         output::say(&self.sentence())
+    }
+
+    /// Prints what each repository would get.
+    fn print_plan(&self) -> Result<(), Error> {
+        let mut table = Table::new(&COLUMNS, Screen::of_stdout());
+        for (name, new) in &self.report.repositories {
+            let counts = [new.tags, new.manifests, new.blobs].map(Cell::Count);
+            let row = [Cell::from(name.as_str())].into_iter().chain(counts);
+            written(table.row(row.collect()))?;
+        }
+        written(table.print(&mut std::io::stdout().lock()))
     }
 
     /// Names the first tags that move.

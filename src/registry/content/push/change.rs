@@ -81,6 +81,17 @@ impl<'c> RepositoryChange<'c> {
         })
     }
 
+    /// Admits a client's manifest to the repository's quota.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`].
+    pub fn admit_by_quota(&self, new: &NewManifest) -> Result<(), Error> {
+        match self.settings.quotas.of(self.name.as_str()) {
+            Some(quota) => quota.admit_manifest(self.tx, self.id, new),
+            None => Ok(()),
+        }
+    }
+
     /// Records a manifest with its references, or renews the lease of one that is already there and mends its type.
     ///
     /// # Errors

@@ -108,6 +108,7 @@ impl Manifests<'_> {
                     condition.check(change.stored(&reference)?.as_ref())?;
                 }
                 change.check_unread(unread.as_ref())?;
+                change.admit_by_quota(&new)?;
                 let manifest = change.record_manifest(&references, &new, Needed::Files(&files))?;
                 let target = TagTarget {
                     manifest,

@@ -69,7 +69,7 @@ pub(super) async fn check(
     }
 }
 
-/// What was asked for, and how it was decided.
+/// A question, and its decision.
 struct Question<'q> {
     wanted: Rights,
     decision: Decision,

@@ -1,0 +1,60 @@
+//! Patience with a registry that is in trouble, or has had enough requests for now.
+
+use std::time::Duration;
+
+use crate::upstream::Error;
+
+/// Number of attempts at the same request.
+const ATTEMPTS: u32 = 9;
+/// First time to wait; each further one is twice as long, up to a minute.
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(60);
+/// Longest wait that a registry may ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(900);
+
+/// Makes a request again while its failure may pass.
+pub(super) async fn patiently<T, F: Future<Output = Result<T, Error>>>(
+    request: impl Fn() -> F,
+) -> Result<T, Error> {
+    let mut attempt = 1;
+    loop {
+        let error = match request().await {
+            Err(error) if error.is_passing() && attempt < ATTEMPTS => error,
+            outcome => return outcome,
+        };
+        let Some(wait) = wait(&error, attempt) else {
+            return Err(error);
+        };
+        tokio::time::sleep(wait).await;
+        attempt += 1;
+    }
+}
+
+/// Returns how long to wait; `None` if the registry asks for too long.
+fn wait(error: &Error, attempt: u32) -> Option<Duration> {
+    match error {
+        Error::TooManyRequests {
+            retry_after: Some(asked),
+        } => (*asked <= LONGEST_ASKED).then_some(*asked),
+        _ => Some((FIRST * 2_u32.pow(attempt - 1)).min(LONGEST)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_end() {
+        let waits: Vec<_> = (1..ATTEMPTS)
+            .map(|attempt| wait(&Error::Server(503), attempt).unwrap().as_millis())
+            .collect();
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000]);
+        let asked = |seconds| {
+            let retry_after = Some(Duration::from_secs(seconds));
+            wait(&Error::TooManyRequests { retry_after }, 1)
+        };
+        assert_eq!(asked(7), Some(Duration::from_secs(7)));
+        assert_eq!(asked(21_600), None);
+    }
+}

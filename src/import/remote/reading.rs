@@ -1,0 +1,99 @@
+//! Reading of a whole registry, repository by repository, with several threads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+use super::registry::{Names, RemoteRegistry};
+use super::transfer::Transfer;
+use crate::import::damage::Damage;
+use crate::import::error::Error;
+use crate::import::receiver::Receiver;
+use crate::import::selection::Selection;
+use crate::oci::RepositoryName;
+
+/// Repositories of a source by the name that they get here; several may share one.
+type Named = BTreeMap<RepositoryName, Vec<RepositoryName>>;
+
+impl RemoteRegistry {
+    /// Reads all selected repositories, passes them to the receiver, and returns those that are there. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`], [`Error::NoCatalog`], and errors of this registry.
+    pub(in crate::import) fn read(
+        &self,
+        receiver: &dyn Receiver,
+        selection: &Selection,
+        runtime: &Handle,
+    ) -> Result<BTreeSet<RepositoryName>, Error> {
+        let (named, found) = match runtime.block_on(self.repositories(selection))? {
+            Names::Asked(names) => (self.names(receiver, selection, &names), BTreeSet::new()),
+            Names::Listed(names) => {
+                let all = names
+                    .iter()
+                    .filter_map(|name| RepositoryName::parse(name).ok());
+                (self.names(receiver, selection, &names), all.collect())
+            }
+        };
+        receiver.expect(named.values().map(Vec::len).sum());
+        let found = Mutex::new(found);
+        let waiting = Mutex::new(named.into_iter());
+        let work = || {
+            let transfer = Transfer {
+                registry: self,
+                receiver,
+                runtime,
+            };
+            loop {
+                let Some((name, sources)) = waiting.lock().next() else {
+                    return Ok(());
+                };
+                for source in sources {
+                    match transfer.repository(&source, &name) {
+                        Ok(true) => found.lock().extend([source]),
+                        Ok(false) => {}
+                        Err(error) => {
+                            // the other threads end with the repository that they are at
+                            waiting.lock().by_ref().for_each(drop);
+                            return Err(error);
+                        }
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.threads).map(|_| scope.spawn(work)).collect();
+            let ends = threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or(Err(Error::Interrupted)));
+            ends.collect::<Vec<_>>()
+                .into_iter()
+                .collect::<Result<(), _>>()
+        })?;
+        Ok(found.into_inner())
+    }
+
+    /// Gives the selected repositories their names here.
+    fn names(
+        &self,
+        receiver: &dyn Receiver,
+        selection: &Selection,
+        listed: &BTreeSet<String>,
+    ) -> Named {
+        let mut named = Named::new();
+        for text in listed {
+            let name = RepositoryName::parse(text);
+            let name = name.map_err(|error| Damage::Name(error.to_string()));
+            match name.and_then(|name| Ok((selection.name(&name)?, name))) {
+                Ok((Some(here), name)) => named.entry(here).or_default().push(name),
+                Ok((None, _)) => {}
+                Err(damage) => {
+                    receiver.report(Path::new(&format!("{}/{text}", self.url)), damage);
+                }
+            }
+        }
+        named
+    }
+}

@@ -1,0 +1,155 @@
+//! Another registry that is running, as a source.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::stream;
+use parking_lot::Mutex;
+
+use super::patience::patiently;
+use crate::import::damage::Damage;
+use crate::import::error::Error;
+use crate::import::selection::Selection;
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::{self, Actor, BodyError, BodyStream, Part, Registry};
+use crate::upstream::{self, BlobStream, Settings, Upstream};
+
+/// Another registry that is running.
+#[derive(Clone)]
+pub struct RemoteRegistry {
+    /// Its address, as it is shown.
+    pub(super) url: String,
+    pub(super) upstream: Upstream,
+    /// Number of repositories that are read at once.
+    pub(super) threads: usize,
+}
+
+/// A blob of a repository of another registry.
+#[derive(Clone)]
+pub(in crate::import) struct RemoteBlob {
+    pub digest: Digest,
+    /// Size that a manifest names, in bytes.
+    pub size: u64,
+    pub(super) repository: RepositoryName,
+    pub(super) registry: RemoteRegistry,
+}
+
+/// Names of repositories to consider.
+pub(super) enum Names {
+    /// Those that the owner asks for, which may not be there.
+    Asked(BTreeSet<String>),
+    /// All that are there.
+    Listed(BTreeSet<String>),
+}
+
+impl RemoteRegistry {
+    /// Prepares to read a registry. Files are read, which may block; nothing is asked yet.
+    ///
+    /// # Errors
+    /// What [`Upstream::new`] says.
+    pub fn new(settings: &Settings) -> Result<Self, String> {
+        Ok(Self {
+            url: settings.url.trim_end_matches('/').to_owned(),
+            upstream: Upstream::new(settings)?,
+            threads: settings.concurrency,
+        })
+    }
+
+    /// Returns the repositories to consider.
+    pub(super) async fn repositories(&self, selection: &Selection) -> Result<Names, Error> {
+        let named = selection.only.iter().map(|glob| glob.as_str());
+        let named: BTreeSet<_> = named.map(str::to_owned).collect();
+        // a list of millions is no way to find two, and Docker Hub has none
+        if !named.is_empty() && named.iter().all(|name| RepositoryName::parse(name).is_ok()) {
+            return Ok(Names::Asked(named));
+        }
+        let listed = patiently(|| self.upstream.repositories()).await;
+        listed
+            .map(Names::Listed)
+            .map_err(|cause| match cause.is_passing() {
+                true => self.failed(cause),
+                false => Error::NoCatalog {
+                    url: self.url.clone(),
+                    cause,
+                },
+            })
+    }
+
+    pub(super) fn failed(&self, cause: upstream::Error) -> Error {
+        Error::Upstream {
+            url: self.url.clone(),
+            cause,
+        }
+    }
+}
+
+impl RemoteBlob {
+    /// Fetches it and stores it; returns what is wrong with it, if it is left out.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] for failures that may pass, and errors of this registry.
+    pub async fn store(&self, registry: &Registry, actor: &Actor) -> Result<Option<Damage>, Error> {
+        let outcome = patiently(|| self.fetch(registry, actor)).await;
+        match outcome {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(registry::Error::DigestMismatch { .. })) => {
+                Ok(Some(Damage::AlteredBlob(self.digest.clone())))
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(upstream::Error::NotFound) => Ok(Some(Damage::MissingBlob(self.digest.clone()))),
+            Err(error) if error.is_passing() => Err(self.registry.failed(error)),
+            Err(error) => Ok(Some(Damage::Upstream(error))),
+        }
+    }
+
+    /// Fetches it once; an error of this registry is no reason to try again.
+    async fn fetch(
+        &self,
+        registry: &Registry,
+        actor: &Actor,
+    ) -> Result<Result<(), registry::Error>, upstream::Error> {
+        let upstream = &self.registry.upstream;
+        let blob = upstream.blob(&self.repository, &self.digest).await?;
+        let size = blob.size().unwrap_or(self.size);
+        let failure = Arc::new(Mutex::new(None));
+        let body = body(blob, size, Arc::clone(&failure));
+        let stored = registry
+            .import()
+            .receive(&self.digest, size, body, actor.clone());
+        match (stored.await, failure.lock().take()) {
+            (Err(registry::Error::Body(_)), Some(failure)) => Err(failure),
+            (stored, _) => Ok(stored),
+        }
+    }
+}
+
+/// Passes a blob on, and keeps the failure that ends it.
+fn body(
+    blob: BlobStream,
+    size: u64,
+    failure: Arc<Mutex<Option<upstream::Error>>>,
+) -> impl BodyStream {
+    let parts = stream::try_unfold((blob, 0), move |(mut blob, received)| {
+        let failure = Arc::clone(&failure);
+        async move {
+            let too_long = || upstream::Error::Broken("a blob is longer than it says".to_owned());
+            let next = match blob.next().await {
+                Ok(Some(bytes)) if bytes.len() as u64 > size - received => Err(too_long()),
+                next => next,
+            };
+            match next {
+                Ok(None) => Ok(None),
+                Ok(Some(bytes)) => {
+                    let received = received + bytes.len() as u64;
+                    Ok(Some((Part::Bytes(bytes), (blob, received))))
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    *failure.lock() = Some(error);
+                    Err(BodyError::from(text))
+                }
+            }
+        }
+    });
+    Box::pin(parts)
+}

@@ -1,0 +1,361 @@
+//! The way of one repository from another registry to pieces of content.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+
+use futures_util::{StreamExt, stream};
+use tokio::runtime::Handle;
+
+use super::patience::patiently;
+use super::registry::{RemoteBlob, RemoteRegistry};
+use crate::import::damage::Damage;
+use crate::import::error::Error;
+use crate::import::receiver::Receiver;
+use crate::oci::{Digest, RepositoryName, TagName};
+use crate::registry::{self, ImportPiece, ImportedManifest, ImportedTag, Present, TagFate, now};
+use crate::upstream::{self, ManifestHead};
+
+/// Number of tags that are asked for at once.
+const HEADS: usize = 8;
+
+/// A thread's share of the work: reads repositories and passes on what it finds.
+pub(super) struct Transfer<'t> {
+    pub registry: &'t RemoteRegistry,
+    pub receiver: &'t dyn Receiver,
+    pub runtime: &'t Handle,
+}
+
+/// A repository while it is transferred.
+struct Target<'r> {
+    /// Name in the other registry.
+    source: &'r RepositoryName,
+    /// Name that it gets here.
+    name: &'r RepositoryName,
+    present: Present,
+    seen: HashSet<Digest>,
+    /// Manifests that were recorded.
+    sound: HashSet<Digest>,
+    /// False once the registry has said that it lists no referrers.
+    has_referrers: bool,
+}
+
+/// Step of a walk through an image, whose parts come first.
+enum Step {
+    Visit {
+        digest: Digest,
+        parent: Parent,
+    },
+    Record(Box<ImportedManifest>),
+    /// Referrers of a manifest, after it.
+    Referrers(Digest),
+}
+
+/// Holder that names a manifest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parent {
+    /// An index, with this size: BuildKit's caches list blobs in one.
+    Index(u64),
+    /// A tag or a subject.
+    Other,
+}
+
+impl Transfer<'_> {
+    /// Transfers a repository under the name that it gets here; returns whether its tags can be listed. Blocks.
+    pub fn repository(
+        &self,
+        source: &RepositoryName,
+        name: &RepositoryName,
+    ) -> Result<bool, Error> {
+        let upstream = &self.registry.upstream;
+        let listed = self.runtime.block_on(patiently(|| upstream.tags(source)));
+        let tags = match listed {
+            Ok(tags) => tags,
+            Err(upstream::Error::NotFound) => {
+                self.receiver.take(vec![ImportPiece::End])?;
+                return Ok(false);
+            }
+            Err(error) => {
+                self.fault(self.path(source, ""), error)?;
+                self.receiver.take(vec![ImportPiece::End])?;
+                return Ok(false);
+            }
+        };
+        let mut target = Target {
+            source,
+            name,
+            present: self.receiver.present(name)?,
+            seen: HashSet::new(),
+            sound: HashSet::new(),
+            has_referrers: true,
+        };
+        let tags = self.targets(&target, tags)?;
+        for digest in tags.values() {
+            self.image(&mut target, digest)?;
+        }
+        let mut pieces = self.tags(&target, tags)?;
+        pieces.push(ImportPiece::End);
+        self.receiver.take(pieces)?;
+        Ok(true)
+    }
+
+    fn path(&self, source: &RepositoryName, reference: &str) -> PathBuf {
+        format!("{}/{source}{reference}", self.registry.url).into()
+    }
+
+    fn report(&self, target: &Target<'_>, digest: &Digest, damage: Damage) {
+        let path = self.path(target.source, &format!("@{digest}"));
+        self.receiver.report(&path, damage);
+    }
+
+    /// Reports a refusal of one thing; fails for what concerns everything, and may pass.
+    fn fault(&self, path: PathBuf, error: upstream::Error) -> Result<(), Error> {
+        if error.is_passing() {
+            return Err(self.registry.failed(error));
+        }
+        self.receiver.report(&path, Damage::Upstream(error));
+        Ok(())
+    }
+
+    /// Asks what the tags point at, several at once.
+    fn targets(
+        &self,
+        target: &Target<'_>,
+        tags: impl IntoIterator<Item = String>,
+    ) -> Result<BTreeMap<TagName, Digest>, Error> {
+        let source = target.source;
+        let asked = stream::iter(tags).map(|text| async move {
+            let asked = match TagName::parse(&text) {
+                Ok(tag) => Ok((tag, self.head(source, &text).await)),
+                Err(error) => Err(Damage::Name(error.to_string())),
+            };
+            (text, asked)
+        });
+        let asked = asked.buffer_unordered(HEADS).collect::<Vec<_>>();
+        let mut targets = BTreeMap::new();
+        for (text, asked) in self.runtime.block_on(asked) {
+            let path = self.path(source, &format!(":{text}"));
+            match asked {
+                Ok((tag, Ok(digest))) => drop(targets.insert(tag, digest)),
+                Ok((_, Err(error))) => self.fault(path, error)?,
+                Err(damage) => self.receiver.report(&path, damage),
+            }
+        }
+        Ok(targets)
+    }
+
+    async fn head(&self, source: &RepositoryName, tag: &str) -> Result<Digest, upstream::Error> {
+        let upstream = &self.registry.upstream;
+        let head = patiently(|| upstream.head_manifest(source, tag, None)).await?;
+        if let ManifestHead::Found {
+            digest: Some(digest),
+        } = head
+        {
+            return Ok(digest);
+        }
+        let fetched = patiently(|| upstream.manifest(source, tag)).await?;
+        let algorithm = crate::oci::Algorithm::Sha256;
+        Ok(registry::Hasher::digest(algorithm, &fetched.bytes))
+    }
+
+    /// Transfers an image, its parts first, and what is about it.
+    ///
+    /// Indexes nest as deep as their makers like, so no function calls itself for them.
+    fn image(&self, target: &mut Target<'_>, root: &Digest) -> Result<(), Error> {
+        let visit = |digest: &Digest, parent| Step::Visit {
+            digest: digest.clone(),
+            parent,
+        };
+        let mut steps = vec![visit(root, Parent::Other)];
+        while let Some(step) = steps.pop() {
+            match step {
+                Step::Visit { digest, parent } => {
+                    if !target.seen.insert(digest.clone()) {
+                        continue;
+                    }
+                    steps.push(Step::Referrers(digest.clone()));
+                    if target.present.manifests.contains(&digest) {
+                        continue;
+                    }
+                    let Some(manifest) = self.manifest(target, &digest, parent)? else {
+                        steps.pop();
+                        continue;
+                    };
+                    let sizes = sizes(&manifest);
+                    let children = manifest.children().map(|child| {
+                        visit(child, Parent::Index(sizes.get(child).copied().unwrap_or(0)))
+                    });
+                    let children: Vec<_> = children.collect();
+                    steps.push(Step::Record(Box::new(manifest)));
+                    steps.extend(children);
+                }
+                Step::Record(manifest) => self.record(target, *manifest)?,
+                Step::Referrers(digest) => {
+                    let about = self.referrers(target, &digest)?;
+                    steps.extend(about.iter().map(|digest| visit(digest, Parent::Other)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches a manifest; `None` if it is left out, or a blob that an index lists.
+    fn manifest(
+        &self,
+        target: &mut Target<'_>,
+        digest: &Digest,
+        parent: Parent,
+    ) -> Result<Option<ImportedManifest>, Error> {
+        let (upstream, source) = (&self.registry.upstream, target.source);
+        let reference = digest.to_string();
+        let fetching = patiently(|| upstream.manifest(source, &reference));
+        let fetched = match (self.runtime.block_on(fetching), parent) {
+            (Ok(fetched), _) => fetched,
+            (Err(upstream::Error::NotFound), Parent::Index(size)) => {
+                // the index that needs it is recorded after it
+                target.seen.remove(digest);
+                self.bring(target, vec![(digest.clone(), size)])?;
+                return Ok(None);
+            }
+            (Err(error), _) => {
+                self.fault(self.path(source, &format!("@{digest}")), error)?;
+                return Ok(None);
+            }
+        };
+        let parsed = ImportedManifest::parse(digest.clone(), fetched.bytes, now());
+        Ok(match parsed {
+            Ok(manifest) => Some(manifest),
+            Err(registry::Error::DigestMismatch { actual, .. }) => {
+                self.report(target, digest, Damage::AlteredManifest(actual));
+                None
+            }
+            Err(error) => {
+                self.report(target, digest, Damage::InvalidManifest(error.to_string()));
+                None
+            }
+        })
+    }
+
+    fn record(&self, target: &mut Target<'_>, manifest: ImportedManifest) -> Result<(), Error> {
+        let sizes = sizes(&manifest);
+        let is_child = manifest.children().collect::<HashSet<_>>();
+        let blobs = manifest
+            .required()
+            .filter(|digest| !is_child.contains(digest));
+        let blobs = blobs.map(|digest| (digest.clone(), sizes.get(digest).copied().unwrap_or(0)));
+        self.bring(target, blobs.collect())?;
+        if let Some(config) = manifest.image_config()
+            && let Some(error) = self.receiver.refused_config(&config)?
+        {
+            let damage = Damage::InvalidConfig(config, error.to_string());
+            self.report(target, manifest.digest(), damage);
+            return Ok(());
+        }
+        for digest in manifest.required() {
+            let is_there = target.present.blobs.contains(digest)
+                || target.present.manifests.contains(digest)
+                || target.sound.contains(digest);
+            if !is_there {
+                self.report(target, manifest.digest(), Damage::Gap(digest.clone()));
+            }
+        }
+        target.sound.insert(manifest.digest().clone());
+        let piece = ImportPiece::Manifests(target.name.clone(), vec![manifest]);
+        self.receiver.take(vec![piece])
+    }
+
+    /// Fetches blobs that the repository does not show, and makes them visible there.
+    fn bring(&self, target: &mut Target<'_>, blobs: Vec<(Digest, u64)>) -> Result<(), Error> {
+        let blobs = blobs
+            .into_iter()
+            .filter(|(digest, _)| !target.present.blobs.contains(digest))
+            .map(|(digest, size)| RemoteBlob {
+                digest,
+                size,
+                repository: target.source.clone(),
+                registry: self.registry.clone(),
+            });
+        let blobs: Vec<_> = blobs.collect();
+        if blobs.is_empty() {
+            return Ok(());
+        }
+        let arrived = self.receiver.fetch(target.name, blobs)?;
+        for (digest, damage) in arrived.failed {
+            self.report(target, &digest, damage);
+        }
+        for piece in &arrived.pieces {
+            if let ImportPiece::Stored(_, digests) = piece {
+                target.present.blobs.extend(digests.iter().cloned());
+            }
+        }
+        self.receiver.take(arrived.pieces)
+    }
+
+    /// Lists what is about a manifest that is here or was recorded.
+    fn referrers(&self, target: &mut Target<'_>, digest: &Digest) -> Result<Vec<Digest>, Error> {
+        let is_here = target.present.manifests.contains(digest) || target.sound.contains(digest);
+        if !target.has_referrers || !is_here {
+            return Ok(Vec::new());
+        }
+        let (upstream, source) = (&self.registry.upstream, target.source);
+        let listing = patiently(|| upstream.referrers(source, digest));
+        match self.runtime.block_on(listing) {
+            Ok(Some(found)) => {
+                let digests = found
+                    .iter()
+                    .filter_map(|found| Digest::parse(&found.digest).ok());
+                Ok(digests.collect())
+            }
+            // their tags are imported as all tags are
+            Ok(None) => {
+                target.has_referrers = false;
+                Ok(Vec::new())
+            }
+            Err(error) => {
+                self.fault(self.path(source, &format!("@{digest}")), error)?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Decides about the tags whose images are here; returns the pieces that set them.
+    fn tags(
+        &self,
+        target: &Target<'_>,
+        tags: BTreeMap<TagName, Digest>,
+    ) -> Result<Vec<ImportPiece>, Error> {
+        let is_here = |digest: &Digest| {
+            target.sound.contains(digest) || target.present.manifests.contains(digest)
+        };
+        let tags = tags
+            .into_iter()
+            .filter(|(_, digest)| is_here(digest))
+            .map(|(tag, digest)| ImportedTag::following(tag, digest, now(), Vec::new()));
+        let mut to_set = Vec::new();
+        for (tag, fate) in self.receiver.judge(target.name, tags.collect())? {
+            let damage = match fate {
+                TagFate::Set | TagFate::Moved(_) => {
+                    to_set.push(tag);
+                    continue;
+                }
+                TagFate::Unchanged | TagFate::KeptHere => continue,
+                TagFate::ChangedOnBothSides => Damage::ChangedOnBothSides,
+                TagFate::Immutable(reason) => Damage::Immutable(reason),
+            };
+            let path = self.path(target.source, &format!(":{}", tag.name));
+            self.receiver.report(&path, damage);
+        }
+        Ok(match to_set.is_empty() {
+            true => Vec::new(),
+            false => vec![ImportPiece::Tags(target.name.clone(), to_set)],
+        })
+    }
+}
+
+/// Returns the sizes that a manifest names, in bytes.
+fn sizes(manifest: &ImportedManifest) -> HashMap<Digest, u64> {
+    let sized = manifest.descriptors().filter_map(|descriptor| {
+        let digest = Digest::parse(&descriptor.digest).ok()?;
+        Some((digest, u64::try_from(descriptor.size).ok()?))
+    });
+    sized.collect()
+}
