@@ -221,26 +221,6 @@ impl WriteTx<'_> {
     }
 }
 
-/// Reads a row with all columns, in the order of the queries above.
-fn row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
-    Ok(AuditRow {
-        id: row.get(0)?,
-        at: row.get(1)?,
-        action: row.get(2)?,
-        repository: row.get(3)?,
-        tag: row.get(4)?,
-        digest: row.get(5)?,
-        former: row.get(6)?,
-        actor: Actor {
-            name: row.get(7)?,
-            credential: row.get(8)?,
-            address: row.get(9)?,
-            user_agent: row.get(10)?,
-        },
-        detail: row.get(11)?,
-    })
-}
-
 /// Cuts a user agent, which a client chooses.
 fn cut(text: &str) -> &str {
     const LONGEST: usize = 200;
