@@ -15,6 +15,7 @@ mod storage;
 mod trust;
 mod validation;
 mod verify;
+mod webhooks;
 
 pub use access::{AccessRule, AccessSection};
 pub use audit::Audit;
@@ -37,3 +38,7 @@ pub use validation::{
     ValidatedManifests, Validation,
 };
 pub use verify::Verify;
+pub use webhooks::{
+    EventsOptions, HeaderSource, IgnoredEvents, NotificationEndpoint, Notifications, SecretSource,
+    Webhook, WebhookEvent, WebhookFormat,
+};
