@@ -168,12 +168,16 @@ impl Check<'_> {
         let mut values = Map::new();
         self.choice(members, path);
         for (name, member) in members {
-            let shown = keys::join(shown, name);
-            if known.contains(&&**name) {
-                let value = self.node(member, &keys::join(path, name), &shown);
-                values.extend(value.map(|value| (name.clone(), value)));
-            } else {
+            let (path_of, shown) = (keys::join(path, name), keys::join(shown, name));
+            if !known.contains(&&**name) {
                 self.unknown(member, path, name, &shown);
+            } else if let Some(fault) = keys::fault_if_empty(&path_of).filter(|_| member.is_empty())
+            {
+                let sentence = format!("{shown} {fault}");
+                self.report.problem(&member.origin, &shown, sentence);
+            } else {
+                let value = self.node(member, &path_of, &shown);
+                values.extend(value.map(|value| (name.clone(), value)));
             }
         }
         for key in keys::all()

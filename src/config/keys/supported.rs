@@ -219,6 +219,20 @@ const REQUIRED: [&str; 25] = [
     "policies[].tags[].match",
 ];
 
+/// Sections and keys that must not be empty where they are given, with what ends the sentence about one that is.
+///
+/// Elsewhere what is empty is as good as absent, and an absent one of these allows more.
+pub(super) const NEVER_EMPTY: [(&str, &str); 2] = [
+    (
+        "access",
+        "has no rules, so nobody may do anything: add access.rules, or take the section out",
+    ),
+    (
+        "access.rules[].from",
+        "is empty, which could mean nowhere or anywhere: name addresses and networks, or take the key out",
+    ),
+];
+
 pub(super) fn keys() -> Vec<Key> {
     let rows = DISTRIBUTION
         .iter()
