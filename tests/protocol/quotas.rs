@@ -296,10 +296,10 @@ fn a_body_of_unknown_length_is_cut_off_where_the_quota_is_used_up() {
     }
     eventually("nothing of it stays", || server.upload_files().is_empty());
     assert_eq!(shown(&server, "home/ann/**", "uploadSize"), Some(0));
-    let listed = server.cli(&["uploads", "-o", "json"]);
+    let listed = server.cli(&["uploads", "ls", "-o", "json"]);
     let listed: Value = serde_json::from_slice(&listed.stdout).expect("an object");
     assert_eq!(
-        listed["uploads"],
+        listed["sessions"],
         json!([]),
         "the refused sessions are gone"
     );
