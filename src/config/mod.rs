@@ -34,10 +34,10 @@ pub use schema::{
     AccessLog, AccessRule, AccessSection, Audit, Auth, Backup, Catalog, Challenge, Class,
     ClientAuth, Config, ContentPolicy, DebugServer, Delete, FileCheck, Filesystem, Formatter, Gc,
     H2c, Health, Htpasswd, Http, Http2, HttpCheck, Import, Indexes, Interval, KeepUntagged,
-    LetsEncrypt, Level, Limits, Log, Maintenance, Manifests, MinimumTls, Net, Platform, Platforms,
-    Policy, Prometheus, Quota, ReadOnly, RepositoryPolicy, Silly, Storage, StorageDriver, TagRule,
-    Tags, TcpCheck, Tls, Token, TrustedIssuer, UploadPurging, Urls, ValidatedManifests, Validation,
-    Verify,
+    LetsEncrypt, Level, Limits, Log, Maintenance, Manifests, MinimumTls, Mirror, Net, Platform,
+    Platforms, Policy, Prometheus, Quota, ReadOnly, RepositoryPolicy, Silly, Storage,
+    StorageDriver, TagRule, Tags, TcpCheck, Tls, Token, TrustedIssuer, UploadPurging, Urls,
+    ValidatedManifests, Validation, Verify,
 };
 pub use source::Origin;
 pub use violations::{CombineResults, Violations, collect, combine};

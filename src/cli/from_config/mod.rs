@@ -14,3 +14,4 @@ pub(crate) mod registry;
 mod retention;
 pub(crate) mod tls;
 pub(crate) mod trust;
+pub(crate) mod upstreams;

@@ -5,6 +5,7 @@ mod list_places;
 pub(crate) mod list_room;
 pub(crate) mod lists;
 pub(crate) mod manifests;
+pub(crate) mod mirrors;
 pub(crate) mod tag_history;
 pub(crate) mod token;
 pub(crate) mod uploads;
