@@ -111,7 +111,7 @@ impl Access {
         let outcome = current
             .admit(login, Asked { scopes, site }, &self.kept)
             .await;
-        if current.settings.method != Method::None {
+        if !current.is_open() {
             self.count(&outcome, login);
         }
         outcome

@@ -17,7 +17,8 @@ use tower_service::Service;
 use crate::auth::{Access, Requester};
 use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::handlers::lists::Lists;
-use crate::http::api::handlers::{blobs, manifests, mirrors, tag_history, token, uploads};
+use crate::http::api::handlers::mirrors::Pull;
+use crate::http::api::handlers::{blobs, manifests, tag_history, token, uploads};
 use crate::http::api::request::action::Action;
 use crate::http::api::request::query::Query;
 use crate::http::api::request::{authorize, route, validate};
@@ -281,6 +282,7 @@ async fn dispatch(
     let registry = &app.registry;
     let (head, body) = request.into_parts();
     let lists = || Lists::new(registry, &app.list_room, &head);
+    let pull = || Pull::new(&app.mirrors, registry, &head);
     match action {
         Action::Root => Ok(builder::empty(StatusCode::OK)
             .header(CACHE_CONTROL, "no-cache")
@@ -293,9 +295,7 @@ async fn dispatch(
             .finish()),
         Action::Liveness | Action::Readiness => app.probe(head, body).await,
         Action::CheckApi | Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
-        Action::GetManifest { name, reference } => {
-            mirrors::get_manifest(&app.mirrors, registry, &name, &reference, &head).await
-        }
+        Action::GetManifest { name, reference } => pull().manifest(&name, &reference).await,
         Action::PutManifest {
             name,
             reference,
@@ -307,9 +307,7 @@ async fn dispatch(
         Action::DeleteRepository { name } => {
             manifests::delete_repository(registry, &name, &head).await
         }
-        Action::GetBlob { name, digest } => {
-            mirrors::get_blob(&app.mirrors, registry, &name, &digest, &head).await
-        }
+        Action::GetBlob { name, digest } => pull().blob(&name, &digest).await,
         Action::DeleteBlob { name, digest } => blobs::delete(registry, &name, &digest, &head).await,
         Action::BeginUpload { name, algorithm } => {
             uploads::begin(registry, &name, algorithm, &head).await

@@ -62,9 +62,9 @@ impl RateLimiter {
             _ => return Ok(action),
         };
         let (Weight::Counts(kind) | Weight::Announces(kind)) = weight;
-        let limit = match kind {
-            Kind::Pull => rates.pulls,
-            Kind::Push => rates.pushes,
+        let (limit, what) = match kind {
+            Kind::Pull => (rates.pulls, "pulls"),
+            Kind::Push => (rates.pushes, "pushes"),
         };
         let Some(limit) = limit else {
             return Ok(action);
@@ -87,7 +87,12 @@ impl RateLimiter {
         };
         match self.spend((kind, counted), budget, Instant::now()) {
             None => Ok(action),
-            Some(wait) => Err(ApiError::TooManyImages { wait }),
+            Some(wait) => Err(ApiError::TooManyImages {
+                limit,
+                what,
+                period: rates.period,
+                wait,
+            }),
         }
     }
 

@@ -12,6 +12,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod access;
 #[path = "../support/content.rs"]
 mod content;
 mod differential;
@@ -88,6 +89,32 @@ const TESTS: &[Test] = &[
         containerd::parallel_pull,
     )
     .everywhere(),
+    Test::new("access-crane", &["crane"], access::tools::crane),
+    Test::new("access-skopeo", &["skopeo"], access::tools::skopeo),
+    Test::new("access-regctl", &["regctl"], access::tools::regctl),
+    Test::new("access-oras", &["oras"], access::tools::oras),
+    Test::new("access-helm", &["helm"], access::tools::helm),
+    Test::new(
+        "access-cosign",
+        &["cosign", "skopeo"],
+        access::tools::cosign,
+    ),
+    Test::root("access-podman", &["podman"], access::engines::podman),
+    Test::root(
+        "access-containerd",
+        &["containerd", "ctr"],
+        access::engines::containerd_and_ctr,
+    ),
+    Test::root(
+        "access-buildkit",
+        &["buildkitd", "buildctl"],
+        access::engines::buildkit,
+    ),
+    Test::root(
+        "access-refusals",
+        &["crane", "podman"],
+        access::refusals::by_tools,
+    ),
     Test::new("tls", &["skopeo", "crane"], encrypted::private_authority),
     Test::new(
         "tls-client-certificates",

@@ -10,6 +10,7 @@ pub mod ledger;
 mod leftovers;
 pub mod promises;
 pub mod random;
+mod short_writes;
 pub mod sys;
 pub mod worker;
 

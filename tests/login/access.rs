@@ -76,10 +76,10 @@ fn send(client: &mut Client, who: Option<&str>, method: &str, path: &str, body: 
     }
 }
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// An image that needs no other content.
-fn manifest(seed: u64) -> Vec<u8> {
+pub(super) fn manifest(seed: u64) -> Vec<u8> {
     json!({
         "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/x-test",
         "config": { "mediaType": "application/vnd.oci.empty.v1+json", "digest": EMPTY, "size": 2 },
@@ -89,7 +89,8 @@ fn manifest(seed: u64) -> Vec<u8> {
     .into_bytes()
 }
 
-const EMPTY: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+pub(super) const EMPTY: &str =
+    "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
 /// Pushes `manifest(1)` as tag `1`, with its configuration.
 fn fill(client: &mut Client, repository: &str) {
@@ -186,7 +187,7 @@ fn text(response: &Response) -> String {
     String::from_utf8_lossy(&response.body).into_owned()
 }
 
-fn names(response: &Response, list: &str) -> Vec<String> {
+pub(super) fn names(response: &Response, list: &str) -> Vec<String> {
     let items = response.json()[list]
         .as_array()
         .cloned()

@@ -127,3 +127,41 @@ fn a_rule_that_removes_a_tag_is_named_and_old_rows_go() {
         audit(&brief, &["--limit", "0", "--action", "push"]).is_empty()
     });
 }
+
+/// Whoever guesses under many names hides nothing behind them.
+#[test]
+fn refused_logins_of_many_clients_are_counted() {
+    let guarded = Guarded::set_up(
+        &line("ann", "secret"),
+        &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")],
+    );
+    // a window of ten seconds may end meanwhile
+    const CLIENTS: usize = 60;
+    for number in 0..CLIENTS {
+        let mut client = guarded.client();
+        let request = client.request("GET", "/v2/");
+        let request = request.header("X-Forwarded-For", &format!("192.0.2.{number}"));
+        let refused = match number % 2 {
+            0 => as_user(request, "ann", "guess"),
+            _ => request.header("Authorization", "Bearer forged"),
+        };
+        assert_eq!(refused.send().status, 401);
+    }
+    let counted = || {
+        let refused = audit(&guarded, &["--action", "login-refused", "--limit", "0"]);
+        let further = refused.iter().filter_map(|row| {
+            let (number, _) = row["detail"]
+                .as_str()?
+                .split_once(" times by further clients")?;
+            number.parse::<usize>().ok()
+        });
+        let further: Vec<_> = further.collect();
+        (refused.len() - further.len(), further.iter().sum::<usize>())
+    };
+    eventually("all are written", || {
+        let (apart, further) = counted();
+        apart + further == CLIENTS
+    });
+    let (apart, further) = counted();
+    assert!(apart <= 40 && further >= 20, "{apart} {further}");
+}

@@ -7,6 +7,7 @@ mod command;
 mod guessing;
 mod htpasswd;
 pub mod machine_tokens;
+mod matrix;
 mod odd_files;
 mod rates;
 mod reloading;

@@ -67,7 +67,13 @@ fn a_push_beyond_the_number_is_refused_at_its_beginning() {
     // two images, of several blobs each
     let image: Image = fill(&guarded);
     let uploads = "/v2/team/app/blobs/uploads/";
-    by(&guarded, "ann", "POST", uploads).refused(429, "TOOMANYREQUESTS");
+    let refused = by(&guarded, "ann", "POST", uploads);
+    refused.refused(429, "TOOMANYREQUESTS");
+    let message = refused.json()["errors"][0]["message"].to_string();
+    assert!(
+        message.contains("more than 2 pushes in 10h: try again in "),
+        "{message}"
+    );
     let mut client = guarded.client();
     let put = client
         .request("PUT", V1)

@@ -118,6 +118,7 @@ impl Issued {
         match bearer::verify(token, &keys) {
             Ok(claims) => Ok(claims),
             Err(Fault::Forged(reason)) => {
+                self.note_refused("", address);
                 Err(invalid(self.reject(Void::Forged(reason), address, users)))
             }
             Err(fault) => {

@@ -23,11 +23,15 @@ struct Set {
 const MALFORMED: &str = "it is malformed";
 
 impl Jwks {
-    /// Parses a set. Keys that cannot verify tokens are ignored with a warning, which names their `owner`.
+    /// Parses a set. Keys that cannot verify tokens are ignored with one warning, which names their `owner`.
+    ///
+    /// # Errors
+    /// A set without a key that can, in a sentence.
     pub(in crate::auth) fn parse(owner: &str, content: &[u8]) -> Result<Self, String> {
         let set: Set = serde_json::from_slice(content)
             .map_err(|error| format!("it is not a JSON Web Key Set: {error}"))?;
         let (mut keys, mut named) = (HashMap::new(), HashMap::new());
+        let mut ignored: Vec<String> = Vec::new();
         for (value, number) in set.keys.into_iter().zip(1..) {
             match serde_json::from_value(value)
                 .map_err(|_| MALFORMED)
@@ -39,17 +43,24 @@ impl Jwks {
                     }
                     named.extend(trusted.id.map(|id| (id, trusted.key)));
                 }
-                Err(cause) => {
-                    tracing::warn!("key {number} of {owner} is ignored: {cause}");
-                }
+                Err(cause) => ignored.push(format!("key {number}: {cause}")),
             }
         }
         // an id that is given has precedence
         keys.extend(named);
-        if keys.is_empty() {
-            Err("it holds no public key that could verify a token".to_owned())
-        } else {
-            Ok(Self(keys))
+        // whoever owns the set decides how long it is
+        let first = ignored.first().map(|text| format!(" ({text})"));
+        match (keys.is_empty(), first) {
+            (true, first) => Err(format!(
+                "it holds no public key that could verify a token{}",
+                first.unwrap_or_default()
+            )),
+            (false, Some(first)) => {
+                let number = ignored.len();
+                tracing::warn!("keys of {owner} that verify nothing are ignored: {number}{first}");
+                Ok(Self(keys))
+            }
+            (false, None) => Ok(Self(keys)),
         }
     }
 
@@ -161,7 +172,8 @@ mod tests {
             let mut bad = good.clone();
             bad[change] = value;
             let alone = Jwks::parse("x", json!({ "keys": [bad] }).to_string().as_bytes());
-            assert!(alone.is_err(), "{bad}");
+            let refused = alone.err().unwrap();
+            assert!(refused.contains("(key 1: it"), "{refused}");
             assert!(
                 Jwks::parse("x", json!({ "keys": [bad, good] }).to_string().as_bytes())
                     .unwrap()

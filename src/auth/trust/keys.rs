@@ -135,8 +135,7 @@ impl IssuerKeys {
             return;
         }
         let fetched = self.issuer.fetch_keys().await;
-        let read = fetched.and_then(|set| Ok((Jwks::parse(&self.issuer.url, &set)?, set)));
-        let changed = self.take(read);
+        let changed = self.take(fetched);
         if let Some(set) = changed
             && let Err(error) = store.keep_issuer_keys(&self.issuer.url, set).await
         {
@@ -144,21 +143,30 @@ impl IssuerKeys {
         }
     }
 
-    /// Takes what was fetched; returns the set if it is another one.
-    fn take(&self, fetched: Result<(Jwks, Vec<u8>), String>) -> Option<String> {
+    /// Takes a set that was fetched; returns it if it is another one.
+    fn take(&self, fetched: Result<Vec<u8>, String>) -> Option<String> {
         let mut known = self.known.lock();
         let (now, issuer) = (Instant::now(), &*self.issuer.url);
         known.tried = Some(now);
-        match fetched {
-            Ok((keys, set)) => {
+        let read = fetched.and_then(|set| {
+            let is_same = known.keys.is_some() && known.set == set;
+            let other = match is_same {
+                // or else its warnings would be logged at every fetch, which clients cause
+                true => None,
+                false => Some((Jwks::parse(issuer, &set)?, set)),
+            };
+            Ok::<_, String>(other)
+        });
+        match read {
+            Ok(other) => {
                 if std::mem::take(&mut known.is_in_trouble) {
                     tracing::info!(issuer, "keys fetched again");
                 }
                 known.fetched = Some(now);
-                let is_same = known.set == set;
+                let (keys, set) = other?;
                 known.keys = Some(Arc::new(keys));
                 known.set = set;
-                (!is_same).then(|| String::from_utf8_lossy(&known.set).into_owned())
+                Some(String::from_utf8_lossy(&known.set).into_owned())
             }
             Err(error) => {
                 if !std::mem::replace(&mut known.is_in_trouble, true) {

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use http::header::{ALLOW, CONTENT_RANGE, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use jiff::fmt::friendly::SpanPrinter;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -17,7 +18,7 @@ use crate::http::limits::CONNECTION_BUFFER;
 use crate::http::limits::{MAX_TAGS, TOKEN_FORM};
 use crate::http::response::builder;
 use crate::mirror;
-use crate::oci::{DigestError, NameError};
+use crate::oci::{DigestError, NameError, RepositoryName};
 use crate::registry::Error;
 use crate::upstream;
 
@@ -74,12 +75,26 @@ pub(crate) enum ApiError {
     #[error("the form has more than {} KiB: ask for fewer scopes", TOKEN_FORM >> 10)]
     TokenFormTooLarge,
     /// Action that access rules do not allow in a repository that the client may see.
-    #[error("access denied: your rights do not include this ({})", .0.permission.as_str())]
+    #[error("access denied: your rights do not include {} in {}", .0.permission.as_str(), .0.resource.name())]
     Denied(Scope),
+    /// Failure to read the proof of a login: the database, or an issuer's keys.
+    #[error(
+        "this login cannot be checked at the moment; the registry's log says why: try again later"
+    )]
+    LoginUnchecked,
+    /// Repository that the client may not see, whether it exists or not.
+    #[error("repository {0} does not exist, or this login has no rights in it")]
+    Hidden(RepositoryName),
     #[error("too many failed or pending logins: try again in {} seconds", seconds(*.wait))]
     TooManyLogins { wait: Duration },
-    #[error("too many images in a short time: try again in {} seconds", seconds(*.wait))]
-    TooManyImages { wait: Duration },
+    #[error("more than {limit} {what} in {}: try again in {} seconds", span(*.period), seconds(*.wait))]
+    TooManyImages {
+        limit: u32,
+        /// Pulls or pushes.
+        what: &'static str,
+        period: Duration,
+        wait: Duration,
+    },
     /// Push to a repository that shows the content of another registry.
     #[error("this repository mirrors {0}: push there, or to a repository elsewhere")]
     Mirrored(String),
@@ -230,9 +245,11 @@ impl ApiError {
                 .detail(required_detail(&required))
                 .header(WWW_AUTHENTICATE, challenge),
             Self::Denied(scope) => rendered.detail([required_scope(&scope)]),
-            Self::TooManyLogins { wait } | Self::TooManyImages { wait } => {
+            Self::Hidden(name) => rendered.detail(unknown(&name)),
+            Self::TooManyLogins { wait } | Self::TooManyImages { wait, .. } => {
                 rendered.header(RETRY_AFTER, seconds(wait))
             }
+            Self::LoginUnchecked => rendered.header(RETRY_AFTER, RETRY_SECONDS),
             _ => rendered,
         }
     }
@@ -242,7 +259,7 @@ impl ApiError {
         match self {
             Self::Unreadable(status) => (*status, "UNSUPPORTED"),
             Self::NotEncrypted | Self::Host => (S::BAD_REQUEST, "UNSUPPORTED"),
-            Self::Unhealthy => (S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::Unhealthy | Self::LoginUnchecked => (S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::UnknownPath => (S::NOT_FOUND, "UNSUPPORTED"),
             Self::Method { .. } | Self::Mirrored(_) => (S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Self::Name(NameError::Tag(_)) => (S::BAD_REQUEST, "TAG_INVALID"),
@@ -258,6 +275,7 @@ impl ApiError {
             Self::TokenForm(_) => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::TokenFormTooLarge => (S::PAYLOAD_TOO_LARGE, "UNSUPPORTED"),
             Self::Denied(_) => (S::FORBIDDEN, "DENIED"),
+            Self::Hidden(_) => (S::NOT_FOUND, "NAME_UNKNOWN"),
             Self::TooManyLogins { .. } | Self::TooManyImages { .. } => {
                 (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
             }
@@ -275,6 +293,10 @@ fn cut(mut message: String) -> String {
         message.push('…');
     }
     message
+}
+
+fn span(period: Duration) -> String {
+    SpanPrinter::new().unsigned_duration_to_string(&period)
 }
 
 /// Whole seconds until a wait has passed, at least one.
@@ -408,13 +430,16 @@ fn registry_error(error: &Error) -> Rendered {
     }
 }
 
+/// Detail of a 404 for a repository.
+fn unknown(name: &RepositoryName) -> serde_json::Value {
+    json!({ "name": name.as_str() })
+}
+
 /// Renders the error for content that is not there, or damaged and not served.
 fn absent(error: &Error) -> Rendered {
     let rendered = |code| Rendered::new(StatusCode::NOT_FOUND, code, error);
     match error {
-        Error::NameUnknown(name) => {
-            rendered("NAME_UNKNOWN").detail(json!({ "name": name.as_str() }))
-        }
+        Error::NameUnknown(name) => rendered("NAME_UNKNOWN").detail(unknown(name)),
         Error::ManifestUnknown {
             repository,
             reference,

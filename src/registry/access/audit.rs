@@ -50,18 +50,24 @@ impl Audit<'_> {
             return Ok(());
         }
         let record = move |tx: &WriteTx<'_>| {
-            for ((user, address), number) in refused {
+            let write = |actor: &Actor, detail: Option<String>| {
+                let subject = AuditSubject {
+                    detail: detail.as_deref(),
+                    ..AuditSubject::default()
+                };
+                tx.audit(AuditAction::LoginRefused, subject, actor, now())
+            };
+            for ((user, address), number) in refused.by_client {
                 let actor = Actor {
                     name: Some(user).filter(|user| !user.is_empty()),
                     address,
                     ..Actor::default()
                 };
-                let detail = (number > 1).then(|| format!("{number} times"));
-                let subject = AuditSubject {
-                    detail: detail.as_deref(),
-                    ..AuditSubject::default()
-                };
-                tx.audit(AuditAction::LoginRefused, subject, &actor, now())?;
+                write(&actor, (number > 1).then(|| format!("{number} times")))?;
+            }
+            if refused.others > 0 {
+                let detail = format!("{} times by further clients", refused.others);
+                write(&Actor::default(), Some(detail))?;
             }
             Ok::<_, Error>(())
         };

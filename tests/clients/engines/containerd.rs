@@ -12,7 +12,7 @@ const BIG: usize = 40 << 20;
 const RANGE: usize = 4 << 20;
 
 /// Starts containerd with a root called `name`; ctr finds it.
-fn containerd(sandbox: &Sandbox, name: &str) -> Daemon {
+pub fn containerd(sandbox: &Sandbox, name: &str) -> Daemon {
     let dir = sandbox.path(name);
     let dir = dir.display();
     let config = format!(

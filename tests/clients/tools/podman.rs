@@ -12,7 +12,7 @@ use crate::harness::sandbox::Sandbox;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// The start of a command line that keeps its images in a store called `name`.
-fn with_store(sandbox: &Sandbox, name: &str) -> String {
+pub fn with_store(sandbox: &Sandbox, name: &str) -> String {
     let dir = sandbox.dir().display();
     format!(
         "podman --root {dir}/{name} --runroot {dir}/run/{name} --storage-driver vfs \

@@ -1,6 +1,6 @@
 //! Logins by tokens of other servers: keyless CI.
 
-mod issuer;
+pub(super) mod issuer;
 mod refused;
 
 use jsonwebtoken::Algorithm;
@@ -14,12 +14,12 @@ use crate::support::eventually;
 
 const UPLOADS: &str = "/v2/acme/app/blobs/uploads/";
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
 /// Claims of a job that may log in.
-fn claims(issuer: &Issuer) -> Value {
+pub(super) fn claims(issuer: &Issuer) -> Value {
     json!({
         "iss": issuer.url,
         "aud": "registry",
@@ -167,6 +167,11 @@ fn without_keys_nobody_is_refused_for_ever() {
     let token = signer.sign(&claims(&issuer));
     let refused = push(&guarded, &token);
     assert_eq!(refused.status, 503, "{}", refused.json());
+    let message = refused.json()["errors"][0]["message"].to_string();
+    assert!(
+        message.contains("this login cannot be checked"),
+        "{message}"
+    );
     issuer.set_down(false);
     eventually("the issuer is asked again", || {
         push(&guarded, &token).status == 202

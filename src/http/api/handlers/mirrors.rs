@@ -14,29 +14,44 @@ use crate::registry::{ManifestReference, Registry};
 /// Warning that the upstream could not be asked (RFC 7234, section 5.5.2).
 const STALE: &str = "111 - \"Revalidation Failed\"";
 
-pub(crate) async fn get_manifest(
-    mirrors: &Mirrors,
-    registry: &Registry,
-    name: &RepositoryName,
-    reference: &ManifestReference,
-    head: &Parts,
-) -> Result<Response<Body>, ApiError> {
-    let currency = mirrors.bring_manifest(registry, name, reference).await?;
-    let mut answer = manifests::get(registry, name, reference, head).await?;
-    if currency == Currency::Stale {
-        let warning = HeaderValue::from_static(STALE);
-        answer.headers_mut().insert(WARNING, warning);
-    }
-    Ok(answer)
+/// A pull from a repository that may be a mirror.
+pub(crate) struct Pull<'p> {
+    mirrors: &'p Mirrors,
+    registry: &'p Registry,
+    head: &'p Parts,
 }
 
-pub(crate) async fn get_blob(
-    mirrors: &Mirrors,
-    registry: &Registry,
-    name: &RepositoryName,
-    digest: &Digest,
-    head: &Parts,
-) -> Result<Response<Body>, ApiError> {
-    mirrors.bring_blob(registry, name, digest).await?;
-    blobs::get(registry, name, digest, head).await
+impl<'p> Pull<'p> {
+    pub(crate) fn new(mirrors: &'p Mirrors, registry: &'p Registry, head: &'p Parts) -> Self {
+        Self {
+            mirrors,
+            registry,
+            head,
+        }
+    }
+
+    pub(crate) async fn manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &ManifestReference,
+    ) -> Result<Response<Body>, ApiError> {
+        let bringing = self.mirrors.bring_manifest(self.registry, name, reference);
+        let currency = bringing.await?;
+        let mut answer = manifests::get(self.registry, name, reference, self.head).await?;
+        if currency == Currency::Stale {
+            let warning = HeaderValue::from_static(STALE);
+            answer.headers_mut().insert(WARNING, warning);
+        }
+        Ok(answer)
+    }
+
+    pub(crate) async fn blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Response<Body>, ApiError> {
+        let bringing = self.mirrors.bring_blob(self.registry, name, digest);
+        bringing.await?;
+        blobs::get(self.registry, name, digest, self.head).await
+    }
 }

@@ -14,7 +14,6 @@ use crate::http::proxy::base_url;
 use crate::http::proxy::client::Client;
 use crate::http::response::error::ApiError;
 use crate::http::settings::LiveSettings;
-use crate::registry::Error;
 
 /// Authenticates a request and authorizes its action.
 ///
@@ -54,12 +53,10 @@ pub(crate) fn refused(refusal: Refusal, required: RequiredScopes) -> ApiError {
             required,
             message,
         },
-        Refusal::Unavailable => {
-            Error::Overloaded("this login cannot be checked at the moment".to_owned()).into()
-        }
+        Refusal::Unavailable => ApiError::LoginUnchecked,
         Refusal::TooMany { wait } => ApiError::TooManyLogins { wait },
         Refusal::Denied(scope) => ApiError::Denied(scope),
-        Refusal::Hidden(name) => Error::NameUnknown(name).into(),
+        Refusal::Hidden(name) => ApiError::Hidden(name),
         Refusal::NoTokenService => ApiError::UnknownPath,
     }
 }

@@ -1,17 +1,10 @@
 //! Public images beside private ones on one host: pulled without a login, pushed with one, by people and machines.
 
 use super::{docker, image, refused};
+use crate::access::public_and_private;
+use crate::access::refusals::{FULL, TOO_MANY, full, limited};
 use crate::engines::docker::pushed;
 use crate::harness::sandbox::Sandbox;
-use crate::harness::server::Server;
-
-const CONFIG: &str = "version: 0.1
-auth: {htpasswd: {realm: r, path: users}}
-access:
-  rules:
-  - {repositories: '**', who: users, may: push}
-  - {repositories: 'team/**', who: anonymous, may: pull}
-";
 
 const REFUSALS: [&str; 4] = [
     "denied",
@@ -22,27 +15,20 @@ const REFUSALS: [&str; 4] = [
 
 pub fn anonymous_pulls(sandbox: &Sandbox) {
     let _daemon = docker(sandbox);
-    let made = sandbox
-        .registry(&["htpasswd", "-Bbn", "alice", "wonderland"])
-        .output()
-        .unwrap();
-    sandbox.write("users", made.stdout);
-    sandbox.write("config.yml", CONFIG);
-    let arguments = [
-        "config.yml",
-        "--addr",
-        "127.0.0.1:0",
-        "--data-dir",
-        "public",
-    ];
-    let server = Server::launch(sandbox.dir(), "public", &arguments, &[]);
+    let server = public_and_private(sandbox, "public", "");
     let host = &server.host;
     let (public, private) = (image(sandbox, host), format!("{host}/private/app:v1"));
     sandbox.run(format!("docker tag {public} {private}"));
     refused(sandbox, &format!("docker push {public}"), &REFUSALS);
     let login = format!("docker login --username alice --password-stdin {host}");
     assert!(!sandbox.succeeds(&login, b"looking-glass"));
-    sandbox.run_with(&login, b"wonderland");
+    log_in(sandbox, host, b"the-builder", "bob");
+    refused(
+        sandbox,
+        &format!("docker push {public}"),
+        &["your rights do not include push in team/app"],
+    );
+    log_in(sandbox, host, b"wonderland", "alice");
     let (digest, _) = pushed(sandbox, &public);
     pushed(sandbox, &private);
     sandbox.run(format!("docker rmi {public} {private}"));
@@ -57,6 +43,19 @@ pub fn anonymous_pulls(sandbox: &Sandbox) {
     assert_eq!(shown["Digest"], digest);
     refused(sandbox, &format!("{inspect} docker://{private}"), &REFUSALS);
     machine(sandbox, &public, &private);
+    for (server, words) in [(full(sandbox), FULL), (limited(sandbox), TOO_MANY)] {
+        let other = format!("{}/team/app:v1", server.host);
+        sandbox.run(format!("docker tag {public} {other}"));
+        log_in(sandbox, &server.host, b"wonderland", "alice");
+        refused(sandbox, &format!("docker push {other}"), &[words]);
+    }
+}
+
+fn log_in(sandbox: &Sandbox, host: &str, password: &[u8], user: &str) {
+    sandbox.run_with(
+        format!("docker login --username {user} --password-stdin {host}"),
+        password,
+    );
 }
 
 /// A token may do what it was made for, until it is revoked.
@@ -86,7 +85,7 @@ fn machine(sandbox: &Sandbox, public: &str, private: &str) {
     refused(
         sandbox,
         &copy(&private.replace(":v1", ":v2")),
-        &["404", "not known", "denied"],
+        &["this login has no rights in it"],
     );
     token(&["revoke", "ci"]);
     refused(sandbox, &copy(&new.replace(":v2", ":v3")), &REFUSALS);
