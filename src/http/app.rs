@@ -13,15 +13,17 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 use tower_service::Service;
+use uuid::Uuid;
 
 use crate::auth::{Access, Requester};
+use crate::events::{EventKind, EventRequest};
 use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::handlers::lists::Lists;
 use crate::http::api::handlers::mirrors::Pull;
 use crate::http::api::handlers::{blobs, manifests, tag_history, token, uploads};
 use crate::http::api::request::action::Action;
 use crate::http::api::request::query::Query;
-use crate::http::api::request::{authorize, route, validate};
+use crate::http::api::request::{actor, authorize, route, validate};
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::head_budget::HeadBudget;
 use crate::http::connection::send_budget::TotalBudget;
@@ -40,7 +42,7 @@ use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::mirror::Mirrors;
 use crate::oci::RepositoryName;
 use crate::redact;
-use crate::registry::{Error, Registry};
+use crate::registry::{Error, NotedEvent, Registry};
 
 /// State that requests share.
 pub(crate) struct App {
@@ -127,6 +129,26 @@ impl App {
         }
     }
 
+    /// Gives a request the id and address that its events have, where an endpoint listens.
+    fn mark(&self, request: &mut Request<Body>, settings: &ServerSettings) {
+        if !self.registry.outbox().is_used() {
+            return;
+        }
+        let client = request.extensions().get::<Client>().copied();
+        let base =
+            settings
+                .external_url
+                .absolute(request.uri(), request.headers(), client.as_ref());
+        let address = client.and_then(|client| client.address);
+        let marked = EventRequest {
+            id: Uuid::new_v4().to_string(),
+            method: request.method().as_str().to_owned(),
+            peer: address.map(|address| address.to_string()),
+            base,
+        };
+        request.extensions_mut().insert(Arc::new(marked));
+    }
+
     async fn probe(&self, head: Parts, body: Body) -> Result<Response<Body>, ApiError> {
         let request = Request::from_parts(head, body);
         Ok(self.pages.clone().call(request).await.into_response())
@@ -175,7 +197,7 @@ impl App {
 }
 
 /// Responds to a request in the client's terms: paths below the prefix, locations that the client can follow.
-async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
+async fn respond(app: Arc<App>, mut request: Request<Body>) -> Response<Body> {
     let settings = app.settings.load();
     let client = request.extensions().get::<Client>();
     let base = settings
@@ -188,6 +210,7 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
         label,
         is_v2,
     } = app.parse(&request, &settings);
+    app.mark(&mut request, &settings);
     let mut observation = app.monitor.observer.begin(label, &request, client);
     let (patience, rates) = (settings.limits.idle_timeout, settings.limits.rates);
     drop(settings);
@@ -259,6 +282,7 @@ async fn run(
     if let (Action::Liveness | Action::Readiness, Some(inner)) = (&action, inner) {
         *request.uri_mut() = inner;
     }
+    let refusal = quota_event(app, &action, &request);
     let work = AssertUnwindSafe(dispatch(Arc::clone(app), action, request)).catch_unwind();
     let outcome = if is_change {
         tokio::spawn(work).await
@@ -266,12 +290,32 @@ async fn run(
         Ok(work.await)
     };
     match outcome {
-        Ok(Ok(response)) => response,
+        Ok(Ok(response)) => {
+            if let (Err(ApiError::Registry(error @ Error::QuotaExceeded { .. })), Some(refusal)) =
+                (&response, refusal)
+            {
+                app.registry.outbox().note(NotedEvent {
+                    detail: Some(error.to_string()),
+                    ..refusal
+                });
+            }
+            response
+        }
         Ok(Err(_)) | Err(_) => {
             tracing::error!("request handler panicked");
             Err(ApiError::Panicked)
         }
     }
+}
+
+/// Returns the event that a refusal by a quota would be; `None` where no endpoint listens.
+fn quota_event(app: &App, action: &Action, request: &Request<Body>) -> Option<NotedEvent> {
+    let kind = EventKind::QuotaExceeded;
+    let repository = action.repository()?;
+    app.registry.outbox().is_listened(kind).then(|| {
+        let actor = actor::of(request.headers(), request.extensions());
+        NotedEvent::about(kind, repository, actor)
+    })
 }
 
 async fn dispatch(

@@ -414,3 +414,40 @@ fn a_group_is_not_taken_for_a_user() {
         assert_eq!(output.status.success(), is_valid, "{who}: {output:?}");
     }
 }
+
+/// An empty section is none that is absent, which would let every user do everything; nor are empty networks all of them.
+#[test]
+fn what_is_empty_allows_nothing() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let config = directory.path().join("config.yml");
+    let rule = |from: &str| {
+        format!("{{rules: [{{repositories: '**', who: anonymous, may: pull{from}}}]}}")
+    };
+    for (access, fault) in [
+        (String::new(), "access has no rules"),
+        ("{}".to_owned(), "access has no rules"),
+        ("{rules: }".to_owned(), "access has no rules"),
+        ("{rules: []}".to_owned(), "access has no rules"),
+        (
+            "{groups: {dev: ann}, rules: }".to_owned(),
+            "access has no rules",
+        ),
+        ("{groups: {dev: ann}}".to_owned(), "access has no rules"),
+        (rule(", from: []"), "access.rules[0].from is empty"),
+        (rule(", from: ''"), "access.rules[0].from is empty"),
+        (rule(", from: "), "access.rules[0].from is empty"),
+        (rule(", from: 10.0.0.0/8"), ""),
+        (rule(""), ""),
+    ] {
+        let text = format!("version: 0.1\naccess: {access}\n");
+        std::fs::write(&config, &text).expect("a file");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+            .args(["config", "check"])
+            .arg(&config)
+            .output()
+            .expect("the command runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.success(), fault.is_empty(), "{text}: {said}");
+        assert!(said.contains(fault), "{text}: {said}");
+    }
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tarkeep::config::{Draft, Net};
 
 use crate::cli::from_config::{
-    access, auth, debug, defaults, health, http, known_users, registry, upstreams,
+    access, auth, debug, defaults, health, http, known_users, registry, upstreams, webhooks,
 };
 
 /// Flags of `registry serve`, which override the configuration.
@@ -70,6 +70,7 @@ pub(crate) fn notes(draft: &mut Draft) {
 pub(crate) fn everything(draft: &mut Draft, flags: &Flags) {
     let config = draft.config().clone();
     draft.validated(registry::settings(&config));
+    draft.validated(webhooks::endpoints(&config, ""));
     draft.validated(auth::check(&config));
     draft.validated(http::check(&config.http));
     restart_only(draft, flags);

@@ -15,3 +15,4 @@ mod retention;
 pub(crate) mod tls;
 pub(crate) mod trust;
 pub(crate) mod upstreams;
+pub(crate) mod webhooks;

@@ -16,6 +16,7 @@ mod trust;
 mod upstreams;
 mod validation;
 mod verify;
+mod webhooks;
 
 pub use access::{AccessRule, AccessSection};
 pub use audit::Audit;
@@ -39,3 +40,7 @@ pub use validation::{
     ValidatedManifests, Validation,
 };
 pub use verify::Verify;
+pub use webhooks::{
+    EventsOptions, HeaderSource, IgnoredEvents, NotificationEndpoint, Notifications, SecretSource,
+    Webhook, WebhookEvent, WebhookFormat,
+};

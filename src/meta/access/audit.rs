@@ -148,6 +148,7 @@ impl Reader<'_> {
                     credential: row.get(8)?,
                     address: row.get(9)?,
                     user_agent: row.get(10)?,
+                    ..Actor::default()
                 },
                 detail: row.get(11)?,
             })
