@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::auth::{Access, Requester};
 use crate::events::{EventKind, EventRequest};
+use crate::http::api::handlers::events::{self, EventWaits};
 use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::handlers::lists::Lists;
 use crate::http::api::handlers::mirrors::Pull;
@@ -52,6 +53,7 @@ pub(crate) struct App {
     monitor: Monitor,
     error_log: ErrorLog,
     list_room: ListRoom,
+    event_waits: EventWaits,
     heads: HeadBudget,
     rates: RateLimiter,
     mirrors: Mirrors,
@@ -88,6 +90,7 @@ impl App {
     ) -> Self {
         let pages =
             probes::router(Arc::clone(&monitor.readiness)).fallback(async || ApiError::UnknownPath);
+        let event_waits = EventWaits::new(Arc::clone(&monitor.readiness));
         Self {
             registry,
             access,
@@ -95,6 +98,7 @@ impl App {
             monitor,
             error_log: ErrorLog::default(),
             list_room: ListRoom::new(budget),
+            event_waits,
             heads: HeadBudget::default(),
             rates: RateLimiter::default(),
             mirrors,
@@ -381,6 +385,7 @@ async fn dispatch(
             tag_history::get(&lists(), &name, &tag, filter).await
         }
         Action::ListRepositories { page } => lists().catalog(page).await,
+        Action::ListEvents(query) => events::list(&lists(), &app.event_waits, &query, &head).await,
         Action::GetToken { scopes } => token::get(&app.access, &scopes, &head).await,
         Action::PostToken => token::post(&app.access, &head, body).await,
         Action::SearchV1(query) => lists().search(query).await,

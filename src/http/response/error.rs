@@ -48,8 +48,9 @@ pub(crate) enum ApiError {
     DigestMissing,
     #[error("malformed upload id")]
     MalformedUpload,
-    #[error("n must be a non-negative number, not '{0}'")]
-    PageNumber(String),
+    /// Invalid number in a query.
+    #[error("{key} must be a non-negative number, not '{text}'")]
+    Number { key: String, text: String },
     #[error("a push may set at most {MAX_TAGS} tags: push the manifest again for the others")]
     TooManyTags,
     /// Invalid time in a query.
@@ -266,7 +267,7 @@ impl ApiError {
             Self::Name(_) => (S::BAD_REQUEST, "NAME_INVALID"),
             Self::Digest(_) | Self::DigestMissing => (S::BAD_REQUEST, "DIGEST_INVALID"),
             Self::MalformedUpload => (S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
-            Self::PageNumber(_) => (S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
+            Self::Number { .. } => (S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
             Self::TooManyTags => (S::URI_TOO_LONG, "TAG_INVALID"),
             Self::Time { .. } => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::MalformedChunk(_) => (S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),

@@ -1,6 +1,7 @@
 //! Handlers: each calls an operation of the registry and builds the response.
 
 pub(crate) mod blobs;
+pub(crate) mod events;
 mod list_places;
 pub(crate) mod list_room;
 pub(crate) mod lists;
