@@ -26,4 +26,5 @@ mod start;
 mod structure;
 mod upstream;
 mod watch;
+mod webhooks;
 mod wire;

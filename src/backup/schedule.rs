@@ -8,7 +8,8 @@ use crate::backup::generations::Generations;
 use crate::backup::outcome::{BackupProgress, BackupSummary};
 use crate::backup::place::Destination;
 use crate::backup::run::run;
-use crate::registry::{BackupSettings, BackupState, CopyPace, Registry};
+use crate::events::EventKind;
+use crate::registry::{Actor, BackupSettings, BackupState, CopyPace, NotedEvent, Registry};
 use crate::threads::blocking;
 
 /// Pause after a failed backup, unless backups are made more often.
@@ -101,6 +102,14 @@ async fn attempt(registry: &Registry, settings: &BackupSettings) -> bool {
         Err(error) => {
             counters.failed.add(1);
             counters.set_state(BackupState::Failed);
+            let actor = Actor {
+                name: Some("backup".to_owned()),
+                ..Actor::default()
+            };
+            registry.outbox().note(NotedEvent {
+                detail: Some(error.to_string()),
+                ..NotedEvent::whole(EventKind::BackupFailed, actor)
+            });
             tracing::error!(%error, "cannot make a backup; trying again in an hour at most");
             false
         }

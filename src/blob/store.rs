@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
@@ -17,11 +17,12 @@ use super::stats::{Operation, Stats};
 use super::traffic::Traffic;
 use super::upload::UploadId;
 use crate::files::base_directory::{BaseDirectory, Place, is_irregular};
-use crate::files::regular_file::Links;
+use crate::files::regular_file::{self, Links};
 use crate::oci::{Algorithm, Digest};
 
 const BLOBS: &str = "blobs";
 const UPLOADS: &str = "uploads";
+const DELIVERY_LOCK: &str = "delivery.lock";
 
 /// The files of one data directory.
 pub struct BlobStore {
@@ -284,6 +285,15 @@ impl BlobStore {
             Err(fs::TryLockError::WouldBlock) => Ok(true),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    /// Locks the delivery of events; `None` as for [`Self::lock_directory`].
+    pub fn lock_delivery(&self) -> io::Result<Option<KeptOpen>> {
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let path = self.root.join(DELIVERY_LOCK);
+        let file = regular_file::open(&path, &options, Links::Reject)?;
+        try_lock(file, DirectoryLock::Exclusive)
     }
 
     /// Opens a directory that is always there, and that nothing else locks.

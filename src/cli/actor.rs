@@ -15,8 +15,6 @@ pub(crate) fn local_user() -> Actor {
     };
     Actor {
         name: Some(name),
-        address: None,
-        credential: None,
-        user_agent: None,
+        ..Actor::default()
     }
 }

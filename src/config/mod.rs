@@ -32,12 +32,13 @@ pub use error::{Error, Problem};
 pub use loaded::Loaded;
 pub use schema::{
     AccessLog, AccessRule, AccessSection, Audit, Auth, Backup, Catalog, Challenge, Class,
-    ClientAuth, Config, ContentPolicy, DebugServer, Delete, FileCheck, Filesystem, Formatter, Gc,
-    H2c, Health, Htpasswd, Http, Http2, HttpCheck, Import, Indexes, Interval, KeepUntagged,
-    LetsEncrypt, Level, Limits, Log, Maintenance, Manifests, MinimumTls, Net, Platform, Platforms,
-    Policy, Prometheus, Quota, ReadOnly, RepositoryPolicy, Silly, Storage, StorageDriver, TagRule,
-    Tags, TcpCheck, Tls, Token, TrustedIssuer, UploadPurging, Urls, ValidatedManifests, Validation,
-    Verify,
+    ClientAuth, Config, ContentPolicy, DebugServer, Delete, EventsOptions, FileCheck, Filesystem,
+    Formatter, Gc, H2c, HeaderSource, Health, Htpasswd, Http, Http2, HttpCheck, IgnoredEvents,
+    Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level, Limits, Log, Maintenance,
+    Manifests, MinimumTls, Mirror, Net, NotificationEndpoint, Notifications, Platform, Platforms,
+    Policy, Prometheus, Quota, ReadOnly, RepositoryPolicy, SecretSource, Silly, Storage,
+    StorageDriver, TagRule, Tags, TcpCheck, Tls, Token, TrustedIssuer, UploadPurging, Urls,
+    ValidatedManifests, Validation, Verify, Webhook, WebhookEvent, WebhookFormat,
 };
 pub use source::Origin;
 pub use violations::{CombineResults, Violations, collect, combine};

@@ -120,6 +120,14 @@ fn redacted(kind: Kind, value: &Value) -> Value {
             .iter()
             .map(|(name, values)| (name.clone(), hidden(values)))
             .collect(),
+        (Kind::HeaderSources, Value::Object(headers)) => headers
+            .iter()
+            .map(|(name, values)| match values {
+                // where the secret is, is none
+                Value::Object(_) => (name.clone(), values.clone()),
+                _ => (name.clone(), hidden(values)),
+            })
+            .collect(),
         (Kind::Headers | Kind::Fields, Value::Object(members)) => members
             .iter()
             .map(|(name, value)| (name.clone(), by_name(name, value)))

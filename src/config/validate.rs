@@ -168,12 +168,16 @@ impl Check<'_> {
         let mut values = Map::new();
         self.choice(members, path);
         for (name, member) in members {
-            let shown = keys::join(shown, name);
-            if known.contains(&&**name) {
-                let value = self.node(member, &keys::join(path, name), &shown);
-                values.extend(value.map(|value| (name.clone(), value)));
-            } else {
+            let (path_of, shown) = (keys::join(path, name), keys::join(shown, name));
+            if !known.contains(&&**name) {
                 self.unknown(member, path, name, &shown);
+            } else if let Some(fault) = keys::fault_if_empty(&path_of).filter(|_| member.is_empty())
+            {
+                let sentence = format!("{shown} {fault}");
+                self.report.problem(&member.origin, &shown, sentence);
+            } else {
+                let value = self.node(member, &path_of, &shown);
+                values.extend(value.map(|value| (name.clone(), value)));
             }
         }
         for key in keys::all()
@@ -246,8 +250,14 @@ fn value(kind: Kind, node: &Node) -> Result<Option<Value>, String> {
         (_, Content::Null) => Ok(None),
         (Kind::Texts, content) => texts(content, &|text| Ok(text.to_owned())),
         (Kind::Words(words), content) => texts(content, &|text| word(words, text)),
-        (Kind::Headers | Kind::SecretHeaders | Kind::Lists, Content::Map(members)) => {
+        (
+            Kind::Headers | Kind::SecretHeaders | Kind::HeaderSources | Kind::Lists,
+            Content::Map(members),
+        ) => {
             let member = |(name, node): &(String, Node)| {
+                if let (Kind::HeaderSources, Content::Map(source)) = (kind, &node.content) {
+                    return Ok((name.clone(), secret_source(name, source)?));
+                }
                 let values = texts(&node.content, &|text| Ok(text.to_owned()))
                     .map_err(|sentence| format!(".{name} {sentence}"))?;
                 Ok((
@@ -259,7 +269,7 @@ fn value(kind: Kind, node: &Node) -> Result<Option<Value>, String> {
                 members.iter().map(member).collect::<Result<_, String>>()?,
             )))
         }
-        (Kind::Headers | Kind::SecretHeaders, _) => {
+        (Kind::Headers | Kind::SecretHeaders | Kind::HeaderSources, _) => {
             Err("must be a map of header names, each with a list of values".to_owned())
         }
         (Kind::Lists, _) => Err("must be a map of names, each with a list of values".to_owned()),
@@ -269,6 +279,19 @@ fn value(kind: Kind, node: &Node) -> Result<Option<Value>, String> {
         (kind, Content::Scalar(scalar)) => self::scalar(kind, scalar),
         (_, Content::List(_)) => Err("takes one value, not a list".to_owned()),
         (_, Content::Map(_)) => Err("takes a value, not a section".to_owned()),
+    }
+}
+
+/// Reads where the value of a header is: `{file: PATH}` or `{variable: NAME}`.
+fn secret_source(name: &str, source: &[(String, Node)]) -> Result<Value, String> {
+    match source {
+        [(place, node)] if matches!(&**place, "file" | "variable") => match node.as_text() {
+            Some(text) if !text.is_empty() => Ok(serde_json::json!({ place: text })),
+            _ => Err(format!(".{name}.{place} takes a text")),
+        },
+        _ => Err(format!(
+            ".{name} must be a value, a list of values, {{file: PATH}} or {{variable: NAME}}"
+        )),
     }
 }
 

@@ -13,13 +13,18 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 use tower_service::Service;
+use uuid::Uuid;
 
 use crate::auth::{Access, Requester};
+use crate::events::{EventKind, EventRequest};
+use crate::http::api::handlers::events::{self, EventWaits};
 use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::handlers::lists::Lists;
+use crate::http::api::handlers::mirrors::Pull;
 use crate::http::api::handlers::{blobs, manifests, tag_history, token, uploads};
 use crate::http::api::request::action::Action;
-use crate::http::api::request::{authorize, route, validate};
+use crate::http::api::request::query::Query;
+use crate::http::api::request::{actor, authorize, route, validate};
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::head_budget::HeadBudget;
 use crate::http::connection::send_budget::TotalBudget;
@@ -35,7 +40,10 @@ use crate::http::rates::RateLimiter;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::{LiveSettings, ServerSettings};
-use crate::registry::{Error, Registry};
+use crate::mirror::Mirrors;
+use crate::oci::RepositoryName;
+use crate::redact;
+use crate::registry::{Error, NotedEvent, Registry};
 
 /// State that requests share.
 pub(crate) struct App {
@@ -45,8 +53,10 @@ pub(crate) struct App {
     monitor: Monitor,
     error_log: ErrorLog,
     list_room: ListRoom,
+    event_waits: EventWaits,
     heads: HeadBudget,
     rates: RateLimiter,
+    mirrors: Mirrors,
     /// Routes beside the distribution API, whose paths hold no repository names.
     pages: Router,
 }
@@ -75,10 +85,12 @@ impl App {
         access: Access,
         settings: LiveSettings,
         monitor: Monitor,
+        mirrors: Mirrors,
         budget: &TotalBudget,
     ) -> Self {
         let pages =
             probes::router(Arc::clone(&monitor.readiness)).fallback(async || ApiError::UnknownPath);
+        let event_waits = EventWaits::new(Arc::clone(&monitor.readiness));
         Self {
             registry,
             access,
@@ -86,10 +98,59 @@ impl App {
             monitor,
             error_log: ErrorLog::default(),
             list_room: ListRoom::new(budget),
+            event_waits,
             heads: HeadBudget::default(),
             rates: RateLimiter::default(),
+            mirrors,
             pages,
         }
+    }
+
+    /// Leads a pull to the mirror of the namespace that its query names, and rejects pushes to mirrors.
+    fn in_namespace(&self, action: Action, query: Option<&str>) -> Result<Action, ApiError> {
+        let place = |name: RepositoryName| {
+            let namespace = query.and_then(|query| Query(query).get("ns"));
+            let mirrored = namespace.and_then(|namespace| self.mirrors.name_in(&namespace, &name));
+            mirrored.unwrap_or(name)
+        };
+        match action {
+            Action::GetManifest { name, reference } => Ok(Action::GetManifest {
+                name: place(name),
+                reference,
+            }),
+            Action::GetBlob { name, digest } => Ok(Action::GetBlob {
+                name: place(name),
+                digest,
+            }),
+            Action::PutManifest { ref name, .. }
+            | Action::BeginUpload { ref name, .. }
+            | Action::PushBlob { ref name, .. }
+            | Action::MountBlob { ref name, .. } => match self.mirrors.url_of(name) {
+                Some(url) => Err(ApiError::Mirrored(redact::url(url).into_owned())),
+                None => Ok(action),
+            },
+            action => Ok(action),
+        }
+    }
+
+    /// Gives a request the id and address that its events have, where an endpoint listens.
+    fn mark(&self, request: &mut Request<Body>, settings: &ServerSettings) {
+        if !self.registry.outbox().is_used() {
+            return;
+        }
+        let client = request.extensions().get::<Client>().copied();
+        let base =
+            settings
+                .external_url
+                .absolute(request.uri(), request.headers(), client.as_ref());
+        let address = client.and_then(|client| client.address);
+        let marked = EventRequest {
+            id: Uuid::new_v4().to_string(),
+            method: request.method().as_str().to_owned(),
+            peer: address.map(|address| address.to_string()),
+            base,
+        };
+        request.extensions_mut().insert(Arc::new(marked));
     }
 
     async fn probe(&self, head: Parts, body: Body) -> Result<Response<Body>, ApiError> {
@@ -107,7 +168,8 @@ impl App {
             .map(|uri| percent_decode_str(uri.path()).decode_utf8_lossy());
         let action = validate::check(request)
             .and_then(|()| inner.as_ref().ok_or(ApiError::UnknownPath))
-            .and_then(|uri| Action::parse(request.method(), uri));
+            .and_then(|uri| Action::parse(request.method(), uri))
+            .and_then(|action| self.in_namespace(action, uri.query()));
         let label = match (&action, &path) {
             (Ok(action), _) => action.endpoint().info().label,
             (Err(_), Some(path)) => route::label_of(path),
@@ -139,7 +201,7 @@ impl App {
 }
 
 /// Responds to a request in the client's terms: paths below the prefix, locations that the client can follow.
-async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
+async fn respond(app: Arc<App>, mut request: Request<Body>) -> Response<Body> {
     let settings = app.settings.load();
     let client = request.extensions().get::<Client>();
     let base = settings
@@ -152,6 +214,7 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
         label,
         is_v2,
     } = app.parse(&request, &settings);
+    app.mark(&mut request, &settings);
     let mut observation = app.monitor.observer.begin(label, &request, client);
     let (patience, rates) = (settings.limits.idle_timeout, settings.limits.rates);
     drop(settings);
@@ -223,6 +286,7 @@ async fn run(
     if let (Action::Liveness | Action::Readiness, Some(inner)) = (&action, inner) {
         *request.uri_mut() = inner;
     }
+    let refusal = quota_event(app, &action, &request);
     let work = AssertUnwindSafe(dispatch(Arc::clone(app), action, request)).catch_unwind();
     let outcome = if is_change {
         tokio::spawn(work).await
@@ -230,12 +294,32 @@ async fn run(
         Ok(work.await)
     };
     match outcome {
-        Ok(Ok(response)) => response,
+        Ok(Ok(response)) => {
+            if let (Err(ApiError::Registry(error @ Error::QuotaExceeded { .. })), Some(refusal)) =
+                (&response, refusal)
+            {
+                app.registry.outbox().note(NotedEvent {
+                    detail: Some(error.to_string()),
+                    ..refusal
+                });
+            }
+            response
+        }
         Ok(Err(_)) | Err(_) => {
             tracing::error!("request handler panicked");
             Err(ApiError::Panicked)
         }
     }
+}
+
+/// Returns the event that a refusal by a quota would be; `None` where no endpoint listens.
+fn quota_event(app: &App, action: &Action, request: &Request<Body>) -> Option<NotedEvent> {
+    let kind = EventKind::QuotaExceeded;
+    let repository = action.repository()?;
+    app.registry.outbox().is_listened(kind).then(|| {
+        let actor = actor::of(request.headers(), request.extensions());
+        NotedEvent::about(kind, repository, actor)
+    })
 }
 
 async fn dispatch(
@@ -246,6 +330,7 @@ async fn dispatch(
     let registry = &app.registry;
     let (head, body) = request.into_parts();
     let lists = || Lists::new(registry, &app.list_room, &head);
+    let pull = || Pull::new(&app.mirrors, registry, &head);
     match action {
         Action::Root => Ok(builder::empty(StatusCode::OK)
             .header(CACHE_CONTROL, "no-cache")
@@ -258,9 +343,7 @@ async fn dispatch(
             .finish()),
         Action::Liveness | Action::Readiness => app.probe(head, body).await,
         Action::CheckApi | Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
-        Action::GetManifest { name, reference } => {
-            manifests::get(registry, &name, &reference, &head).await
-        }
+        Action::GetManifest { name, reference } => pull().manifest(&name, &reference).await,
         Action::PutManifest {
             name,
             reference,
@@ -272,7 +355,7 @@ async fn dispatch(
         Action::DeleteRepository { name } => {
             manifests::delete_repository(registry, &name, &head).await
         }
-        Action::GetBlob { name, digest } => blobs::get(registry, &name, &digest, &head).await,
+        Action::GetBlob { name, digest } => pull().blob(&name, &digest).await,
         Action::DeleteBlob { name, digest } => blobs::delete(registry, &name, &digest, &head).await,
         Action::BeginUpload { name, algorithm } => {
             uploads::begin(registry, &name, algorithm, &head).await
@@ -302,6 +385,7 @@ async fn dispatch(
             tag_history::get(&lists(), &name, &tag, filter).await
         }
         Action::ListRepositories { page } => lists().catalog(page).await,
+        Action::ListEvents(query) => events::list(&lists(), &app.event_waits, &query, &head).await,
         Action::GetToken { scopes } => token::get(&app.access, &scopes, &head).await,
         Action::PostToken => token::post(&app.access, &head, body).await,
         Action::SearchV1(query) => lists().search(query).await,

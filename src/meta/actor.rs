@@ -1,6 +1,10 @@
 //! The author of a change.
 
+use std::sync::Arc;
+
 use rusqlite::Row;
+
+use crate::events::EventRequest;
 
 /// Person or part of the registry on whose behalf something is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,14 +18,17 @@ pub struct Actor {
     pub address: Option<String>,
     /// `User-Agent` header, for requests that have one. Not stored but in the audit log.
     pub user_agent: Option<String>,
+    /// Request, for events. Not stored but in the outbox.
+    pub request: Option<Arc<EventRequest>>,
+    /// True of collection, which applies the owner's rules.
+    pub is_rule: bool,
 }
 
 /// Reads an actor from two columns.
 pub(in crate::meta) fn actor(row: &Row<'_>, column: usize) -> rusqlite::Result<Actor> {
     Ok(Actor {
         name: row.get(column)?,
-        credential: None,
         address: row.get(column + 1)?,
-        user_agent: None,
+        ..Actor::default()
     })
 }

@@ -5,7 +5,7 @@
 //! durable commit. Locks in memory are parking_lot's: they have no poisoning to recover from, and protect caches only.
 //!
 //! `sqlite` has the connections, the readers and the writer, `content` the facts that clients change, `access` who may
-//! change them, `gc` what collection finds and removes, and `reports` the lists and sums.
+//! change them, `outbox` the events for endpoints outside, `gc` what collection finds and removes, and `reports` the lists and sums.
 
 mod access;
 mod actor;
@@ -15,6 +15,7 @@ mod error;
 mod gc;
 mod ids;
 mod manifest_cache;
+mod outbox;
 mod process_clock;
 mod read_cache;
 mod reports;
@@ -47,6 +48,10 @@ pub use gc::undo_ends::UndoEnd;
 pub use ids::{
     BlobId, Cursor, HistoryCursor, LinkId, ManifestId, RemovalId, RepositoryId, RepositoryScope,
 };
+pub use outbox::deliveries::{Attempt, AttemptOutcome, NewDelivery, WaitingDelivery};
+pub use outbox::events::{EventPlace, EventSubject};
+pub use outbox::reports::{DeliveryFilter, DeliveryRow, DeliveryState, EndpointRow};
+pub use outbox::retention::OutboxBounds;
 pub use process_clock::{lived, lived_cutoff, now};
 pub use reports::listings::{ReferrerRow, RepositoryRow, TagRow};
 pub use reports::references::{HeldManifest, LinkedBlob, NeededBlob};

@@ -262,7 +262,7 @@ impl Meta {
 
     /// Copies the database as of its last commit to a file, durably, and marks the copy. Blocks.
     ///
-    /// Leaves out state of the server of this directory alone: open uploads, and files to be removed.
+    /// Leaves out state of the server of this directory alone: open uploads, files to be removed, and the outbox.
     ///
     /// # Errors
     /// [`Error::Damaged`] if the copy is, and those of both file systems.

@@ -53,6 +53,12 @@ pub struct Export<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// Events for endpoints outside, and their deliveries.
+#[derive(Clone, Copy)]
+pub struct Outbox<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// Garbage collection.
 #[derive(Clone, Copy)]
 pub struct Gc<'r> {
@@ -170,6 +176,11 @@ impl Registry {
     /// The audit log.
     pub fn audit(&self) -> Audit<'_> {
         Audit { registry: self }
+    }
+
+    /// Events for endpoints outside, and their deliveries.
+    pub fn outbox(&self) -> Outbox<'_> {
+        Outbox { registry: self }
     }
 
     /// Limits of the bytes that repositories hold together.

@@ -5,7 +5,7 @@
 //! publishes the bytes inside the metadata's transaction.
 //!
 //! [`Registry`] has one facade for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
-//! implemented in the modules `content`, `access`, `upload`, `import`, `export`, `backup`, `gc`, `policy`, `report` and `verify`.
+//! implemented in the modules `content`, `access`, `upload`, `import`, `export`, `backup`, `outbox`, `gc`, `policy`, `report` and `verify`.
 
 mod access;
 mod backup;
@@ -18,6 +18,7 @@ mod export;
 mod facades;
 mod gc;
 mod import;
+mod outbox;
 mod policy;
 mod report;
 mod servers;
@@ -31,12 +32,14 @@ pub use crate::blob::{
     KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, AuditAction, AuditFilter, AuditRow, BackupMark, ClockState, Damaged,
-    DatabaseCopy, DatabaseSize, Idle, Jump, ListedToken, Millis, Quarantined, QuotaRow,
-    RecordedBlob, RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd,
-    TagRow, TagState, TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun,
+    Actor, AffectedImage, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow, BackupMark,
+    ClockState, Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryRow, DeliveryState,
+    EndpointRow, Idle, Jump, ListedToken, Millis, Quarantined, QuotaRow, RecordedBlob,
+    RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState,
+    TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, WaitingDelivery,
     backup_mark, now, remove_copy, settle_log,
 };
+pub use access::events::EventPage;
 pub use access::tokens::{NewSecret, NewToken, Rotation};
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::settings::BackupSettings;
@@ -59,8 +62,8 @@ pub use error::Error;
 pub use export::blob::{BlobReader, CopyError};
 pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
-    Audit, Backups, Blobs, Export, Gc, Import, Manifests, Quotas, Reports, Repositories, Status,
-    Tags, Tokens, Trash, Uploads, Verify,
+    Audit, Backups, Blobs, Export, Gc, Import, Manifests, Outbox, Quotas, Reports, Repositories,
+    Status, Tags, Tokens, Trash, Uploads, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;
@@ -73,6 +76,8 @@ pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag
 pub use import::progress::{ImportCounts, ImportProgress};
 pub use import::record::Present;
 pub use import::tag_fate::TagFate;
+pub use outbox::counters::{EndpointCounters, OutboxCounters};
+pub use outbox::notes::NotedEvent;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::quota::{QuotaRule, QuotaRules, shown_size};
 pub use policy::retention::Retention;

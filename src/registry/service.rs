@@ -27,6 +27,8 @@ use crate::registry::error::Error;
 use crate::registry::gc::counters::GcCounters;
 use crate::registry::gc::failed_removals::FailedRemovals;
 use crate::registry::import::progress::ImportProgress;
+use crate::registry::outbox::counters::OutboxCounters;
+use crate::registry::outbox::notes::Notes;
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::Measurements;
 use crate::registry::settings::RegistrySettings;
@@ -75,6 +77,9 @@ pub struct Registry {
     pub(super) verification: Arc<VerifyCounters>,
     /// Damaged content that the log has named.
     pub(super) damage_log: Arc<DamageLog>,
+    /// Events that are not yet written.
+    pub(super) notes: Arc<Notes>,
+    pub(super) outbox_counters: Arc<OutboxCounters>,
 }
 
 impl Registry {
@@ -133,6 +138,8 @@ impl Registry {
             backups: Arc::default(),
             verification: Arc::default(),
             damage_log: Arc::default(),
+            notes: Arc::default(),
+            outbox_counters: Arc::default(),
         })
     }
 

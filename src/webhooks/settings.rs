@@ -23,6 +23,8 @@ pub struct Endpoint {
     pub hmac: Option<Secret>,
     /// PEM file of authorities of its certificate; the system's without one.
     pub authority: Option<PathBuf>,
+    /// Its host may have a link-local address.
+    pub is_link_local: bool,
     /// Maximum time of a request.
     pub timeout: Duration,
     pub retry: Retry,

@@ -68,7 +68,7 @@ const WORDS: [(&str, &str); 10] = [
     ("middleware.", "middleware"),
     (
         "for a later version",
-        "what follows in a later version (proxy, notifications)",
+        "what follows in a later version (proxy)",
     ),
     ("reporting.", "reporting"),
 ];

@@ -3,12 +3,16 @@
 mod access;
 mod audit;
 mod challenges;
+mod changing;
 mod command;
+mod events;
+mod every_route;
 mod guessing;
 mod htpasswd;
 pub mod machine_tokens;
 mod matrix;
 mod odd_files;
+mod properties;
 mod rates;
 mod reloading;
 mod swapping;

@@ -51,6 +51,18 @@ impl Seen {
         self.client().request(method, path).send().status
     }
 
+    /// Reports whether events are written for an endpoint of that name, after a while.
+    fn has_endpoint(&self, name: &str) -> bool {
+        let path = self.configured.data().join("registry.db");
+        let connection = rusqlite::Connection::open(path).expect("a database");
+        let known = "SELECT count(*) FROM endpoints WHERE name = ?1";
+        (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            let number = connection.query_row(known, [name], |row| row.get::<_, i64>(0));
+            number.expect("a number") > 0
+        })
+    }
+
     fn push(&self, repository: &str, tag: &str) {
         Image::small(7).push(&mut self.client(), repository, tag);
     }
@@ -187,6 +199,18 @@ const CASES: &[Case] = &[
                 ),
             )
         },
+    ),
+    Case(
+        "webhooks",
+        "http: {relativeurls: true}",
+        "webhooks: [{name: a, url: 'http://127.0.0.1:1'}]",
+        |seen| seen.has_endpoint("a"),
+    ),
+    Case(
+        "notifications",
+        "http: {relativeurls: true}",
+        "notifications: {endpoints: [{name: b, url: 'http://127.0.0.1:1'}]}",
+        |seen| seen.has_endpoint("b"),
     ),
     Case(
         "http.prefix",

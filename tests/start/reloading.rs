@@ -56,6 +56,11 @@ impl Configured {
         }
     }
 
+    /// Returns the path of the data directory.
+    pub fn data(&self) -> PathBuf {
+        self.path.with_file_name("data")
+    }
+
     /// Replaces the file by rename, as careful editors do.
     pub fn replace(&self, text: &str) {
         let new = self.path.with_extension("new");

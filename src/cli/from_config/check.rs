@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use tarkeep::config::{Draft, Net};
 
-use crate::cli::from_config::{access, auth, debug, defaults, health, http, known_users, registry};
+use crate::cli::from_config::{
+    access, auth, debug, defaults, health, http, known_users, registry, upstreams, webhooks,
+};
 
 /// Flags of `registry serve`, which override the configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -47,6 +49,7 @@ pub(crate) fn restart_only(draft: &mut Draft, flags: &Flags) {
     draft.validated(health::checks(&config.health));
     draft.validated(http::address(flags.addr.as_deref(), &config.http));
     draft.validated(debug::check(&config.http.debug));
+    draft.validated(upstreams::mirrors(&config));
     debug::notes(&config.http.debug)
         .into_iter()
         .map(str::to_owned)
@@ -67,6 +70,7 @@ pub(crate) fn notes(draft: &mut Draft) {
 pub(crate) fn everything(draft: &mut Draft, flags: &Flags) {
     let config = draft.config().clone();
     draft.validated(registry::settings(&config));
+    draft.validated(webhooks::endpoints(&config, ""));
     draft.validated(auth::check(&config));
     draft.validated(http::check(&config.http));
     restart_only(draft, flags);

@@ -9,3 +9,4 @@ pub(crate) mod serve;
 mod signals;
 mod sockets;
 mod token_source;
+mod webhooks;

@@ -4,8 +4,9 @@ use tarkeep::auth::Access;
 use tarkeep::http::{AccessLog, Address, LiveSettings};
 use tarkeep::log::Handle;
 use tarkeep::registry::Registry;
+use tarkeep::webhooks::Webhooks;
 
-use crate::cli::from_config::{auth, http, log, registry};
+use crate::cli::from_config::{auth, http, log, registry, webhooks};
 use crate::cli::server::announce::warn_open_to_network;
 use crate::cli::server::reload::Part;
 
@@ -22,6 +23,15 @@ pub(super) fn registry(registry: Registry) -> Part {
     Box::new(move |config| {
         let (registry, settings) = (registry.clone(), registry::settings(config)?);
         Ok(Box::new(move || registry.set_settings(settings)))
+    })
+}
+
+/// Applies the sections `notifications` and `webhooks`.
+pub(super) fn webhooks(webhooks: Webhooks, address: String) -> Part {
+    Box::new(move |config| {
+        let endpoints = webhooks::endpoints(config, &address)?;
+        let webhooks = webhooks.clone();
+        Ok(Box::new(move || webhooks.replace(endpoints)))
     })
 }
 

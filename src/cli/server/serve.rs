@@ -11,12 +11,13 @@ use tarkeep::http::{AccessLog, Address, DebugServer, Server};
 use tarkeep::import::TakeOver;
 use tarkeep::registry::{KeptOpen, Registry};
 use tarkeep::service_manager::Notifier;
+use tarkeep::webhooks::Webhooks;
 
 use crate::cli::actor;
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::Flags;
-use crate::cli::from_config::{auth, defaults, http, log, registry};
+use crate::cli::from_config::{auth, defaults, http, log, registry, upstreams};
 use crate::cli::owner;
 use crate::cli::server::announce::{
     announce, cannot_bind, warn_open_to_network, warn_short_leases,
@@ -26,7 +27,7 @@ use crate::cli::server::reload::{Reloader, Witness};
 use crate::cli::server::signals::{self, Signals};
 use crate::cli::server::sockets::Inherited;
 use crate::cli::server::token_source::RegistryTokens;
-use crate::cli::server::{monitoring, parts};
+use crate::cli::server::{monitoring, parts, webhooks};
 use crate::cli::terminal::output::{Format, Output};
 
 /// Threads for blocking work: enough to keep a disk busy with syncs, few enough that a burst of uploads does not need
@@ -107,27 +108,26 @@ async fn serve(
     let (_lock, presence) = join(&registry, reloader.loaded()).await?;
     let takeover = TakeOver::find(&registry, directory, defaults::import_rule(config)).await?;
     let tokens = Arc::new(RegistryTokens(registry.clone()));
-    let access =
-        Access::open(auth::settings(config)?, tokens).map_err(|error| auth::violations(&error))?;
+    let access = Access::open(auth::settings(config)?, tokens);
+    let access = access.map_err(|error| auth::violations(&error))?;
     let monitoring = monitoring::start(config, reloader.reloads())?;
     let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
     let http = http::settings(&config.http, connection_limit(), None)?;
     let scheme = if http.tls.is_some() { "https" } else { "http" };
     let listener = inherited.main(address).await?;
-    let addresses = listener
-        .addresses()
-        .map_err(|error| cannot_bind(address, &error))?;
-    let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring);
+    let addresses = listener.addresses();
+    let addresses = addresses.map_err(|error| cannot_bind(address, &error))?;
+    let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring)
+        .with_mirrors(upstreams::mirrors(config)?);
     reloader.register(parts::registry(registry.clone()));
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));
     reloader.register(parts::access(access.clone(), addresses.clone()));
+    let webhooks = webhooks::start(&registry, config, address, &mut reloader).await?;
     reloader.set_witness(recorded(registry.clone()));
     let debug = monitoring::debug_server(&config.http.debug, &server, inherited.debug()?).await?;
     announce(&addresses, scheme, directory, format);
-    if access.is_open() {
-        warn_open_to_network(&addresses);
-    }
+    warn_if_open(&access, &addresses);
     // only now, because the first line on standard output is the announcement
     access_log.set_enabled(!config.log.accesslog.disabled);
     let notifier = Arc::new(Notifier::from_environment());
@@ -136,6 +136,7 @@ async fn serve(
         takeover,
         health,
         access,
+        webhooks,
         debug,
         Arc::clone(&notifier),
     ));
@@ -157,6 +158,12 @@ async fn serve(
     let _ = background.await;
     finish(&registry, access_log).await;
     Ok(())
+}
+
+fn warn_if_open(access: &Access, addresses: &[Address]) {
+    if access.is_open() {
+        warn_open_to_network(addresses);
+    }
 }
 
 /// Locks the directory, and joins its servers.
@@ -193,6 +200,7 @@ async fn background(
     takeover: Option<TakeOver>,
     health: Health,
     access: Access,
+    webhooks: Webhooks,
     debug: Option<DebugServer>,
     notifier: Arc<Notifier>,
 ) {
@@ -213,6 +221,7 @@ async fn background(
         work,
         health.run(&registry),
         access.watch(),
+        webhooks.run(&registry),
         notifier.keep_alive(),
         debug
     );
@@ -232,13 +241,16 @@ async fn shutdown(mut signals: Signals) {
     });
 }
 
-/// Writes what is still in memory: counts of pulls, and the access log.
+/// Writes what is still in memory: counts of pulls, events, and the access log.
 async fn finish(registry: &Registry, access_log: AccessLog) {
     if let Err(error) = registry.manifests().record_uses().await {
         tracing::warn!(%error, "cannot record the last pulls");
     }
     if let Err(error) = registry.tokens().record_uses().await {
         tracing::warn!(%error, "cannot record the last uses of tokens");
+    }
+    if let Err(error) = registry.outbox().write_notes().await {
+        tracing::warn!(%error, "cannot write the last events about pulls");
     }
     let _ = tokio::task::spawn_blocking(move || access_log.flush(LAST_LINES)).await;
 }

@@ -87,7 +87,7 @@ impl Target {
                 self.steps.push(Step::Item(item));
                 self.is_part = true;
             }
-            Kind::Headers | Kind::SecretHeaders => {
+            Kind::Headers | Kind::SecretHeaders | Kind::HeaderSources => {
                 let (name, item) = match rest.split_last() {
                     Some((last, name)) if last.parse::<usize>().is_ok() => {
                         (name, last.parse().ok())

@@ -129,6 +129,7 @@ fn read(target: &Target, name: &Arc<str>, value: &str) -> Result<Node, String> {
     let takes_text = key.is_some_and(|key| match key.kind {
         Kind::Headers
         | Kind::SecretHeaders
+        | Kind::HeaderSources
         | Kind::Lists
         | Kind::Fields
         | Kind::Anything

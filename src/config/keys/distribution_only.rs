@@ -25,7 +25,6 @@ const NO_MIDDLEWARE: &str = "middleware cannot be loaded: remove it, or set disa
 const URL_MIDDLEWARE: &[&str] = &["cloudfront", "alicdn", "rewrite"];
 const NO_URLS: &str = "files in a directory have no URLs of their own, so clients get them from here, as from distribution";
 const NO_REPORTS: &str = "errors go to the log only: remove it";
-const LATER: &str = "this is planned for a later version: remove it, or set disabled: true";
 const ROWS: &str = "descriptors are rows of the database and need no cache";
 
 /// A key, or a section whose members share its status.
@@ -72,11 +71,6 @@ const GROUPS: &[Group] = &[
     Group("middleware.repository", Rejected(When::Enabled, NO_MIDDLEWARE), MIDDLEWARE, "Middleware compiled into the registry"),
     Group("middleware.storage", Rejected(When::EnabledExcept(URL_MIDDLEWARE, NO_URLS), NO_MIDDLEWARE), MIDDLEWARE,
         "Redirection of clients to a CDN"),
-    Group("notifications.events.includereferences", Ignored("no events are sent"), &[], "Include the references of a manifest in its event"),
-    Group("notifications.endpoints", Rejected(When::Enabled, LATER),
-        &["[].name", "[].disabled", "[].url", "[].headers", "[].timeout", "[].threshold", "[].backoff", "[].ignoredmediatypes",
-          "[].ignore.mediatypes", "[].ignore.actions"],
-        "Endpoints for events"),
     Group("redis", Ignored(NO_REDIS),
         &["addrs", "addr", "clientname", "db", "protocol", "username", "password", "sentinelusername", "sentinelpassword", "maxretries",
           "minretrybackoff", "maxretrybackoff", "dialtimeout", "readtimeout", "writetimeout", "contexttimeoutenabled", "poolfifo", "poolsize",

@@ -56,6 +56,8 @@ pub enum Kind {
     Headers,
     /// Headers whose values may be secret.
     SecretHeaders,
+    /// The same, where a value may be in a file or a variable.
+    HeaderSources,
     /// Names, with a list of texts for each.
     Lists,
     /// Names with arbitrary values.

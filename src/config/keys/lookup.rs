@@ -36,6 +36,12 @@ pub(in crate::config) fn find(path: &str) -> Option<&'static Key> {
     all().iter().find(|key| key.path == path)
 }
 
+/// Returns what is wrong with an empty section or key, if it must not be empty where it is given.
+pub(in crate::config) fn fault_if_empty(path: &str) -> Option<&'static str> {
+    let mut faults = supported::NEVER_EMPTY.iter();
+    faults.find_map(|(key, fault)| (*key == path).then_some(*fault))
+}
+
 /// Reports whether a running server applies a change of `path` on reload.
 ///
 /// `path` is a key (`storage.delete.enabled`), a member of one, or a list of sections (`policies`).

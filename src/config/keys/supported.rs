@@ -2,8 +2,8 @@
 
 use crate::config::keys::key::{Key, Kind, Status};
 use Kind::{
-    BaseUrl, Bytes, Fields, GoTime, Headers, Keep, Lists, Page, SecretHeaders, Switch, Text, Texts,
-    Time, TlsVersion, Url, Version, Word, Words,
+    BaseUrl, Bytes, Fields, GoTime, HeaderSources, Headers, Keep, Lists, Page, SecretHeaders,
+    Switch, Text, Texts, Time, TlsVersion, Url, Version, Word, Words,
 };
 use Reload::{Live, Restart};
 
@@ -104,6 +104,17 @@ const DISTRIBUTION: &[Row] = &[
     Row("validation.manifests.indexes.platformlist[].os", Text, "", Live, "Operating system of a required image, if platforms is list"),
     Row("validation.manifests.indexes.platformlist[].architecture", Text, "", Live, "Its architecture"),
     Row("policy.repository.classes", Words(&["image", "plugin"]), "(all)", Live, "Kinds of content that may be pushed"),
+    Row("notifications.events.includereferences", Switch, "false", Live, "Tell of the references of manifests"),
+    Row("notifications.endpoints[].name", Text, "", Live, "Name of an endpoint of events, in metrics and commands"),
+    Row("notifications.endpoints[].disabled", Switch, "false", Live, "Leave it out"),
+    Row("notifications.endpoints[].url", Kind::Secret, "", Live, "URL that events are posted to"),
+    Row("notifications.endpoints[].headers", HeaderSources, "", Live, "Headers of each request; a value may be {file: PATH} or {variable: NAME}"),
+    Row("notifications.endpoints[].timeout", GoTime, "1s", Live, "Timeout of a request"),
+    Row("notifications.endpoints[].threshold", SMALL, "10", Live, "Number of failures after which pauses grow"),
+    Row("notifications.endpoints[].backoff", GoTime, "1s", Live, "First pause before another attempt"),
+    Row("notifications.endpoints[].ignoredmediatypes", Texts, "", Live, "Media types of which nothing is told"),
+    Row("notifications.endpoints[].ignore.mediatypes", Texts, "", Live, "The same"),
+    Row("notifications.endpoints[].ignore.actions", Texts, "", Live, "Actions of which nothing is told: pull, push, mount, delete"),
     Row("catalog.maxentries", Page, "10000", Live, "Maximum page size of the repository list"),
     Row("tags.maxtags", Page, "10000", Live, "Maximum page size of tag lists"),
 ];
@@ -135,6 +146,18 @@ const OURS: &[Row] = &[
     Row("trust[].ca", Text, "(those of the system)", Live, "PEM file: authorities of the issuer's certificate"),
     Row("trust[].bearer", Text, "", Live, "File with a token that the issuer asks for before it shows its keys"),
     Row("trust[].require", Lists, "", Live, "Globs of the claims that a token must have"),
+    Row("upstreams[].prefix", Text, "", Restart, "Name below which the repositories of another registry appear: hub/library/redis"),
+    Row("upstreams[].url", Url, "", Restart, "URL of that registry"),
+    Row("upstreams[].ns", Text, "", Restart, "Its host, as containerd names it by ?ns=; docker.io has Docker Hub's ways"),
+    Row("upstreams[].username", Text, "", Restart, "User there"),
+    Row("upstreams[].password", Kind::Secret, "", Restart, "The user's password or token"),
+    Row("upstreams[].passwordfile", Text, "", Restart, "File with the password instead; read for each login"),
+    Row("upstreams[].realms", Texts, "", Restart, "Hosts of token services, beside the registry's own, that get the password"),
+    Row("upstreams[].fresh", Time, "5m", Restart, "Time for which a tag is not asked for again"),
+    Row("upstreams[].timeout", Time, "3s", Restart, "Maximum time for the head of its answer"),
+    Row("upstreams[].ca", Text, "", Restart, "PEM file: authorities that are trusted beside the system's"),
+    Row("upstreams[].proxy", Url, "(HTTPS_PROXY, HTTP_PROXY, NO_PROXY)", Restart, "Proxy to it: a URL that begins with http://"),
+    Row("upstreams[].allow", Texts, "(all)", Restart, "Globs of repositories there that may be fetched"),
     Row("storage.reserve", COUNT, "268435456", Live, "Minimum free disk, in bytes; below it pushes get 507"),
     Row("storage.import", Word(&["auto", "off"]), "auto", Restart, "Take over the store of registry:2 in the data directory at the first start, or do not start beside it"),
     Row("storage.startempty", Switch, "false", Restart, "Allow an empty registry in a directory that holds a store of registry:2, which stays untouched"),
@@ -152,6 +175,20 @@ const OURS: &[Row] = &[
     Row("audit.keep", Keep, "365d", Live, "How long the audit log remembers: a time, or forever"),
     Row("verify.enabled", Switch, "true", Live, "Have the server read everything that is stored from time to time, slowly, and compare it with its digests"),
     Row("verify.every", Time, "30d", Live, "Time from the end of a verification to the next one"),
+    Row("webhooks[].name", Text, "", Live, "Name of a webhook, in metrics and commands"),
+    Row("webhooks[].disabled", Switch, "false", Live, "Leave it out"),
+    Row("webhooks[].url", Kind::Secret, "", Live, "URL that events are posted to; a link-local address needs linklocal"),
+    Row("webhooks[].events", Words(&["push", "delete", "restore", "expire", "pull", "quota", "damage", "backup"]), "(all that the format can tell, but pull)", Live, "Events that it is told of"),
+    Row("webhooks[].repositories", Texts, "(all)", Live, "Globs of repositories"),
+    Row("webhooks[].tags", Texts, "(all, and events without a tag)", Live, "Globs of tags"),
+    Row("webhooks[].format", Word(&["distribution", "cloudevents", "harbor", "dockerhub", "slack", "discord", "teams", "text"]), "cloudevents", Live, "Form of its requests"),
+    Row("webhooks[].headers", HeaderSources, "", Live, "Headers of each request; a value may be {file: PATH} or {variable: NAME}"),
+    Row("webhooks[].hmac.file", Text, "", Live, "File with the key that signs requests"),
+    Row("webhooks[].hmac.variable", Text, "", Live, "Environment variable with that key"),
+    Row("webhooks[].ca", Text, "(those of the system)", Live, "PEM file: authorities of its certificate"),
+    Row("webhooks[].linklocal", Switch, "false", Live, "Allow its host to have a link-local address, where metadata services of clouds listen"),
+    Row("webhooks[].timeout", Time, "10s", Live, "Timeout of a request"),
+    Row("webhooks[].collapse", Time, "0s", Live, "Time within which only the last event of a tag is told"),
     Row("quotas[].repositories", Text, "", Live, "Glob of repositories; the first quota that matches applies, and what stands before ** has its own"),
     Row("quotas[].bytes", Bytes, "", Live, "Maximum size of all their blobs, each counted once: 20GiB, 500MB, or a number of bytes"),
     Row("policies[].repositories", Text, "", Live, "Glob of repositories; the first policy that matches applies"),
@@ -166,7 +203,12 @@ const OURS: &[Row] = &[
 ];
 
 /// Keys that must be present if their section is.
-const REQUIRED: [&str; 22] = [
+const REQUIRED: [&str; 27] = [
+    "upstreams[].prefix",
+    "upstreams[].url",
+    "notifications.endpoints[].url",
+    "webhooks[].name",
+    "webhooks[].url",
     "quotas[].repositories",
     "quotas[].bytes",
     "trust[].name",
@@ -189,6 +231,20 @@ const REQUIRED: [&str; 22] = [
     "validation.manifests.indexes.platformlist[].architecture",
     "policies[].repositories",
     "policies[].tags[].match",
+];
+
+/// Sections and keys that must not be empty where they are given, with what ends the sentence about one that is.
+///
+/// Elsewhere what is empty is as good as absent, and an absent one of these allows more.
+pub(super) const NEVER_EMPTY: [(&str, &str); 2] = [
+    (
+        "access",
+        "has no rules, so nobody may do anything: add access.rules, or take the section out",
+    ),
+    (
+        "access.rules[].from",
+        "is empty, which could mean nowhere or anywhere: name addresses and networks, or take the key out",
+    ),
 ];
 
 pub(super) fn keys() -> Vec<Key> {

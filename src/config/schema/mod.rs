@@ -13,8 +13,10 @@ mod quota;
 mod root;
 mod storage;
 mod trust;
+mod upstreams;
 mod validation;
 mod verify;
+mod webhooks;
 
 pub use access::{AccessRule, AccessSection};
 pub use audit::Audit;
@@ -32,8 +34,13 @@ pub use quota::Quota;
 pub use root::{Config, Manifests};
 pub use storage::{Delete, Filesystem, Import, Maintenance, ReadOnly, Storage, UploadPurging};
 pub use trust::TrustedIssuer;
+pub use upstreams::Mirror;
 pub use validation::{
     Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,
     ValidatedManifests, Validation,
 };
 pub use verify::Verify;
+pub use webhooks::{
+    EventsOptions, HeaderSource, IgnoredEvents, NotificationEndpoint, Notifications, SecretSource,
+    Webhook, WebhookEvent, WebhookFormat,
+};

@@ -13,8 +13,10 @@ use crate::config::schema::log::{Level, Log};
 use crate::config::schema::quota::Quota;
 use crate::config::schema::storage::Storage;
 use crate::config::schema::trust::TrustedIssuer;
+use crate::config::schema::upstreams::Mirror;
 use crate::config::schema::validation::{Catalog, ContentPolicy, Tags, Validation};
 use crate::config::schema::verify::Verify;
+use crate::config::schema::webhooks::{Notifications, Webhook};
 
 /// The configuration; its `Default` is the one used without a file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -32,7 +34,10 @@ pub struct Config {
     pub access: Option<AccessSection>,
     /// Issuers whose tokens are logins. Ours.
     pub trust: Vec<TrustedIssuer>,
+    /// Other registries, whose content appears below a prefix. Ours.
+    pub upstreams: Vec<Mirror>,
     pub health: Health,
+    pub notifications: Notifications,
     pub validation: Validation,
     pub policy: ContentPolicy,
     pub catalog: Catalog,
@@ -43,6 +48,8 @@ pub struct Config {
     pub backup: Backup,
     pub verify: Verify,
     pub audit: Audit,
+    /// Endpoints of events. Ours.
+    pub webhooks: Vec<Webhook>,
     /// Limits of the bytes that repositories hold together; the first that matches applies. Ours.
     pub quotas: Vec<Quota>,
     /// Retention rules; the first that matches a repository applies. Ours.

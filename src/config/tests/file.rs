@@ -45,7 +45,7 @@ const ACCEPTED: &[(&str, &[&str])] = &[
     ),
     (
         "notifications: {events: {includereferences: true}, endpoints: []}",
-        &["includereferences"],
+        &[],
     ),
     (
         "notifications: {endpoints: [{name: a, disabled: true, url: 'http://x'}]}",
@@ -167,8 +167,8 @@ const REJECTED: &[(&str, &[&str])] = &[
         &["proxy.remoteurl", "later version"],
     ),
     (
-        "notifications: {endpoints: [{name: a, url: 'http://x'}]}",
-        &["notifications.endpoints", "later version"],
+        "notifications: {endpoints: [{name: a}]}",
+        &["notifications.endpoints", "url"],
     ),
     (
         "reporting: {bugsnag: {apikey: hidden}}",

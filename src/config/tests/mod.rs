@@ -55,6 +55,7 @@ fn sample(key: &Key) -> String {
         Kind::Words(words) => format!("[{}]", words.join(", ")),
         Kind::Texts => "[a, 'no', '0x1']".to_owned(),
         Kind::Headers | Kind::SecretHeaders => "{x-a: [b, 'c: d']}".to_owned(),
+        Kind::HeaderSources => "{x-a: [b, 'c: d'], x-b: {file: /e}}".to_owned(),
         Kind::Lists => "{team: [ann, bob]}".to_owned(),
         Kind::Fields => "{e: 1, f: 'yes'}".to_owned(),
         Kind::Version => "0.1".to_owned(),

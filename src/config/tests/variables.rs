@@ -257,11 +257,6 @@ const MISFITS: &[(&str, &str, &str)] = &[
     ("REGISTRY_REDIS", "{password: hidden", "not YAML"),
     ("REGISTRY_REPORTING_BUGSNAG_APIKEY", "hidden", "bugsnag"),
     ("REGISTRY_PROXY_REMOTEURL", "hidden", "proxy.remoteurl"),
-    (
-        "REGISTRY_NOTIFICATIONS_ENDPOINTS_0_URL",
-        "hidden",
-        "notifications.endpoints",
-    ),
     ("REGISTRY_STORAGE_AZURE_MAX_RETRIES", "3", "storage.azure"),
 ];
 

@@ -2,11 +2,13 @@
 
 use rusqlite::{MAIN_DB, OptionalExtension, Row, params};
 
+use crate::events::EventKind;
 use crate::meta::access::audit::{AuditAction, AuditSubject};
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::ids::{ManifestId, RepositoryId};
+use crate::meta::outbox::events::{EventPlace, EventSubject};
 use crate::meta::sqlite::reader::{PointReader, Reader};
 use crate::meta::sqlite::row::digest;
 use crate::meta::sqlite::writer::WriteTx;
@@ -318,6 +320,18 @@ impl WriteTx<'_> {
         };
         self.audit(AuditAction::Delete, subject, actor, now)?;
         let tags = self.tags_on(manifest)?;
+        let kind = match tags.is_empty() {
+            true => EventKind::UntaggedDeleted,
+            false => EventKind::ManifestDeleted,
+        };
+        if !actor.is_rule {
+            self.tell(kind, actor, now, || {
+                Ok(EventSubject {
+                    target: self.descriptor(manifest)?,
+                    ..EventSubject::at(EventPlace::Id(repository))
+                })
+            })?;
+        }
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO trash

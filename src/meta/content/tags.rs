@@ -2,12 +2,14 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use crate::events::EventKind;
 use crate::meta::access::audit::{AuditAction, AuditSubject};
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
 use crate::meta::content::tag_history::{Ending, RecordedState, TagUses};
 use crate::meta::error::Error;
 use crate::meta::ids::{HistoryCursor, ManifestId, RepositoryId};
+use crate::meta::outbox::events::{EventPlace, EventSubject};
 use crate::meta::process_clock::lived;
 use crate::meta::sqlite::reader::Reader;
 use crate::meta::sqlite::row::digest;
@@ -110,6 +112,15 @@ impl TagOrigin {
 }
 
 impl TagOrigin {
+    /// Returns the event that endpoints are told; imports tell of nothing.
+    fn told(&self) -> Option<EventKind> {
+        match (self.restored_from, self.source) {
+            (Some(_), _) => Some(EventKind::TagRestored),
+            (None, TagSource::Here) => Some(EventKind::TagMoved),
+            (None, TagSource::Store | TagSource::Archive) => None,
+        }
+    }
+
     /// Returns what the audit log says of it.
     fn audited(&self) -> Option<&'static str> {
         match (self.restored_from, self.source) {
@@ -238,6 +249,16 @@ impl WriteTx<'_> {
             detail: origin.audited(),
         };
         self.audit(AuditAction::Tag, subject, actor, now)?;
+        if let Some(kind) = origin.told() {
+            self.tell(kind, actor, now, || {
+                Ok(EventSubject {
+                    tag: Some(tag.as_str()),
+                    target: self.descriptor(target.manifest)?,
+                    former: former.as_ref().map(|(_, digest)| digest.as_str()),
+                    ..EventSubject::at(EventPlace::Id(repository))
+                })
+            })?;
+        }
         if former.is_some() {
             self.record_end(repository, tag.as_str(), Ending::Moved, actor, now)?;
         }
@@ -286,6 +307,17 @@ impl WriteTx<'_> {
                 ..AuditSubject::default()
             };
             self.audit(AuditAction::Untag, subject, actor, now)?;
+            let kind = match actor.is_rule {
+                true => EventKind::TagExpired,
+                false => EventKind::TagDeleted,
+            };
+            self.tell(kind, actor, now, || {
+                Ok(EventSubject {
+                    tag: Some(tag),
+                    target: self.descriptor_of_tag(repository, tag)?,
+                    ..EventSubject::at(EventPlace::Id(repository))
+                })
+            })?;
         }
         self.record_end(repository, tag, Ending::Removed, actor, now)?;
         let removed = self

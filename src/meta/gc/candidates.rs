@@ -277,7 +277,8 @@ mod tests {
     fn a_blob_with_a_reused_number_is_not_removed() {
         let directory = tempfile::tempdir().unwrap();
         let connection = open_writer(&directory.path().join("registry.db")).unwrap();
-        let tx = WriteTx::new(&connection, Contention::Idle);
+        let listened = Default::default();
+        let tx = WriteTx::new(&connection, Contention::Idle, &listened);
         let insert = |letter: &str| {
             let sql = "INSERT INTO blobs (id, digest, size, created_at, idle_since) VALUES (1, ?1, 10, 0, 0)";
             let digest = Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap();

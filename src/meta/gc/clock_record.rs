@@ -27,6 +27,8 @@ const PERIODS: &[(&str, &str)] = &[
     ("trash", "deleted_at"),
     ("uploads", "started_at"),
     ("uploads", "expires_at"),
+    ("deliveries", "since"),
+    ("deliveries", "due_at"),
 ];
 /// Other times, which move only if the clock was wrong when they were recorded.
 const RECORDS: &[(&str, &str)] = &[
@@ -47,6 +49,10 @@ const RECORDS: &[(&str, &str)] = &[
     ("tag_history", "checked_at"),
     ("undo_ends", "ended_at"),
     ("audit", "at"),
+    ("events", "at"),
+    ("deliveries", "tried_at"),
+    ("endpoints", "succeeded_at"),
+    ("endpoints", "seen_at"),
     ("tokens", "created_at"),
     ("tokens", "revoked_at"),
     ("token_secrets", "created_at"),

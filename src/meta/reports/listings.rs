@@ -49,6 +49,11 @@ pub struct ReferrerRow {
     pub bytes: Vec<u8>,
 }
 
+/// Names of repositories in a range that contain a text.
+const REPOSITORY_NAMES: &str = "SELECT name FROM repositories
+     WHERE manifests > 0 AND name >= ?1 AND name < ?2 AND instr(name, ?3) > 0
+     ORDER BY name LIMIT ?4";
+
 impl Reader<'_> {
     /// Returns the details of a repository; `None` if it holds no manifest.
     pub fn repository_row(&self, name: &str) -> Result<Option<RepositoryRow>, Error> {
@@ -88,16 +93,19 @@ impl Reader<'_> {
         term: &str,
         limit: usize,
     ) -> Result<Vec<String>, Error> {
+        // one lower bound: of two, SQLite begins at the first, and steps over what stands before the second
+        let next = format!("{after}\0");
+        let from = if after.is_empty() {
+            prefix
+        } else {
+            prefix.max(&next)
+        };
         // names are ASCII
         let end = format!("{prefix}\u{7f}");
         self.query(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT name FROM repositories
-                     WHERE manifests > 0 AND name > ?1 AND name >= ?2 AND name < ?3 AND instr(name, ?4) > 0
-                     ORDER BY name LIMIT ?5",
-                )?
-                .query_map(params![after, prefix, end, term, limit], |row| row.get(0))?
+                .prepare_cached(REPOSITORY_NAMES)?
+                .query_map(params![from, end, term, limit], |row| row.get(0))?
                 .collect()
         })
     }
@@ -212,4 +220,44 @@ fn tag_row(row: &Row<'_>) -> rusqlite::Result<TagRow> {
         checked_at: row.get(5)?,
         restored_at: row.get(6)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::meta::sqlite::connection::open_writer;
+
+    /// A page costs the names in its range, however many stand before and behind it.
+    #[test]
+    fn a_page_steps_over_no_other_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let connection = open_writer(&path).unwrap();
+        connection
+            .execute_batch(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+                 INSERT INTO repositories (name, manifests, created_at)
+                 SELECT CASE WHEN i <= 10 THEN 'm/' WHEN i % 2 THEN 'a/' ELSE 'z/' END || i, 1, 0 FROM n;",
+            )
+            .unwrap();
+        let reader = Reader::new(&connection);
+        let steps = |prefix: &str, after: &str| {
+            let found = reader.repository_names(prefix, after, "", 100).unwrap();
+            let statement = connection.prepare_cached(REPOSITORY_NAMES).unwrap();
+            (found.len(), statement.reset_status(StatementStatus::VmStep))
+        };
+        for (prefix, after, number) in [
+            ("m/", "", 10),
+            ("m/", "m/1", 9),
+            ("m/", "m/9", 0),
+            ("m/", "a/5", 10),
+            ("m/", "z/5", 0),
+        ] {
+            let (found, steps) = steps(prefix, after);
+            assert!(steps < 300, "{prefix} {after}: {steps} steps");
+            assert_eq!(found, number, "{prefix} {after}");
+        }
+    }
 }

@@ -64,6 +64,9 @@ pub(in crate::meta) fn copy(
          BEGIN;
          DELETE FROM uploads;
          DELETE FROM removals;
+         DELETE FROM deliveries;
+         DELETE FROM events;
+         DELETE FROM endpoints;
          DELETE FROM signing_keys;",
     )?;
     let text = serde_json::to_string(mark).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 18] = [
+const MIGRATIONS: [&str; 19] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -31,6 +31,7 @@ const MIGRATIONS: [&str; 18] = [
     include_str!("../../../migrations/16-quotas.sql"),
     include_str!("../../../migrations/17-audit-queries.sql"),
     include_str!("../../../migrations/18-quota-parts.sql"),
+    include_str!("../../../migrations/19-events.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.

@@ -22,6 +22,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::meta::error::Error;
+use crate::meta::outbox::listened::Listened;
 use crate::meta::sqlite::copy_on_write::SharedIndex;
 use crate::meta::sqlite::locks::has_waited;
 use crate::meta::sqlite::reader::Reader;
@@ -59,13 +60,19 @@ pub(in crate::meta) enum Contention {
 pub struct WriteTx<'c> {
     reader: Reader<'c>,
     contention: Contention,
+    pub(in crate::meta) listened: &'c Listened,
 }
 
 impl<'c> WriteTx<'c> {
-    pub(in crate::meta) fn new(connection: &'c Connection, contention: Contention) -> Self {
+    pub(in crate::meta) fn new(
+        connection: &'c Connection,
+        contention: Contention,
+        listened: &'c Listened,
+    ) -> Self {
         Self {
             reader: Reader::new(connection),
             contention,
+            listened,
         }
     }
 
@@ -165,6 +172,7 @@ impl Writer {
             before_commit,
             stats: Arc::clone(&stats),
             others: Others::default(),
+            listened: Listened::default(),
             synchronous: None,
         };
         let thread = std::thread::Builder::new()
@@ -220,6 +228,7 @@ struct Worker {
     before_commit: BeforeCommit,
     stats: Arc<Stats>,
     others: Others,
+    listened: Listened,
     /// Durability that the connection is set to; `None` if unknown.
     synchronous: Option<Durability>,
 }
@@ -294,8 +303,9 @@ impl Worker {
         durability: Durability,
     ) -> Result<(), Error> {
         let mut outcome = self.begin(durability).map_err(Error::from);
-        let contention = self.others.contention(&self.connection, durability);
-        let transaction = WriteTx::new(&self.connection, contention);
+        let others = &mut self.others;
+        let contention = others.contention(&self.connection, &self.listened, durability);
+        let transaction = WriteTx::new(&self.connection, contention, &self.listened);
         let (mut next, mut kept) = (0, 0);
         loop {
             // what arrives meanwhile joins, unless it needs a sync that will not happen
@@ -330,6 +340,9 @@ impl Worker {
                 self.stats.commits.observe_time(start.elapsed());
             }
         }
+        if outcome.is_err() {
+            self.listened.forget();
+        }
         if outcome.is_err() && !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
@@ -347,13 +360,21 @@ struct Others {
 
 impl Others {
     /// Reports whether other writers are active. Call it inside each transaction.
-    fn contention(&mut self, connection: &Connection, durability: Durability) -> Contention {
+    fn contention(
+        &mut self,
+        connection: &Connection,
+        listened: &Listened,
+        durability: Durability,
+    ) -> Contention {
         let version = connection
             .prepare_cached("PRAGMA data_version")
             .and_then(|mut query| query.query_row([], |row| row.get(0)))
             .ok();
         let has_changed = std::mem::replace(&mut self.data_version, version)
             .is_some_and(|before| Some(before) != version);
+        if has_changed {
+            listened.forget();
+        }
         if has_waited() || has_changed || durability == Durability::Durable {
             self.last_seen = Some(Instant::now());
         }

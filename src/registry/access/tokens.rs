@@ -175,7 +175,7 @@ impl Tokens<'_> {
                         name: Some(format!("token:{}", token.name)),
                         credential: Some(id.clone()),
                         address: last.address.clone(),
-                        user_agent: None,
+                        ..Actor::default()
                     };
                     audit(tx, AuditAction::TokenFirstUsed, &token.name, &actor)?;
                 }

@@ -4,8 +4,10 @@
 //! manifests can be restored within the grace period
 //! ([`Trash::restore`](crate::registry::Trash::restore)).
 
+use crate::events::EventKind;
 use crate::meta::{Actor, ManifestId, Millis, RepositoryId, WriteTx, now};
 use crate::oci::{Digest, RepositoryName, TagName};
+use crate::registry::content::blob_events::blob_subject;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::content::pull::blob::blob_unknown;
 use crate::registry::content::pull::manifest::manifest_unknown;
@@ -116,7 +118,7 @@ impl Blobs<'_> {
         self.registry.check_deletable()?;
         let (name, digest) = (repository.clone(), digest.clone());
         self.registry
-            .write_freeing(actor, move |tx, _| {
+            .write_freeing(actor, move |tx, actor| {
                 let unknown = || blob_unknown(&name, &digest);
                 let repository = tx.repository(&name)?.ok_or_else(unknown)?;
                 let blob = tx.blob_in(repository, &digest)?.ok_or_else(unknown)?;
@@ -126,7 +128,11 @@ impl Blobs<'_> {
                         digest: digest.clone(),
                         holder,
                     }),
-                    None => Ok(tx.unlink_blob(repository, blob)?),
+                    None => {
+                        let subject = blob_subject(repository, &digest, blob.size);
+                        tx.tell(EventKind::BlobDeleted, actor, now(), || Ok(subject))?;
+                        Ok(tx.unlink_blob(repository, blob)?)
+                    }
                 }
             })
             .await

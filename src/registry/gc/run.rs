@@ -42,9 +42,8 @@ pub(in crate::registry) struct SweepRun<'w> {
 pub(in crate::registry) fn gc_actor(reason: &str) -> Actor {
     Actor {
         name: Some(format!("garbage collection ({reason})")),
-        address: None,
-        credential: None,
-        user_agent: None,
+        is_rule: true,
+        ..Actor::default()
     }
 }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
+use crate::events::EventKind;
 use crate::meta::{self, Actor, WriteTx, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
+use crate::registry::content::blob_events::blob_subject;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
@@ -39,7 +41,7 @@ struct Publication {
 
 impl Publication {
     /// Publishes the file and records the blob, in one transaction.
-    fn record(self, tx: &WriteTx<'_>, file: &UploadFile) -> Result<(), Error> {
+    fn record(self, tx: &WriteTx<'_>, file: &UploadFile, actor: &Actor) -> Result<(), Error> {
         let now = now();
         if self.condition.is_some() && !tx.delete_upload(self.id.as_str())? {
             return Err(Error::UploadUnknown(self.id));
@@ -77,7 +79,11 @@ impl Publication {
             None => tx.insert_blob(&self.digest, file.length(), now)?,
         };
         match repository {
-            Some(repository) => tx.link_blob(repository, &self.digest, blob, now)?,
+            Some(repository) => {
+                tx.link_blob(repository, &self.digest, blob, now)?;
+                let subject = blob_subject(repository, &self.digest, file.length());
+                tx.tell(EventKind::BlobPushed, actor, now, || Ok(subject))?;
+            }
             None => tx.renew_blob(blob, now)?,
         }
         Ok(())
@@ -122,8 +128,9 @@ impl Uploads<'_> {
                         registry.blobs().note_promise(repository, digest);
                     }
                     let published = Arc::clone(&file);
-                    let change =
-                        move |tx: &WriteTx<'_>, _: &Actor| publication.record(tx, &published);
+                    let change = move |tx: &WriteTx<'_>, actor: &Actor| {
+                        publication.record(tx, &published, actor)
+                    };
                     registry.queue_write(actor, change, reply);
                 }
                 // an error: the client is gone

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::blob::{BlobHash, is_disk_failure};
-use crate::meta::{WithdrawnFile, WriteTx};
+use crate::events::EventKind;
+use crate::meta::{Actor, EventPlace, EventSubject, WithdrawnFile, WriteTx, now};
 use crate::oci::Digest;
 use crate::registry::blocking::blocking;
+use crate::registry::content::blob_events::blob_target;
 use crate::registry::error::Error;
 use crate::registry::facades::Verify;
 use crate::registry::verify::pace::Pacer;
@@ -122,6 +124,14 @@ pub(in crate::registry) fn withdraw(
     match tx.blob(digest)? {
         Some(blob) if tx.is_unverified(blob)? => {
             tx.withdraw_blob(digest, blob, &damage.problem, damage.file)?;
+            let subject = || {
+                Ok(EventSubject {
+                    target: Some(blob_target(digest, blob.size)),
+                    detail: Some(&damage.problem),
+                    ..EventSubject::at(EventPlace::Whole)
+                })
+            };
+            tx.tell(EventKind::DamageFound, &Actor::default(), now(), subject)?;
             Ok(true)
         }
         _ => Ok(false),

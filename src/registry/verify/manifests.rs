@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::blob::Hasher;
-use crate::meta::{Actor, AffectedImage, RecordedManifest, RepositoryScope};
+use crate::events::EventKind;
+use crate::meta::{
+    Actor, AffectedImage, EventPlace, EventSubject, RecordedManifest, RepositoryScope, now,
+};
 use crate::oci::{Manifest, Reference, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::RepositoryChange;
@@ -80,6 +83,7 @@ impl Run<'_, '_> {
         damage: Option<String>,
     ) -> Result<bool, Error> {
         let (id, digest) = (manifest.id, manifest.digest.clone());
+        let repository = manifest.repository.clone();
         self.registry
             .meta
             .write(move |tx| {
@@ -91,6 +95,16 @@ impl Run<'_, '_> {
                     present.is_some_and(|row| problem_of(row).is_ok() == damage.is_none());
                 if is_same {
                     tx.set_manifest_damage(id, damage.as_deref())?;
+                    if damage.is_some() {
+                        let subject = || {
+                            Ok(EventSubject {
+                                target: tx.descriptor(id)?,
+                                detail: damage.as_deref(),
+                                ..EventSubject::at(EventPlace::Name(&repository))
+                            })
+                        };
+                        tx.tell(EventKind::DamageFound, &Actor::default(), now(), subject)?;
+                    }
                 }
                 Ok::<_, Error>(is_same)
             })

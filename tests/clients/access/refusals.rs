@@ -7,7 +7,7 @@ use crate::harness::sandbox::Sandbox;
 use crate::harness::server::Server;
 use crate::tools::podman::with_store;
 
-pub const FULL: &str = "quota of team/** exceeded: 0 B of 1 B used";
+pub const FULL: &str = "quota of team/** exceeded: ";
 pub const TOO_MANY: &str = "more than 0 pushes in 1h: try again in";
 
 /// Starts a server whose quota for `team/**` nothing fits into.

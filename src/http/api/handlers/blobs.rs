@@ -4,9 +4,11 @@ use axum::body::Body;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+use crate::events::{Descriptor, EventKind};
 use crate::http::api::download::content::Content;
 use crate::http::api::download::source::Source;
 use crate::http::api::handlers::manifests;
+use crate::http::api::handlers::pull_events::note_pull;
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::conditions::precondition;
 use crate::http::connection::send_budget::SendBudget;
@@ -47,7 +49,18 @@ pub(crate) async fn get(
     if let Some(answer) = content.check_preconditions(&head.headers)? {
         return Ok(answer);
     }
-    if head.method == Method::HEAD {
+    let is_head = head.method == Method::HEAD;
+    let kind = match is_head {
+        true => EventKind::BlobChecked,
+        false => EventKind::BlobPulled,
+    };
+    let target = || Descriptor {
+        media_type: OCTET_STREAM.to_owned(),
+        digest: digest.as_str().to_owned(),
+        size: blob.size,
+    };
+    note_pull(registry, name, kind, target, None, head);
+    if is_head {
         return content.answer(&head.headers, None);
     }
     let BlobContent::File(file) = blob.open().await?;

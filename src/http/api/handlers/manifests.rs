@@ -11,8 +11,10 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
+use crate::events::{Descriptor, EventKind};
 use crate::http::api::download::content::Content;
 use crate::http::api::download::source::Source;
+use crate::http::api::handlers::pull_events::note_pull;
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::conditions::precondition;
 use crate::http::api::request::rights::tag_changes;
@@ -56,6 +58,20 @@ pub(crate) async fn get(
         registry.manifests().count_check(&manifest, reference);
         return Ok(answer);
     }
+    let kind = match is_head {
+        true => EventKind::ManifestChecked,
+        false => EventKind::ManifestPulled,
+    };
+    let target = || Descriptor {
+        media_type: manifest.media_type.clone(),
+        digest: manifest.digest.as_str().to_owned(),
+        size: manifest.bytes.len() as u64,
+    };
+    let tag = match reference {
+        ManifestReference::Tag(tag) => Some(tag),
+        ManifestReference::Digest(_) => None,
+    };
+    note_pull(registry, name, kind, target, tag, head);
     if is_head {
         registry.manifests().count_check(&manifest, reference);
         return content.answer(&head.headers, None);

@@ -6,3 +6,4 @@ pub(crate) mod process;
 pub(crate) mod prometheus;
 pub(crate) mod requests;
 pub(crate) mod verification;
+pub(crate) mod webhooks;

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use crate::blob::BlobContent;
-use crate::meta::{LinkRow, millis, now, point};
+use crate::events::EventKind;
+use crate::meta::{Actor, LinkRow, millis, now, point};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
+use crate::registry::content::blob_events::blob_target;
 use crate::registry::error::Error;
 use crate::registry::facades::Blobs;
+use crate::registry::outbox::notes::NotedEvent;
 use crate::registry::service::Registry;
 
 /// A blob of a repository; not yet opened.
@@ -75,13 +78,22 @@ impl Blobs<'_> {
 
     /// Returns the error for a blob whose file was found lost: unknown, if the blob is gone by now.
     async fn lost(self, repository: &RepositoryName, digest: &Digest) -> Result<Error, Error> {
-        Ok(match self.link(repository, digest).await? {
-            Some(_) => Error::BlobDamaged {
-                repository: repository.clone(),
-                digest: digest.clone(),
-                problem: "its file is missing, has another length or cannot be opened".to_owned(),
-            },
-            None => blob_unknown(repository, digest),
+        let Some(link) = self.link(repository, digest).await? else {
+            return Ok(blob_unknown(repository, digest));
+        };
+        let problem = "its file is missing, has another length or cannot be opened";
+        let outbox = self.registry.outbox();
+        if outbox.is_listened(EventKind::DamageFound) && self.registry.damage_log.may_name(digest) {
+            outbox.note(NotedEvent {
+                target: Some(blob_target(digest, link.blob.size)),
+                detail: Some(problem.to_owned()),
+                ..NotedEvent::about(EventKind::DamageFound, repository, Actor::default())
+            });
+        }
+        Ok(Error::BlobDamaged {
+            repository: repository.clone(),
+            digest: digest.clone(),
+            problem: problem.to_owned(),
         })
     }
 

@@ -1,8 +1,9 @@
 //! Changes of one repository: recording manifests, and pointing tags at them.
 
+use crate::events::EventKind;
 use crate::meta::{
-    Actor, AuditAction, AuditSubject, BlobRow, ManifestId, Millis, NewManifest, RepositoryId,
-    TagOrigin, TagTarget, WriteTx, now,
+    Actor, AuditAction, AuditSubject, BlobRow, EventPlace, EventSubject, ManifestId, Millis,
+    NewManifest, RepositoryId, TagOrigin, TagTarget, WriteTx, now,
 };
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
 use crate::registry::content::lost_blobs::BlobFiles;
@@ -220,6 +221,51 @@ impl<'c> RepositoryChange<'c> {
         Ok(self
             .tx
             .set_tag(self.id, tag, target, origin, self.actor, self.now)?)
+    }
+
+    /// Points tags at a manifest that a client has pushed; without any, the manifest alone is told of.
+    ///
+    /// # Errors
+    /// As [`Self::set_tag`].
+    pub fn push_tags(&self, tags: &[TagName], target: TagTarget<'_>) -> Result<(), Error> {
+        if tags.is_empty() {
+            return self.tell_of(EventKind::ManifestPushed, target.manifest, None);
+        }
+        tags.iter().try_for_each(|tag| self.push_tag(tag, target))
+    }
+
+    /// Points a tag at a manifest that a client has pushed: one that points there already was pushed all the same.
+    ///
+    /// # Errors
+    /// As [`Self::set_tag`].
+    fn push_tag(&self, tag: &TagName, target: TagTarget<'_>) -> Result<(), Error> {
+        let is_listened = self.tx.is_listened(EventKind::ManifestPushed)?;
+        if is_listened
+            && self
+                .tx
+                .tag_target(self.id, tag)?
+                .is_some_and(|(present, _)| present == target.manifest)
+        {
+            self.tell_of(EventKind::ManifestPushed, target.manifest, Some(tag))?;
+        }
+        self.set_tag(tag, target, TagOrigin::push(self.now))
+    }
+
+    /// Tells endpoints of a manifest.
+    pub fn tell_of(
+        &self,
+        kind: EventKind,
+        manifest: ManifestId,
+        tag: Option<&TagName>,
+    ) -> Result<(), Error> {
+        let subject = || {
+            Ok(EventSubject {
+                tag: tag.map(TagName::as_str),
+                target: self.tx.descriptor(manifest)?,
+                ..EventSubject::at(EventPlace::Id(self.id))
+            })
+        };
+        Ok(self.tx.tell(kind, self.actor, self.now, subject)?)
     }
 
     fn check_change(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::blob::Hasher;
-use crate::meta::{Actor, NewManifest, TagOrigin, TagTarget, now};
+use crate::meta::{Actor, NewManifest, TagTarget, now};
 use crate::oci::{
     Algorithm, Digest, Manifest, ManifestError, Reference, RepositoryName, TagName, check_manifest,
 };
@@ -114,8 +114,7 @@ impl Manifests<'_> {
                     manifest,
                     digest: &new.digest,
                 };
-                tags.iter()
-                    .try_for_each(|tag| change.set_tag(tag, target, TagOrigin::push(now)))
+                change.push_tags(&tags, target)
             })
             .await?;
         let needed = needed.iter().map(|reference| &reference.digest);

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::meta::{self, Actor, now};
+use crate::events::EventKind;
+use crate::meta::{self, Actor, EventSubject, now};
 use crate::oci::{Digest, RepositoryName};
+use crate::registry::content::blob_events::{blob_subject, blob_target};
 use crate::registry::error::Error;
 use crate::registry::facades::Blobs;
+use crate::registry::outbox::notes::NotedEvent;
 
 impl Blobs<'_> {
     /// Links a blob of repository `from`, or of any repository, to this one; false if there is
@@ -38,13 +41,18 @@ impl Blobs<'_> {
             && self.promise_link(repository, digest, &link).await?
         {
             let size = link.blob.size;
-            return self.is_intact(repository, digest, size).await;
+            let is_intact = self.is_intact(repository, digest, size).await?;
+            if is_intact {
+                self.note_mount(repository, digest, size, from, actor);
+            }
+            return Ok(is_intact);
         }
+        let source = from.map(|from| from.as_str().to_owned());
         let (repository, digest) = (repository.clone(), digest.clone());
         let blobs = Arc::clone(&self.registry.blobs);
         let quota = self.registry.settings().quotas.of(repository.as_str());
         self.registry
-            .write(actor, move |tx, _| {
+            .write(actor, move |tx, actor| {
                 let Some(blob) = tx.blob(&digest)? else {
                     return Ok(false);
                 };
@@ -57,8 +65,29 @@ impl Blobs<'_> {
                     quota.admit(tx, repository, &digest, blob.size)?;
                 }
                 tx.link_blob(repository, &digest, blob, now)?;
+                let subject = EventSubject {
+                    from_repository: source.as_deref(),
+                    ..blob_subject(repository, &digest, blob.size)
+                };
+                tx.tell(EventKind::BlobMounted, actor, now, || Ok(subject))?;
                 Ok(true)
             })
             .await
+    }
+
+    /// Notes a mount that changes nothing.
+    fn note_mount(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        size: u64,
+        from: Option<&RepositoryName>,
+        actor: Actor,
+    ) {
+        self.registry.outbox().note(NotedEvent {
+            from_repository: from.map(|from| from.as_str().to_owned()),
+            target: Some(blob_target(digest, size)),
+            ..NotedEvent::about(EventKind::BlobMounted, repository, actor)
+        });
     }
 }

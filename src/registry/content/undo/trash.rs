@@ -1,5 +1,6 @@
 //! The trash: deleted manifests and removed tags, and restoring them.
 
+use crate::events::EventKind;
 use crate::meta::{Actor, ManifestId, Millis, NewManifest, RemovedTagRow, TrashRow, millis, now};
 use crate::oci::{Digest, Reference, RepositoryName, TagName};
 use crate::registry::content::page::Page;
@@ -258,6 +259,9 @@ impl RepositoryChange<'_> {
             }
         }
         let restored = self.record_manifest(&references, &new, Needed::Links)?;
+        if row.tags.is_empty() {
+            self.tell_of(EventKind::ManifestRestored, restored, None)?;
+        }
         back.push((restored, row));
         Ok(restored)
     }

@@ -57,6 +57,7 @@ pub(super) fn source() -> Source {
 
 pub(super) fn endpoint(format: Format, key: Option<&str>) -> Endpoint {
     Endpoint {
+        is_link_local: false,
         name: "test".to_owned(),
         url: "https://receiver.example.com/hook".parse().unwrap(),
         format,

@@ -50,7 +50,7 @@ fn recorded_envelopes_are_rendered_byte_for_byte() {
     }
 }
 
-/// What is gone has a size and a type here, which distribution does not tell.
+/// Deleted content has a size and a type here, which distribution does not tell.
 fn event(kind: EventKind, record: &Value) -> Event {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let (target, request) = (&record["target"], &record["request"]);

@@ -1,4 +1,4 @@
-//! What the answers come from: the rules of a configuration, and the tokens beside them.
+//! Sources of the answers: the rules of a configuration, and the tokens beside them.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::cli::sources::Sources;
 use crate::cli::store::Store;
 use crate::cli::terminal::output;
 
-/// What decides about somebody.
+/// Judges of somebody: rules, and a token's grant.
 pub(super) struct Judges {
     /// A group is a member of itself in them. `None` without a section `access`: only of a token that exists.
     pub rules: Option<Arc<AccessRules>>,

@@ -1,0 +1,424 @@
+//! Every route as every identity, compared with a model of the rules that is written apart from the code.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::machine_tokens::token;
+use super::{Guarded, as_user, line};
+use crate::support::client::Response;
+use crate::support::sha256;
+
+/// Somebody who sends requests: a name, and the password, which a token is.
+struct Identity {
+    name: &'static str,
+    password: Option<String>,
+}
+
+/// Users, each with the password `secret`; the names say what they may in `team/**`.
+const USERS: [&str; 8] = [
+    "boss", "reader", "creator", "updater", "writer", "remover", "blind", "ann",
+];
+
+/// Repositories: all exist but those whose name ends with `none`.
+const REPOSITORIES: [&str; 6] = [
+    "public/app",
+    "team/app",
+    "home/ann/app",
+    "secret/app",
+    "secret/none",
+    "team/none",
+];
+
+/// Rights of the model, as letters: p(ull), c(reate), u(pdate), d(elete).
+fn rights(who: &str, repository: &str) -> &'static str {
+    let place = repository.split('/').next().unwrap_or_default();
+    match (who, place) {
+        ("boss", _) => "pcud",
+        ("ann" | "token:anns", "home") if repository.starts_with("home/ann/") => "pcud",
+        ("reader", "team") => "p",
+        ("creator" | "token:ci", "team") => "pc",
+        ("updater", "team") => "pu",
+        ("writer", "team") => "pcu",
+        ("remover", "team") => "pd",
+        ("blind", "team") => "cud",
+        // what the grant says, and no more than its user may
+        ("token:readers", "team") => "p",
+        (_, "public") => "p",
+        _ => "",
+    }
+}
+
+fn rules() -> String {
+    json!({
+        "groups": { "writers": ["writer"] },
+        "rules": [
+            { "repositories": "**", "who": "boss", "may": "admin" },
+            { "repositories": "public/**", "who": "anonymous", "may": "pull" },
+            { "repositories": "team/**", "who": ["reader", "creator", "updater", "remover"], "may": "pull" },
+            { "repositories": "team/**", "who": ["creator", "blind"], "may": "create" },
+            { "repositories": "team/**", "who": ["updater", "blind"], "may": "update" },
+            { "repositories": "team/**", "who": ["remover", "blind"], "may": "delete" },
+            { "repositories": ["team/**"], "who": "@writers", "may": "push" },
+            { "repositories": "home/{user}/**", "who": "users", "may": "maintain" },
+            { "repositories": "**", "who": "anonymous", "from": "192.0.2.0/24", "may": "admin" },
+        ],
+    })
+    .to_string()
+}
+
+fn identities(guarded: &Guarded) -> Vec<Identity> {
+    let users = USERS.map(|name| Identity {
+        name,
+        password: Some("secret".to_owned()),
+    });
+    let grants: [(&str, &[&str]); 4] = [
+        (
+            "token:ci",
+            &["ci", "--repositories", "team/**", "--may", "pull,create"],
+        ),
+        (
+            "token:readers",
+            &[
+                "readers",
+                "--repositories",
+                "**",
+                "--may",
+                "admin",
+                "--for",
+                "reader",
+            ],
+        ),
+        (
+            "token:anns",
+            &[
+                "anns",
+                "--repositories",
+                "home/{user}/**",
+                "--may",
+                "maintain",
+                "--for",
+                "ann",
+            ],
+        ),
+        ("token:bare", &["bare"]),
+    ];
+    let tokens = grants.map(|(name, flags)| Identity {
+        name,
+        password: Some(token(guarded, flags)),
+    });
+    let nobody = Identity {
+        name: "nobody",
+        password: None,
+    };
+    users.into_iter().chain(tokens).chain([nobody]).collect()
+}
+
+/// What a request needs, in the letters of the model.
+#[derive(Clone, Copy)]
+enum Needs {
+    Nothing,
+    Login,
+    /// Any of these, after pulling if that is one of them.
+    Rights(&'static [&'static str]),
+}
+
+/// A request: the row of the server's table that answers it, and what that says if it is allowed.
+struct Kind {
+    method: &'static str,
+    template: &'static str,
+    /// Rest of the path behind the repository; all of it where the template has none.
+    path: &'static str,
+    needs: Needs,
+    /// Status of those who may, in a repository that exists.
+    allowed: u16,
+}
+
+const EMPTY: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// All kinds of requests: method, row of the server's table, rest of the path, what it needs, and the status of those who may.
+///
+/// `{image}`, `{none}` and `{empty}` are digests. Changes name what is not there, so that they change nothing.
+const KINDS: &str = "
+    GET /v2/ /v2/ login 200
+    PUT /v2/{name}/manifests/{reference} manifests/new push 400
+    PUT /v2/{name}/manifests/{reference} manifests/{none} push 400
+    DELETE /v2/{name}/manifests/{reference} manifests/none delete 404
+    DELETE /v2/{name}/manifests/{reference} manifests/{none} delete 404
+    POST /v2/{name}/blobs/uploads/ blobs/uploads/ push 202
+    POST /v2/{name}/blobs/uploads/ blobs/uploads/?digest={none} push 400
+    POST /v2/{name}/blobs/uploads/ blobs/uploads/?mount={none}&from=public/app push 202
+    GET /v2/{name}/blobs/uploads/{id} blobs/uploads/00000000-0000-4000-8000-000000000000 pull 404
+    PATCH /v2/{name}/blobs/uploads/{id} blobs/uploads/00000000-0000-4000-8000-000000000000 push 404
+    PUT /v2/{name}/blobs/uploads/{id} blobs/uploads/00000000-0000-4000-8000-000000000000?digest={none} push 404
+    DELETE /v2/{name}/blobs/uploads/{id} blobs/uploads/00000000-0000-4000-8000-000000000000 delete 404
+    DELETE /v2/{name}/blobs/{digest} blobs/{none} delete 404
+    DELETE /v2/{name}/ - delete 202
+    GET /v2/{name}/manifests/{reference} manifests/1 pull 200
+    GET /v2/{name}/manifests/{reference} manifests/{image} pull 200
+    GET /v2/{name}/blobs/{digest} blobs/{empty} pull 200
+    GET /v2/{name}/tags/list tags/list pull 200
+    GET /v2/{name}/referrers/{digest} referrers/{image} pull 200
+    GET /v2/{name}/_oci/tag-history/{tag} _oci/tag-history/1 pull 200
+    GET /v2/_catalog /v2/_catalog nothing 200
+    GET /v1/search /v1/search?q=app nothing 200
+    GET /v2/_events /v2/_events?since=0 nothing 200
+    GET /v2/_token /v2/_token?service=registry&scope=repository:secret/app:pull nothing 200
+    GET / / nothing 200
+    GET /livez /livez nothing 200
+    GET /readyz /readyz nothing 200
+    GET /v1/_ping /v1/_ping nothing 200
+    HEAD /v2/{name}/manifests/{reference} manifests/1 pull 200
+    HEAD /v2/{name}/manifests/{reference} manifests/{image} pull 200
+    HEAD /v2/{name}/blobs/{digest} blobs/{empty} pull 200
+    HEAD /v2/{name}/tags/list tags/list pull 200
+    HEAD /v2/{name}/referrers/{digest} referrers/{image} pull 200
+    HEAD /v2/{name}/_oci/tag-history/{tag} _oci/tag-history/1 pull 200
+    HEAD /v2/_catalog /v2/_catalog nothing 200
+    HEAD /v1/search /v1/search?q=app nothing 200
+    HEAD /v2/_events /v2/_events?since=0 nothing 200
+    HEAD /v2/_token /v2/_token?service=registry&scope=repository:secret/app:pull nothing 200
+    HEAD / / nothing 200
+    HEAD /livez /livez nothing 200
+    HEAD /readyz /readyz nothing 200
+    HEAD /v1/_ping /v1/_ping nothing 200
+";
+
+impl Kind {
+    fn parse(row: &'static str) -> Self {
+        let mut words = row.split_whitespace();
+        let mut word = || words.next().expect("five words");
+        let (method, template, path, needs) = (word(), word(), word(), word());
+        Self {
+            method,
+            template,
+            path: path.trim_start_matches('-'),
+            needs: match needs {
+                "nothing" => Needs::Nothing,
+                "login" => Needs::Login,
+                "pull" => Needs::Rights(&["p"]),
+                "push" => Needs::Rights(&["p", "cu"]),
+                _ => Needs::Rights(&["d"]),
+            },
+            allowed: word().parse().expect("a status"),
+        }
+    }
+
+    fn all() -> Vec<Self> {
+        let rows = KINDS.lines().filter(|row| !row.trim().is_empty());
+        rows.map(Self::parse).collect()
+    }
+
+    /// Returns the rest of its path, with the digests.
+    fn path(&self) -> String {
+        self.path
+            .replace("{image}", &sha256(&manifest()))
+            .replace("{none}", &sha256(b"nowhere"))
+            .replace("{empty}", EMPTY)
+    }
+
+    /// Reports whether it lists what a repository has of something, which may be nothing.
+    fn lists(&self) -> bool {
+        self.path.starts_with("referrers") || self.path.starts_with("_oci/tag-history")
+    }
+}
+
+/// An image that needs no other content than the empty configuration.
+fn manifest() -> Vec<u8> {
+    let empty =
+        json!({ "mediaType": "application/vnd.oci.empty.v1+json", "digest": EMPTY, "size": 2 });
+    json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/x-test",
+        "config": empty, "layers": [],
+    })
+    .to_string()
+    .into_bytes()
+}
+
+fn send(guarded: &Guarded, who: &Identity, method: &str, path: &str, body: &[u8]) -> Response {
+    let mut client = guarded.client();
+    let request = client
+        .request(method, path)
+        .header("Content-Type", MANIFEST);
+    let request = match method {
+        "GET" | "HEAD" | "DELETE" => request,
+        _ => request.body(body),
+    };
+    match &who.password {
+        Some(password) => as_user(request, who.name.trim_start_matches("token:"), password).send(),
+        None => request.send(),
+    }
+}
+
+/// Pushes an image to every repository that exists, and to one that is deleted by whoever may.
+fn fill(guarded: &Guarded, boss: &Identity, repository: &str) {
+    let path = format!("/v2/{repository}/blobs/uploads/?digest={EMPTY}");
+    assert_eq!(send(guarded, boss, "POST", &path, b"{}").status, 201);
+    let path = format!("/v2/{repository}/manifests/1");
+    assert_eq!(send(guarded, boss, "PUT", &path, &manifest()).status, 201);
+}
+
+/// Status that the model expects, with the code of an error.
+fn expected(who: &Identity, repository: &str, kind: &Kind) -> (u16, Option<&'static str>) {
+    let held = rights(who.name, repository);
+    let may = match kind.needs {
+        Needs::Nothing => true,
+        Needs::Login => who.password.is_some(),
+        Needs::Rights(all) => all
+            .iter()
+            .all(|any| any.chars().any(|one| held.contains(one))),
+    };
+    let is_known = held.contains('p');
+    match (may, &who.password) {
+        (true, _) if repository.ends_with("none") => match kind.method {
+            // nothing is about it, as about whatever is not there
+            "GET" | "HEAD" if kind.lists() => (200, None),
+            "GET" | "HEAD" | "DELETE" => (404, None),
+            _ => (kind.allowed, None),
+        },
+        (true, _) => (kind.allowed, None),
+        (false, None) => (401, Some("UNAUTHORIZED")),
+        (false, Some(_)) if is_known => (403, Some("DENIED")),
+        (false, Some(_)) => (404, Some("NAME_UNKNOWN")),
+    }
+}
+
+fn text(response: &Response) -> String {
+    format!(
+        "{:?} {}",
+        response.headers,
+        String::from_utf8_lossy(&response.body)
+    )
+}
+
+/// Compares an answer with the model; what may not be seen is named in none.
+fn judge(who: &Identity, repository: &str, kind: &Kind, path: &str, answer: &Response) {
+    let (status, code) = expected(who, repository, kind);
+    let said = text(answer);
+    let context = format!(
+        "{} {} {path}: {} {said}",
+        who.name, kind.method, answer.status
+    );
+    assert_eq!(answer.status, status, "{context}");
+    if let Some(code) = code.filter(|_| kind.method != "HEAD") {
+        assert_eq!(answer.error_code(), code, "{context}");
+    }
+    let hidden = REPOSITORIES
+        .iter()
+        .filter(|other| !rights(who.name, other).contains('p') && !path.contains(*other));
+    for other in hidden {
+        assert!(!said.contains(other), "{other} in {context}");
+    }
+}
+
+/// Rows of the server's table: method and path.
+fn table() -> BTreeSet<(String, String)> {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/endpoint.rs");
+    let source = std::fs::read_to_string(source).expect("a file");
+    let rows = source.lines().filter_map(|line| {
+        let (before, after) = line.split_once('"')?;
+        let method = before.trim().split_once(':')?.1.trim();
+        let path = after.split('"').next()?;
+        let is_row = path.starts_with('/') && method.chars().all(|c| c.is_ascii_uppercase());
+        (is_row && !method.is_empty()).then(|| (method.to_owned(), path.to_owned()))
+    });
+    rows.collect()
+}
+
+#[test]
+fn every_route_answers_every_identity_as_the_model_does() {
+    let users: String = USERS.iter().map(|user| line(user, "secret")).collect();
+    let guarded = Guarded::set_up(
+        &users,
+        &[
+            ("REGISTRY_ACCESS", &rules()),
+            ("REGISTRY_STORAGE_DELETE_ENABLED", "true"),
+        ],
+    );
+    let identities = identities(&guarded);
+    for repository in REPOSITORIES.iter().filter(|name| !name.ends_with("none")) {
+        fill(&guarded, &identities[0], repository);
+    }
+    let rows = table();
+    let kinds: Vec<_> = Kind::all()
+        .into_iter()
+        .filter(|kind| {
+            let method = kind.method.replace("HEAD", "GET");
+            rows.contains(&(method, kind.template.to_owned()))
+        })
+        .collect();
+    // a form posted to the token service is in the tests of that
+    let asked = kinds.iter().map(|kind| (kind.method, kind.template));
+    let asked: BTreeSet<_> = asked.chain([("POST", "/v2/_token")]).collect();
+    for (method, path) in &rows {
+        let row = (method.as_str(), path.as_str());
+        assert!(
+            asked.contains(&row),
+            "{method} {path} needs a request in tests/login/every_route.rs"
+        );
+    }
+    let mut requests = 0;
+    for who in &identities {
+        for kind in &kinds {
+            let named: &[&str] = match kind.template.contains("{name}") {
+                true => &REPOSITORIES,
+                false => &[""],
+            };
+            for repository in named {
+                let path = place(&guarded, &identities[0], repository, kind);
+                let answer = send(&guarded, who, kind.method, &path, b"{}");
+                judge(who, repository, kind, &path, &answer);
+                requests += 1;
+            }
+        }
+    }
+    assert!(requests >= 300, "{requests}");
+    println!(
+        "{requests} requests of {} kinds, {} identities",
+        kinds.len(),
+        identities.len()
+    );
+}
+
+/// Returns the path of a request. What deletes a repository gets one of its own beside it.
+fn place(guarded: &Guarded, boss: &Identity, repository: &str, kind: &Kind) -> String {
+    let is_all_of_it = kind.template == "/v2/{name}/";
+    match (repository, is_all_of_it) {
+        ("", _) => kind.path(),
+        (_, true) if !repository.ends_with("none") => {
+            let other = format!("{repository}/gone");
+            fill(guarded, boss, &other);
+            format!("/v2/{other}/")
+        }
+        _ => format!("/v2/{repository}/{}", kind.path()),
+    }
+}
+
+/// Whoever may not see a repository cannot tell one that exists from one that does not.
+#[test]
+fn a_hidden_repository_answers_as_one_that_is_not_there() {
+    let users: String = USERS.iter().map(|user| line(user, "secret")).collect();
+    let guarded = Guarded::set_up(&users, &[("REGISTRY_ACCESS", &rules())]);
+    let identities = identities(&guarded);
+    fill(&guarded, &identities[0], "secret/app");
+    let without_time = |response: &Response| {
+        let headers = response.headers.iter().filter(|(name, _)| name != "date");
+        let headers: Vec<_> = headers.collect();
+        let body = String::from_utf8_lossy(&response.body).into_owned();
+        format!("{} {headers:?} {body}", response.status)
+    };
+    for who in identities.iter().filter(|who| who.name != "boss") {
+        for kind in Kind::all()
+            .iter()
+            .filter(|kind| kind.template.contains("{name}"))
+        {
+            let [there, absent] = ["secret/app", "secret/non"].map(|repository| {
+                let path = format!("/v2/{repository}/{}", kind.path());
+                let answer = send(&guarded, who, kind.method, &path, b"{}");
+                without_time(&answer).replace(repository, "NAME")
+            });
+            assert_eq!(there, absent, "{} {} {}", who.name, kind.method, kind.path);
+        }
+    }
+}
