@@ -203,10 +203,9 @@ const OURS: &[Row] = &[
 ];
 
 /// Keys that must be present if their section is.
-const REQUIRED: [&str; 27] = [
+const REQUIRED: [&str; 26] = [
     "upstreams[].prefix",
     "upstreams[].url",
-    "notifications.endpoints[].url",
     "webhooks[].name",
     "webhooks[].url",
     "quotas[].repositories",
