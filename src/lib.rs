@@ -36,6 +36,8 @@ pub mod export;
 pub mod import;
 pub mod webhooks;
 
+pub mod mirror;
+
 pub mod http;
 
 pub mod tls;

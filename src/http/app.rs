@@ -17,10 +17,13 @@ use uuid::Uuid;
 
 use crate::auth::{Access, Requester};
 use crate::events::{EventKind, EventRequest};
+use crate::http::api::handlers::events::{self, EventWaits};
 use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::handlers::lists::Lists;
+use crate::http::api::handlers::mirrors::Pull;
 use crate::http::api::handlers::{blobs, manifests, tag_history, token, uploads};
 use crate::http::api::request::action::Action;
+use crate::http::api::request::query::Query;
 use crate::http::api::request::{actor, authorize, route, validate};
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::head_budget::HeadBudget;
@@ -37,6 +40,9 @@ use crate::http::rates::RateLimiter;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::{LiveSettings, ServerSettings};
+use crate::mirror::Mirrors;
+use crate::oci::RepositoryName;
+use crate::redact;
 use crate::registry::{Error, NotedEvent, Registry};
 
 /// State that requests share.
@@ -47,8 +53,10 @@ pub(crate) struct App {
     monitor: Monitor,
     error_log: ErrorLog,
     list_room: ListRoom,
+    event_waits: EventWaits,
     heads: HeadBudget,
     rates: RateLimiter,
+    mirrors: Mirrors,
     /// Routes beside the distribution API, whose paths hold no repository names.
     pages: Router,
 }
@@ -77,10 +85,12 @@ impl App {
         access: Access,
         settings: LiveSettings,
         monitor: Monitor,
+        mirrors: Mirrors,
         budget: &TotalBudget,
     ) -> Self {
         let pages =
             probes::router(Arc::clone(&monitor.readiness)).fallback(async || ApiError::UnknownPath);
+        let event_waits = EventWaits::new(Arc::clone(&monitor.readiness));
         Self {
             registry,
             access,
@@ -88,9 +98,38 @@ impl App {
             monitor,
             error_log: ErrorLog::default(),
             list_room: ListRoom::new(budget),
+            event_waits,
             heads: HeadBudget::default(),
             rates: RateLimiter::default(),
+            mirrors,
             pages,
+        }
+    }
+
+    /// Leads a pull to the mirror of the namespace that its query names, and rejects pushes to mirrors.
+    fn in_namespace(&self, action: Action, query: Option<&str>) -> Result<Action, ApiError> {
+        let place = |name: RepositoryName| {
+            let namespace = query.and_then(|query| Query(query).get("ns"));
+            let mirrored = namespace.and_then(|namespace| self.mirrors.name_in(&namespace, &name));
+            mirrored.unwrap_or(name)
+        };
+        match action {
+            Action::GetManifest { name, reference } => Ok(Action::GetManifest {
+                name: place(name),
+                reference,
+            }),
+            Action::GetBlob { name, digest } => Ok(Action::GetBlob {
+                name: place(name),
+                digest,
+            }),
+            Action::PutManifest { ref name, .. }
+            | Action::BeginUpload { ref name, .. }
+            | Action::PushBlob { ref name, .. }
+            | Action::MountBlob { ref name, .. } => match self.mirrors.url_of(name) {
+                Some(url) => Err(ApiError::Mirrored(redact::url(url).into_owned())),
+                None => Ok(action),
+            },
+            action => Ok(action),
         }
     }
 
@@ -129,7 +168,8 @@ impl App {
             .map(|uri| percent_decode_str(uri.path()).decode_utf8_lossy());
         let action = validate::check(request)
             .and_then(|()| inner.as_ref().ok_or(ApiError::UnknownPath))
-            .and_then(|uri| Action::parse(request.method(), uri));
+            .and_then(|uri| Action::parse(request.method(), uri))
+            .and_then(|action| self.in_namespace(action, uri.query()));
         let label = match (&action, &path) {
             (Ok(action), _) => action.endpoint().info().label,
             (Err(_), Some(path)) => route::label_of(path),
@@ -290,6 +330,7 @@ async fn dispatch(
     let registry = &app.registry;
     let (head, body) = request.into_parts();
     let lists = || Lists::new(registry, &app.list_room, &head);
+    let pull = || Pull::new(&app.mirrors, registry, &head);
     match action {
         Action::Root => Ok(builder::empty(StatusCode::OK)
             .header(CACHE_CONTROL, "no-cache")
@@ -302,9 +343,7 @@ async fn dispatch(
             .finish()),
         Action::Liveness | Action::Readiness => app.probe(head, body).await,
         Action::CheckApi | Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
-        Action::GetManifest { name, reference } => {
-            manifests::get(registry, &name, &reference, &head).await
-        }
+        Action::GetManifest { name, reference } => pull().manifest(&name, &reference).await,
         Action::PutManifest {
             name,
             reference,
@@ -316,7 +355,7 @@ async fn dispatch(
         Action::DeleteRepository { name } => {
             manifests::delete_repository(registry, &name, &head).await
         }
-        Action::GetBlob { name, digest } => blobs::get(registry, &name, &digest, &head).await,
+        Action::GetBlob { name, digest } => pull().blob(&name, &digest).await,
         Action::DeleteBlob { name, digest } => blobs::delete(registry, &name, &digest, &head).await,
         Action::BeginUpload { name, algorithm } => {
             uploads::begin(registry, &name, algorithm, &head).await
@@ -346,6 +385,7 @@ async fn dispatch(
             tag_history::get(&lists(), &name, &tag, filter).await
         }
         Action::ListRepositories { page } => lists().catalog(page).await,
+        Action::ListEvents(query) => events::list(&lists(), &app.event_waits, &query, &head).await,
         Action::GetToken { scopes } => token::get(&app.access, &scopes, &head).await,
         Action::PostToken => token::post(&app.access, &head, body).await,
         Action::SearchV1(query) => lists().search(query).await,

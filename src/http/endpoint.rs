@@ -39,6 +39,7 @@ pub(crate) enum RouteLabel {
     BlobUploadChunk,
     Referrers,
     TagHistory,
+    Events,
     Repository,
     Token,
     Other,
@@ -104,6 +105,7 @@ endpoints! {
     ListReferrers:    GET     "/v2/{name}/referrers/{digest}",       PULL,    Reads,   Referrers;
     TagHistory:       GET     "/v2/{name}/_oci/tag-history/{tag}",   PULL,    Reads,   TagHistory;
     ListRepositories: GET     "/v2/_catalog",                        Catalog, Reads,   Catalog;
+    ListEvents:       GET     "/v2/_events",                         Catalog, Reads,   Events;
     GetToken:         GET     "/v2/_token",                          Public,  Reads,   Token;
     PostToken:        POST    "/v2/_token",                          Public,  Reads,   Token;
     DeleteRepository: DELETE  "/v2/{name}/",                         DELETE,  Changes, Repository;
@@ -129,7 +131,7 @@ impl Endpoint {
 }
 
 impl RouteLabel {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Base,
         Self::Catalog,
         Self::Tags,
@@ -139,6 +141,7 @@ impl RouteLabel {
         Self::BlobUploadChunk,
         Self::Referrers,
         Self::TagHistory,
+        Self::Events,
         Self::Repository,
         Self::Token,
         Self::Other,
@@ -155,6 +158,7 @@ impl RouteLabel {
             Self::BlobUploadChunk => "blob_upload_chunk",
             Self::Referrers => "referrers",
             Self::TagHistory => "tag_history",
+            Self::Events => "events",
             Self::Repository => "repository",
             Self::Token => "token",
             Self::Other => "other",

@@ -19,6 +19,7 @@ use crate::http::connection::warnings::ConnectionWarnings;
 use crate::http::observe::metrics::process;
 use crate::http::observe::monitoring::{Monitor, Monitoring};
 use crate::http::settings::{LiveSettings, ServerSettings};
+use crate::mirror::Mirrors;
 use crate::registry::Registry;
 use crate::threads::blocking;
 
@@ -40,6 +41,7 @@ pub struct Server {
     access: Access,
     settings: LiveSettings,
     monitor: Monitor,
+    mirrors: Mirrors,
 }
 
 impl Server {
@@ -65,7 +67,14 @@ impl Server {
             access,
             settings,
             monitor,
+            mirrors: Mirrors::default(),
         }
+    }
+
+    /// Adds mirrors of other registries.
+    #[must_use]
+    pub fn with_mirrors(self, mirrors: Mirrors) -> Self {
+        Self { mirrors, ..self }
     }
 
     /// Returns the monitor of this server, for a [`crate::http::DebugServer`].
@@ -89,6 +98,7 @@ impl Server {
             self.access,
             self.settings.clone(),
             self.monitor.clone(),
+            self.mirrors,
             &total_budget,
         ));
         let slots = Arc::new(Semaphore::new(self.settings.load().limits.connections));

@@ -39,6 +39,7 @@ pub use crate::meta::{
     TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, WaitingDelivery,
     backup_mark, now, remove_copy, settle_log,
 };
+pub use access::events::EventPage;
 pub use access::tokens::is_token_name;
 pub use access::tokens::{NewSecret, NewToken, Rotation};
 pub use backup::counters::{BackupCounters, BackupState};

@@ -1,10 +1,13 @@
 //! Blobs of an upstream: a stream that goes on where a connection broke.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{self, Stream};
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use parking_lot::Mutex;
 
 use super::error::Error;
 use super::login::Scope;
@@ -61,7 +64,50 @@ impl Upstream {
     }
 }
 
+/// Failure that ended a stream of bytes, for whoever stored them.
+#[derive(Clone, Default)]
+pub struct StreamFailure(Arc<Mutex<Option<Error>>>);
+
+impl StreamFailure {
+    /// Takes the failure; `None` if the stream came to its end.
+    pub fn take(&self) -> Option<Error> {
+        self.0.lock().take()
+    }
+}
+
 impl BlobStream {
+    /// Returns the bytes as a stream of at most `limit` of them, and the place of the failure that ends it.
+    pub fn into_stream(
+        self,
+        limit: u64,
+    ) -> (
+        impl Stream<Item = Result<Bytes, Error>> + Send + Unpin + 'static,
+        StreamFailure,
+    ) {
+        let failure = StreamFailure::default();
+        let kept = failure.clone();
+        let pieces = stream::try_unfold(self, move |mut blob| {
+            let kept = kept.clone();
+            async move {
+                let next = blob
+                    .next()
+                    .await
+                    .and_then(|next| match blob.received > limit {
+                        true => Err(Error::Broken("a blob is longer than it says".to_owned())),
+                        false => Ok(next),
+                    });
+                match next {
+                    Ok(next) => Ok(next.map(|bytes| (bytes, blob))),
+                    Err(error) => {
+                        *kept.0.lock() = Some(error.clone());
+                        Err(error)
+                    }
+                }
+            }
+        });
+        (Box::pin(pieces), failure)
+    }
+
     /// Size of the blob, in bytes, if the upstream says it.
     pub fn size(&self) -> Option<u64> {
         self.size

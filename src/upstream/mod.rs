@@ -13,7 +13,7 @@ mod origin;
 mod request;
 mod settings;
 
-pub use blob::BlobStream;
+pub use blob::{BlobStream, StreamFailure};
 pub use error::Error;
 pub use manifest::{FetchedManifest, ManifestHead};
 pub use request::{Quota, Upstream};

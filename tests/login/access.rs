@@ -6,7 +6,7 @@ use super::{Guarded, as_user, line};
 use crate::support::client::{Client, Response};
 
 /// Users of the tests; the password of each is `secret`. `None` has no login.
-const WHO: [Option<&str>; 7] = [
+pub(super) const WHO: [Option<&str>; 7] = [
     None,
     Some("rita"),
     Some("walt"),
@@ -17,7 +17,7 @@ const WHO: [Option<&str>; 7] = [
 ];
 
 /// Repositories that exist, of which each client sees another part, and one that does not.
-const REPOSITORIES: [&str; 6] = [
+pub(super) const REPOSITORIES: [&str; 6] = [
     "public/app",
     "team/app",
     "home/ann/app",
@@ -27,7 +27,7 @@ const REPOSITORIES: [&str; 6] = [
 ];
 
 /// Rights of the model, as letters: p(ull), c(reate), u(pdate), d(elete).
-fn rights(who: Option<&str>, repository: &str) -> &'static str {
+pub(super) fn rights(who: Option<&str>, repository: &str) -> &'static str {
     let is_in = |place: &str| repository.starts_with(place);
     match who {
         Some("boss") => "pcud",
@@ -58,7 +58,7 @@ fn rules() -> String {
     .to_string()
 }
 
-fn guarded() -> Guarded {
+pub(super) fn guarded() -> Guarded {
     let users: String = WHO
         .into_iter()
         .flatten()
@@ -67,7 +67,13 @@ fn guarded() -> Guarded {
     Guarded::set_up(&users, &[("REGISTRY_ACCESS", &rules())])
 }
 
-fn send(client: &mut Client, who: Option<&str>, method: &str, path: &str, body: &[u8]) -> Response {
+pub(super) fn send(
+    client: &mut Client,
+    who: Option<&str>,
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> Response {
     let request = client.request(method, path).body(body);
     let request = request.header("Content-Type", MANIFEST);
     match who {
@@ -93,7 +99,7 @@ pub(super) const EMPTY: &str =
     "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
 /// Pushes `manifest(1)` as tag `1`, with its configuration.
-fn fill(client: &mut Client, repository: &str) {
+pub(super) fn fill(client: &mut Client, repository: &str) {
     let path = format!("/v2/{repository}/blobs/uploads/?digest={EMPTY}");
     assert_eq!(send(client, Some("boss"), "POST", &path, b"{}").status, 201);
     let path = format!("/v2/{repository}/manifests/1");

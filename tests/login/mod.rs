@@ -5,6 +5,7 @@ mod audit;
 mod challenges;
 mod changing;
 mod command;
+mod events;
 mod every_route;
 mod guessing;
 mod htpasswd;

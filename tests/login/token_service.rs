@@ -28,7 +28,7 @@ fn open_to_all() -> Guarded {
 }
 
 /// Asks for a token, as a user or without a login.
-fn ask(guarded: &Guarded, login: Option<(&str, &str)>, query: &str) -> Response {
+pub(super) fn ask(guarded: &Guarded, login: Option<(&str, &str)>, query: &str) -> Response {
     let mut client = guarded.client();
     let path = format!("/v2/_token?service=registry{query}");
     let request = client.request("GET", &path);
@@ -38,7 +38,7 @@ fn ask(guarded: &Guarded, login: Option<(&str, &str)>, query: &str) -> Response 
     }
 }
 
-fn bearer(response: &Response) -> String {
+pub(super) fn bearer(response: &Response) -> String {
     assert_eq!(response.status, 200, "{}", response.json());
     let answer = response.json();
     assert_eq!(answer["token"], answer["access_token"]);
@@ -47,7 +47,7 @@ fn bearer(response: &Response) -> String {
     answer["token"].as_str().expect("a token").to_owned()
 }
 
-fn with(guarded: &Guarded, token: &str, method: &str, path: &str) -> Response {
+pub(super) fn with(guarded: &Guarded, token: &str, method: &str, path: &str) -> Response {
     let mut client = guarded.client();
     let request = client
         .request(method, path)

@@ -5,6 +5,7 @@ mod closing;
 mod concurrency;
 mod connections;
 mod errors;
+mod events;
 mod foreign_files;
 mod half_closed;
 mod header_names;

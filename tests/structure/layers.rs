@@ -192,6 +192,19 @@ const RULES: &[Rule] = &[
         "an import calls operations",
     ),
     rule(
+        "tarkeep::mirror",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::http",
+            "tarkeep::config",
+            "rusqlite",
+            "axum",
+            "hyper",
+        ],
+        "a mirror calls operations",
+    ),
+    rule(
         "tarkeep::backup",
         &[
             "tarkeep::meta",

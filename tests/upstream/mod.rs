@@ -3,6 +3,7 @@
 mod broken;
 mod lists;
 mod logins;
+mod mirror;
 mod pulls;
 mod refused;
 mod surroundings;

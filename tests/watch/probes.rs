@@ -1,9 +1,10 @@
 //! `/livez` and `/readyz`.
 
 use std::io::{Read, Write};
+use std::time::{Duration, Instant};
 
 use super::Watched;
-use crate::support::{Response, Server, eventually_some};
+use crate::support::{Response, Server, eventually, eventually_some};
 
 #[test]
 fn a_working_server_is_ready() {
@@ -145,7 +146,7 @@ fn a_server_with_a_locked_database_is_not_ready() {
     let database =
         rusqlite::Connection::open(server.directory().join("registry.db")).expect("the database");
     let mut client = server.client();
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     assert_eq!(client.get("/readyz").status, 200);
     database.execute_batch("BEGIN IMMEDIATE").expect("the lock");
     // an answer is good for a second, however many ask
@@ -167,4 +168,30 @@ fn a_server_with_a_locked_database_is_not_ready() {
     eventually_some("it is ready again", || {
         Some(client.get("/readyz")).filter(|answer| answer.status == 200)
     });
+}
+
+/// A request that waits for events is answered when the server stops, and does not hold it up.
+#[test]
+fn a_stop_ends_waits_for_events() {
+    let mut server = Watched::start(&[]);
+    let mut client = server.client();
+    let last = client.get("/v2/_events").json()["last"].to_string();
+    let path = format!("/v2/_events?since={last}&wait=50");
+    let waiting = std::thread::spawn(move || client.get(&path));
+    eventually("it waits", || {
+        let sample = "registry_http_in_flight_requests{handler=\"events\"}";
+        super::metrics::value(&server.metrics(), sample) == Some(1.0)
+    });
+    let start = Instant::now();
+    server.stop();
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
+    let answer = waiting.join().expect("an answer");
+    assert_eq!(
+        (answer.status, answer.json()["events"].to_string()),
+        (200, "[]".to_owned())
+    );
 }

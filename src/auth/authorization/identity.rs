@@ -160,7 +160,7 @@ impl Identity {
     }
 
     /// Reports whether the identity came without a token that limits it.
-    pub(super) fn is_unlimited(&self) -> bool {
+    pub(crate) fn is_unlimited(&self) -> bool {
         self.grants.is_none()
     }
 

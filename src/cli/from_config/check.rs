@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tarkeep::config::{Draft, Net};
 
 use crate::cli::from_config::{
-    access, auth, debug, defaults, health, http, known_users, registry, webhooks,
+    access, auth, debug, defaults, health, http, known_users, registry, upstreams, webhooks,
 };
 
 /// Flags of `registry serve`, which override the configuration.
@@ -49,6 +49,7 @@ pub(crate) fn restart_only(draft: &mut Draft, flags: &Flags) {
     draft.validated(health::checks(&config.health));
     draft.validated(http::address(flags.addr.as_deref(), &config.http));
     draft.validated(debug::check(&config.http.debug));
+    draft.validated(upstreams::mirrors(&config));
     debug::notes(&config.http.debug)
         .into_iter()
         .map(str::to_owned)

@@ -14,4 +14,5 @@ pub(crate) mod registry;
 mod retention;
 pub(crate) mod tls;
 pub(crate) mod trust;
+pub(crate) mod upstreams;
 pub(crate) mod webhooks;

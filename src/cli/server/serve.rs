@@ -17,7 +17,7 @@ use crate::cli::actor;
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::Flags;
-use crate::cli::from_config::{auth, defaults, http, log, registry};
+use crate::cli::from_config::{auth, defaults, http, log, registry, upstreams};
 use crate::cli::owner;
 use crate::cli::server::announce::{
     announce, cannot_bind, warn_open_to_network, warn_short_leases,
@@ -108,17 +108,17 @@ async fn serve(
     let (_lock, presence) = join(&registry, reloader.loaded()).await?;
     let takeover = TakeOver::find(&registry, directory, defaults::import_rule(config)).await?;
     let tokens = Arc::new(RegistryTokens(registry.clone()));
-    let access =
-        Access::open(auth::settings(config)?, tokens).map_err(|error| auth::violations(&error))?;
+    let access = Access::open(auth::settings(config)?, tokens);
+    let access = access.map_err(|error| auth::violations(&error))?;
     let monitoring = monitoring::start(config, reloader.reloads())?;
     let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
     let http = http::settings(&config.http, connection_limit(), None)?;
     let scheme = if http.tls.is_some() { "https" } else { "http" };
     let listener = inherited.main(address).await?;
-    let addresses = listener
-        .addresses()
-        .map_err(|error| cannot_bind(address, &error))?;
-    let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring);
+    let addresses = listener.addresses();
+    let addresses = addresses.map_err(|error| cannot_bind(address, &error))?;
+    let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring)
+        .with_mirrors(upstreams::mirrors(config)?);
     reloader.register(parts::registry(registry.clone()));
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));

@@ -146,6 +146,18 @@ const OURS: &[Row] = &[
     Row("trust[].ca", Text, "(those of the system)", Live, "PEM file: authorities of the issuer's certificate"),
     Row("trust[].bearer", Text, "", Live, "File with a token that the issuer asks for before it shows its keys"),
     Row("trust[].require", Lists, "", Live, "Globs of the claims that a token must have"),
+    Row("upstreams[].prefix", Text, "", Restart, "Name below which the repositories of another registry appear: hub/library/redis"),
+    Row("upstreams[].url", Url, "", Restart, "URL of that registry"),
+    Row("upstreams[].ns", Text, "", Restart, "Its host, as containerd names it by ?ns=; docker.io has Docker Hub's ways"),
+    Row("upstreams[].username", Text, "", Restart, "User there"),
+    Row("upstreams[].password", Kind::Secret, "", Restart, "The user's password or token"),
+    Row("upstreams[].passwordfile", Text, "", Restart, "File with the password instead; read for each login"),
+    Row("upstreams[].realms", Texts, "", Restart, "Hosts of token services, beside the registry's own, that get the password"),
+    Row("upstreams[].fresh", Time, "5m", Restart, "Time for which a tag is not asked for again"),
+    Row("upstreams[].timeout", Time, "3s", Restart, "Maximum time for the head of its answer"),
+    Row("upstreams[].ca", Text, "", Restart, "PEM file: authorities that are trusted beside the system's"),
+    Row("upstreams[].proxy", Url, "(HTTPS_PROXY, HTTP_PROXY, NO_PROXY)", Restart, "Proxy to it: a URL that begins with http://"),
+    Row("upstreams[].allow", Texts, "(all)", Restart, "Globs of repositories there that may be fetched"),
     Row("storage.reserve", COUNT, "268435456", Live, "Minimum free disk, in bytes; below it pushes get 507"),
     Row("storage.import", Word(&["auto", "off"]), "auto", Restart, "Take over the store of registry:2 in the data directory at the first start, or do not start beside it"),
     Row("storage.startempty", Switch, "false", Restart, "Allow an empty registry in a directory that holds a store of registry:2, which stays untouched"),
@@ -191,7 +203,9 @@ const OURS: &[Row] = &[
 ];
 
 /// Keys that must be present if their section is.
-const REQUIRED: [&str; 25] = [
+const REQUIRED: [&str; 27] = [
+    "upstreams[].prefix",
+    "upstreams[].url",
     "notifications.endpoints[].url",
     "webhooks[].name",
     "webhooks[].url",

@@ -13,6 +13,7 @@ mod quota;
 mod root;
 mod storage;
 mod trust;
+mod upstreams;
 mod validation;
 mod verify;
 mod webhooks;
@@ -33,6 +34,7 @@ pub use quota::Quota;
 pub use root::{Config, Manifests};
 pub use storage::{Delete, Filesystem, Import, Maintenance, ReadOnly, Storage, UploadPurging};
 pub use trust::TrustedIssuer;
+pub use upstreams::Mirror;
 pub use validation::{
     Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,
     ValidatedManifests, Validation,

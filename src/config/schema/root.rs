@@ -13,6 +13,7 @@ use crate::config::schema::log::{Level, Log};
 use crate::config::schema::quota::Quota;
 use crate::config::schema::storage::Storage;
 use crate::config::schema::trust::TrustedIssuer;
+use crate::config::schema::upstreams::Mirror;
 use crate::config::schema::validation::{Catalog, ContentPolicy, Tags, Validation};
 use crate::config::schema::verify::Verify;
 use crate::config::schema::webhooks::{Notifications, Webhook};
@@ -33,6 +34,8 @@ pub struct Config {
     pub access: Option<AccessSection>,
     /// Issuers whose tokens are logins. Ours.
     pub trust: Vec<TrustedIssuer>,
+    /// Other registries, whose content appears below a prefix. Ours.
+    pub upstreams: Vec<Mirror>,
     pub health: Health,
     pub notifications: Notifications,
     pub validation: Validation,

@@ -82,13 +82,17 @@ impl Readiness {
         self.is_draining.store(true, Ordering::Relaxed);
     }
 
+    /// Reports whether the server stops.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+
     /// Responds with 200, or with 503 and the failing checks; with all checks if the query is verbose.
     async fn respond(&self, query: &ReadinessQuery) -> Response<Body> {
         let mut report = self.report().await;
         report.push((
             "stopping",
-            self.is_draining
-                .load(Ordering::Relaxed)
+            self.is_draining()
                 .then_some("the server is being stopped".into()),
         ));
         let import = self.registry.import().progress().running();

@@ -18,8 +18,10 @@ use crate::escape;
 use crate::http::limits::CONNECTION_BUFFER;
 use crate::http::limits::{MAX_TAGS, TOKEN_FORM};
 use crate::http::response::builder;
+use crate::mirror;
 use crate::oci::{DigestError, NameError, RepositoryName};
 use crate::registry::Error;
+use crate::upstream;
 
 /// Error of a request. Its text is sent to the client, unless the registry itself failed.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +49,9 @@ pub(crate) enum ApiError {
     DigestMissing,
     #[error("malformed upload id")]
     MalformedUpload,
-    #[error("n must be a non-negative number, not '{0}'")]
-    PageNumber(String),
+    /// Invalid number in a query.
+    #[error("{key} must be a non-negative number, not '{text}'")]
+    Number { key: String, text: String },
     #[error("a push may set at most {MAX_TAGS} tags: push the manifest again for the others")]
     TooManyTags,
     /// Invalid time in a query.
@@ -94,6 +97,11 @@ pub(crate) enum ApiError {
         period: Duration,
         wait: Duration,
     },
+    /// Push to a repository that shows the content of another registry.
+    #[error("this repository mirrors {0}: push there, or to a repository elsewhere")]
+    Mirrored(String),
+    #[error(transparent)]
+    Mirror(#[from] mirror::Error),
     #[error("{INTERNAL}")]
     Panicked,
     #[error(transparent)]
@@ -191,6 +199,7 @@ impl ApiError {
         let (location, rendered) = match self {
             Self::Upload { location, error } => (Some(location), registry_error(&error)),
             Self::Registry(error) => (None, registry_error(&error)),
+            Self::Mirror(error) => (None, mirror_error(&error)),
             other => (None, other.request_error()),
         };
         let body = ErrorBody {
@@ -254,12 +263,12 @@ impl ApiError {
             Self::NotEncrypted | Self::Host => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::Unhealthy | Self::LoginUnchecked => (S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::UnknownPath => (S::NOT_FOUND, "UNSUPPORTED"),
-            Self::Method { .. } => (S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+            Self::Method { .. } | Self::Mirrored(_) => (S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Self::Name(NameError::Tag(_)) => (S::BAD_REQUEST, "TAG_INVALID"),
             Self::Name(_) => (S::BAD_REQUEST, "NAME_INVALID"),
             Self::Digest(_) | Self::DigestMissing => (S::BAD_REQUEST, "DIGEST_INVALID"),
             Self::MalformedUpload => (S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
-            Self::PageNumber(_) => (S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
+            Self::Number { .. } => (S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
             Self::TooManyTags => (S::URI_TOO_LONG, "TAG_INVALID"),
             Self::Time { .. } => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::MalformedChunk(_) => (S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
@@ -272,7 +281,7 @@ impl ApiError {
             Self::TooManyLogins { .. } | Self::TooManyImages { .. } => {
                 (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
             }
-            Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
+            Self::Panicked | Self::Registry(_) | Self::Mirror(_) | Self::Upload { .. } => {
                 (S::INTERNAL_SERVER_ERROR, "UNKNOWN")
             }
         }
@@ -329,6 +338,26 @@ fn unreadable(status: StatusCode) -> String {
             "a request body may have no transfer encoding but chunked".to_owned()
         }
         _ => "malformed request: its first line, a header or its announced length".to_owned(),
+    }
+}
+
+/// Renders a failure to bring content from an upstream, told apart as the upstream does.
+fn mirror_error(error: &mirror::Error) -> Rendered {
+    use upstream::Error as U;
+    let rendered = |status, code| Rendered::new(status, code, error);
+    match error {
+        mirror::Error::Registry(error) => registry_error(error),
+        mirror::Error::Upstream(U::TooManyRequests { retry_after }) => {
+            let rendered = rendered(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS");
+            match retry_after {
+                Some(wait) => rendered.header(RETRY_AFTER, wait.as_secs()),
+                None => rendered,
+            }
+        }
+        mirror::Error::Upstream(U::Unauthorized(_) | U::Denied) => {
+            rendered(StatusCode::FORBIDDEN, "DENIED")
+        }
+        _ => rendered(StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
     }
 }
 

@@ -1,18 +1,16 @@
 //! Another registry that is running, as a source.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use futures_util::stream;
-use parking_lot::Mutex;
+use futures_util::TryStreamExt;
 
 use super::patience::patiently;
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::selection::Selection;
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::{self, Actor, BodyError, BodyStream, Part, Registry};
-use crate::upstream::{self, BlobStream, Settings, Upstream};
+use crate::registry::{self, Actor, BodyError, Part, Registry};
+use crate::upstream::{self, Settings, Upstream};
 
 /// Another registry that is running.
 #[derive(Clone)]
@@ -111,45 +109,14 @@ impl RemoteBlob {
         let upstream = &self.registry.upstream;
         let blob = upstream.blob(&self.repository, &self.digest).await?;
         let size = blob.size().unwrap_or(self.size);
-        let failure = Arc::new(Mutex::new(None));
-        let body = body(blob, size, Arc::clone(&failure));
+        let (pieces, failure) = blob.into_stream(size);
+        let body = pieces.map_ok(Part::Bytes).map_err(BodyError::from);
         let stored = registry
             .import()
             .receive(&self.digest, size, body, actor.clone());
-        match (stored.await, failure.lock().take()) {
+        match (stored.await, failure.take()) {
             (Err(registry::Error::Body(_)), Some(failure)) => Err(failure),
             (stored, _) => Ok(stored),
         }
     }
-}
-
-/// Passes a blob on, and keeps the failure that ends it.
-fn body(
-    blob: BlobStream,
-    size: u64,
-    failure: Arc<Mutex<Option<upstream::Error>>>,
-) -> impl BodyStream {
-    let parts = stream::try_unfold((blob, 0), move |(mut blob, received)| {
-        let failure = Arc::clone(&failure);
-        async move {
-            let too_long = || upstream::Error::Broken("a blob is longer than it says".to_owned());
-            let next = match blob.next().await {
-                Ok(Some(bytes)) if bytes.len() as u64 > size - received => Err(too_long()),
-                next => next,
-            };
-            match next {
-                Ok(None) => Ok(None),
-                Ok(Some(bytes)) => {
-                    let received = received + bytes.len() as u64;
-                    Ok(Some((Part::Bytes(bytes), (blob, received))))
-                }
-                Err(error) => {
-                    let text = error.to_string();
-                    *failure.lock() = Some(error);
-                    Err(BodyError::from(text))
-                }
-            }
-        }
-    });
-    Box::pin(parts)
 }

@@ -7,7 +7,7 @@ use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::ids::RepositoryId;
-use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::reader::{PointReader, Reader};
 use crate::meta::sqlite::writer::WriteTx;
 
 /// Kind of an audited event.
@@ -97,6 +97,15 @@ pub struct AuditRow {
 /// Its index has them in another order: to sort those of a busy prefix takes longer than to meet them.
 const WINDOW: i64 = 20_000;
 
+impl PointReader<'_> {
+    /// Returns the number of the newest row; 0 if there is none.
+    pub fn last_audit(&self) -> Result<i64, Error> {
+        let last = "SELECT ifnull(max(id), 0) FROM audit";
+        let mut last = self.connection.prepare_cached(last)?;
+        Ok(last.query_row([], |row| row.get(0))?)
+    }
+}
+
 impl Reader<'_> {
     /// Lists rows older than the one numbered `before`, newest first, at most `limit`.
     pub fn audit(
@@ -130,6 +139,15 @@ impl Reader<'_> {
             rows.extend(self.audit_rows(filter.by_index(older, limit - rows.len()))?);
         }
         Ok(rows)
+    }
+
+    /// Lists rows about repositories with numbers above `after` and up to `last`, oldest first, at most `limit`.
+    pub fn audit_since(&self, after: i64, last: i64, limit: usize) -> Result<Vec<AuditRow>, Error> {
+        let span = Span {
+            from: after.saturating_add(1),
+            before: last.saturating_add(1),
+        };
+        self.audit_rows(AuditQuery::about_repositories(span, limit))
     }
 
     fn audit_rows(&self, AuditQuery { sql, values }: AuditQuery) -> Result<Vec<AuditRow>, Error> {

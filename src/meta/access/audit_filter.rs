@@ -21,7 +21,7 @@ pub(super) struct Span {
     pub before: i64,
 }
 
-/// Query for matching rows, newest first, and its values.
+/// Query for matching rows and its values.
 #[derive(Debug)]
 pub(super) struct AuditQuery {
     pub sql: String,
@@ -37,13 +37,27 @@ const AFTER: char = '\u{7f}';
 /// Actions that a push makes. Their rows are most of the log, so that a scan finds them soon.
 const FREQUENT: [&str; 2] = ["push", "tag"];
 
+impl AuditQuery {
+    /// Returns the query of the rows in a span that are about repositories, oldest first.
+    pub(super) fn about_repositories(span: Span, limit: usize) -> Self {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Self {
+            sql: format!(
+                "SELECT {ROW} FROM audit NOT INDEXED
+                 WHERE id >= ? AND id < ? AND repository IS NOT NULL ORDER BY id LIMIT ?"
+            ),
+            values: [span.from, span.before, limit].map(Value::from).into(),
+        }
+    }
+}
+
 impl AuditFilter {
     /// Reports whether the index has the rows in another order than that of their numbers.
     pub(super) fn is_by_prefix(&self) -> bool {
         self.repository.is_some() && !self.is_whole
     }
 
-    /// Returns the query of the rows in a span by the index that knows most about them.
+    /// Returns the query of the rows in a span, newest first, by the index that knows most about them.
     pub(super) fn by_index(&self, span: Span, limit: usize) -> AuditQuery {
         let is_rare = self
             .action

@@ -45,6 +45,14 @@ pub(super) struct NameQuery {
 }
 
 impl Visibility {
+    /// Reports whether a client may see a repository.
+    pub(in crate::registry) fn shows(&self, repository: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some { is_visible, .. } => is_visible(repository),
+        }
+    }
+
     /// Reads names of repositories with content, in byte order.
     pub(super) fn names(
         &self,

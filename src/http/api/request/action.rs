@@ -1,6 +1,6 @@
 //! Actions: a request becomes one before anything else happens.
 
-use crate::http::api::request::query::{HistoryFilter, PageQuery, SearchQuery};
+use crate::http::api::request::query::{EventQuery, HistoryFilter, PageQuery, SearchQuery};
 use crate::http::endpoint::Endpoint;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::{ManifestReference, UploadId};
@@ -97,6 +97,8 @@ pub(crate) enum Action {
     ListRepositories {
         page: PageQuery,
     },
+    /// An extension of the specification.
+    ListEvents(EventQuery),
     /// A token of the token service.
     GetToken {
         scopes: Vec<String>,
@@ -134,6 +136,7 @@ impl Action {
             Self::ListReferrers { .. } => Endpoint::ListReferrers,
             Self::TagHistory { .. } => Endpoint::TagHistory,
             Self::ListRepositories { .. } => Endpoint::ListRepositories,
+            Self::ListEvents(_) => Endpoint::ListEvents,
             Self::GetToken { .. } => Endpoint::GetToken,
             Self::PostToken => Endpoint::PostToken,
             Self::PingV1 => Endpoint::PingV1,
@@ -167,6 +170,7 @@ impl Action {
             | Self::Options { .. }
             | Self::Redirect { .. }
             | Self::ListRepositories { .. }
+            | Self::ListEvents(_)
             | Self::GetToken { .. }
             | Self::PostToken
             | Self::PingV1

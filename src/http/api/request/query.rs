@@ -44,6 +44,16 @@ pub(crate) struct HistoryFilter {
     pub digest: Option<Digest>,
 }
 
+/// Requested events of repositories.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct EventQuery {
+    /// Number of the last event that the client knows; `None` to begin with the next one.
+    pub since: Option<usize>,
+    pub n: Option<usize>,
+    /// Seconds to wait for an event, if there is none.
+    pub wait: Option<usize>,
+}
+
 /// Text of a query.
 #[derive(Clone, Copy)]
 pub(crate) struct Query<'q>(pub &'q str);
@@ -90,19 +100,23 @@ impl<'q> Query<'q> {
 
     pub(crate) fn page(self) -> Result<PageQuery, ApiError> {
         Ok(PageQuery {
-            n: self.number()?,
+            n: self.number("n")?,
             last: self.get("last").unwrap_or_default().into_owned(),
         })
     }
 
-    fn number(self) -> Result<Option<usize>, ApiError> {
-        match self.get("n").filter(|text| !text.is_empty()) {
+    /// Reads a number, clamped if it is too large.
+    fn number(self, key: &str) -> Result<Option<usize>, ApiError> {
+        match self.get(key).filter(|text| !text.is_empty()) {
             None => Ok(None),
             Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 // a number that does not fit is clamped as any large one
                 Ok(Some(text.parse().unwrap_or(usize::MAX)))
             }
-            Some(text) => Err(ApiError::PageNumber(text.into_owned())),
+            Some(text) => Err(ApiError::Number {
+                key: key.to_owned(),
+                text: text.into_owned(),
+            }),
         }
     }
 
@@ -128,9 +142,17 @@ impl<'q> Query<'q> {
         })
     }
 
+    pub(crate) fn events(self) -> Result<EventQuery, ApiError> {
+        Ok(EventQuery {
+            since: self.number("since")?,
+            n: self.number("n")?,
+            wait: self.number("wait")?,
+        })
+    }
+
     pub(crate) fn history(self) -> Result<HistoryFilter, ApiError> {
         Ok(HistoryFilter {
-            n: self.number()?,
+            n: self.number("n")?,
             before: self.time("before")?,
             since: self.time("since")?,
             digest: self.digest()?,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use crate::auth::{Requester, Rights, Visible, is_visible, visible};
+use crate::auth::{
+    Permission, Requester, Rights, Scope, Visible, is_authorized, is_visible, visible,
+};
 use crate::oci::RepositoryName;
 use crate::registry::{TagChanges, Visibility};
 
@@ -43,5 +45,23 @@ pub(crate) fn visibility(head: &Parts) -> Visibility {
                 is_visible: Arc::new(move |name| is_visible(&requester, name)),
             }
         }
+    }
+}
+
+/// Returns the repositories whose content the client of a request may read.
+///
+/// Within what lists of names show, a token that lists access limits its bearer to that.
+pub(crate) fn readable(head: &Parts) -> Visibility {
+    let requester = head.extensions.get::<Requester>().cloned();
+    match requester.filter(|requester| !requester.identity().is_unlimited()) {
+        None => visibility(head),
+        Some(requester) => Visibility::Some {
+            prefixes: vec![String::new()],
+            is_visible: Arc::new(move |name| {
+                let name = RepositoryName::parse(name);
+                let scope = name.map(|name| Scope::repository(&name, Permission::Pull));
+                scope.is_ok_and(|scope| is_authorized(&requester, &scope))
+            }),
+        },
     }
 }

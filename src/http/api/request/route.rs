@@ -143,6 +143,7 @@ impl Action {
                 tag: TagName::parse(path.last)?,
                 filter: query.history()?,
             },
+            Endpoint::ListEvents => Self::ListEvents(query.events()?),
             Endpoint::GetToken => Self::GetToken {
                 scopes: query.scopes(),
             },
@@ -335,7 +336,7 @@ mod tests {
         );
         assert!(matches!(
             parse("GET", "/v2/_catalog?n=-1"),
-            Err(ApiError::PageNumber(_))
+            Err(ApiError::Number { .. })
         ));
     }
 
@@ -356,6 +357,7 @@ mod tests {
             ("PATCH", format!("/v2/a/blobs/uploads/{id}")),
             ("GET", format!("/v2/a/referrers/{digest}")),
             ("GET", "/v2/a/_oci/tag-history/b".to_owned()),
+            ("GET", "/v2/_events?since=7".to_owned()),
             ("DELETE", "/v2/a/".to_owned()),
             ("GET", "/livez".to_owned()),
         ] {

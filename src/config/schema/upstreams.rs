@@ -1,0 +1,40 @@
+//! The section `upstreams`, which is ours.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::config::schema::interval::Interval;
+
+/// Another registry, whose content appears below a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mirror {
+    pub prefix: String,
+    pub url: String,
+    /// Host that clients name by `?ns=`.
+    #[serde(default)]
+    pub ns: Option<String>,
+    #[serde(default)]
+    pub username: Option<String>,
+    #[serde(default)]
+    pub password: Option<String>,
+    #[serde(default)]
+    pub passwordfile: Option<PathBuf>,
+    /// Hosts of token services that get the login, beside the registry's own.
+    #[serde(default)]
+    pub realms: Vec<String>,
+    /// Time for which a tag is not asked for again.
+    #[serde(default)]
+    pub fresh: Option<Interval>,
+    #[serde(default)]
+    pub timeout: Option<Interval>,
+    /// PEM file: authorities that are trusted beside the system's.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    #[serde(default)]
+    pub proxy: Option<String>,
+    /// Globs of repositories upstream [default: all].
+    #[serde(default)]
+    pub allow: Vec<String>,
+}

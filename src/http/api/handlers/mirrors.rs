@@ -1,0 +1,57 @@
+//! Pulls from repositories that may show the content of another registry, which is brought here first.
+
+use axum::body::Body;
+use http::header::WARNING;
+use http::request::Parts;
+use http::{HeaderValue, Response};
+
+use crate::http::api::handlers::{blobs, manifests};
+use crate::http::response::error::ApiError;
+use crate::mirror::{Currency, Mirrors};
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::{ManifestReference, Registry};
+
+/// Warning that the upstream could not be asked (RFC 7234, section 5.5.2).
+const STALE: &str = "111 - \"Revalidation Failed\"";
+
+/// A pull from a repository that may be a mirror.
+pub(crate) struct Pull<'p> {
+    mirrors: &'p Mirrors,
+    registry: &'p Registry,
+    head: &'p Parts,
+}
+
+impl<'p> Pull<'p> {
+    pub(crate) fn new(mirrors: &'p Mirrors, registry: &'p Registry, head: &'p Parts) -> Self {
+        Self {
+            mirrors,
+            registry,
+            head,
+        }
+    }
+
+    pub(crate) async fn manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &ManifestReference,
+    ) -> Result<Response<Body>, ApiError> {
+        let bringing = self.mirrors.bring_manifest(self.registry, name, reference);
+        let currency = bringing.await?;
+        let mut answer = manifests::get(self.registry, name, reference, self.head).await?;
+        if currency == Currency::Stale {
+            let warning = HeaderValue::from_static(STALE);
+            answer.headers_mut().insert(WARNING, warning);
+        }
+        Ok(answer)
+    }
+
+    pub(crate) async fn blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Response<Body>, ApiError> {
+        let bringing = self.mirrors.bring_blob(self.registry, name, digest);
+        bringing.await?;
+        blobs::get(self.registry, name, digest, self.head).await
+    }
+}

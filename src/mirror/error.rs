@@ -1,0 +1,33 @@
+//! Failures to bring content from an upstream.
+
+use std::sync::Arc;
+
+use crate::oci::Digest;
+use crate::registry;
+use crate::upstream;
+
+/// Failure to bring content from an upstream; all who wait for the same content get it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Upstream(#[from] upstream::Error),
+    #[error("the upstream sent other content than {0}")]
+    Altered(Digest),
+    #[error(transparent)]
+    Registry(Arc<registry::Error>),
+    #[error("the fetch from the upstream ended early")]
+    Interrupted,
+}
+
+impl From<registry::Error> for Error {
+    fn from(error: registry::Error) -> Self {
+        Self::Registry(Arc::new(error))
+    }
+}
+
+impl Error {
+    /// Reports whether the upstream says that there is no such content.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Upstream(upstream::Error::NotFound))
+    }
+}

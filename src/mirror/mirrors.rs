@@ -1,0 +1,146 @@
+//! All mirrors of a registry, and which of them a repository belongs to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::flights::Flights;
+use super::settings::MirrorSettings;
+use crate::log_limit::LogLimiter;
+use crate::oci::{Glob, RepositoryName, TagName};
+use crate::registry::{Actor, Registry};
+use crate::upstream::Upstream;
+
+/// Maximum number of tags whose last check is remembered.
+const TAGS: usize = 1 << 16;
+/// Period in which each repository that is served although its upstream fails is logged once.
+const LOG_PERIOD: Duration = Duration::from_secs(60);
+/// Maximum number of such lines in a period.
+const LOG_LINES: usize = 100;
+
+/// All mirrors of a registry. Copies share everything.
+#[derive(Clone, Default)]
+pub struct Mirrors(Arc<Vec<Mirror>>);
+
+/// Times at which an upstream was last asked for tags.
+type Checks = Arc<Mutex<HashMap<(RepositoryName, TagName), Instant>>>;
+
+/// One upstream, mirrored below a prefix.
+pub(super) struct Mirror {
+    settings: MirrorSettings,
+    upstream: Upstream,
+    checked: Checks,
+    pub(super) flights: Flights,
+    pub(super) stale: LogLimiter<RepositoryName>,
+}
+
+/// A repository of a mirror, with what is needed to fetch from its upstream.
+pub(super) struct Mirrored {
+    pub registry: Registry,
+    pub upstream: Upstream,
+    /// Name here.
+    pub name: RepositoryName,
+    /// Name upstream.
+    pub source: RepositoryName,
+    pub actor: Actor,
+    checked: Checks,
+}
+
+impl Mirrors {
+    /// Creates the mirrors; no upstream needs to be up. Files are read, which may block.
+    ///
+    /// # Errors
+    /// What [`Upstream::new`] says, with the mirror's number.
+    pub fn new(settings: Vec<MirrorSettings>) -> Result<Self, (usize, String)> {
+        let mut mirrors = Vec::new();
+        for (number, settings) in settings.into_iter().enumerate() {
+            let upstream = Upstream::new(&settings.upstream).map_err(|error| (number, error))?;
+            mirrors.push(Mirror {
+                settings,
+                upstream,
+                checked: Arc::default(),
+                flights: Flights::default(),
+                stale: LogLimiter::new("upstreams that fail", LOG_PERIOD, LOG_LINES),
+            });
+        }
+        Ok(Self(Arc::new(mirrors)))
+    }
+
+    /// Returns the name here of a repository that a client looks up in a namespace (`?ns=`).
+    pub fn name_in(&self, namespace: &str, name: &RepositoryName) -> Option<RepositoryName> {
+        let mut mirrors = self.0.iter();
+        let mirror =
+            mirrors.find(|mirror| mirror.settings.namespace.as_deref() == Some(namespace))?;
+        RepositoryName::parse(&format!("{}/{name}", mirror.settings.prefix)).ok()
+    }
+
+    /// Returns the URL of the upstream that a repository mirrors.
+    pub fn url_of(&self, name: &RepositoryName) -> Option<&str> {
+        let (mirror, _) = self.find(name)?;
+        Some(&mirror.settings.upstream.url)
+    }
+
+    fn find(&self, name: &RepositoryName) -> Option<(&Mirror, RepositoryName)> {
+        self.0.iter().find_map(|mirror| {
+            let rest = name
+                .as_str()
+                .strip_prefix(mirror.settings.prefix.as_str())?;
+            let source = RepositoryName::parse(rest.strip_prefix('/')?).ok()?;
+            Some((mirror, source))
+        })
+    }
+
+    /// Finds the mirror of a repository, unless it may not be fetched.
+    pub(super) fn mirrored(
+        &self,
+        registry: &Registry,
+        name: &RepositoryName,
+    ) -> Option<(&Mirror, Mirrored)> {
+        let (mirror, source) = self.find(name)?;
+        let allow = &mirror.settings.allow;
+        let is_allowed = |glob: &Glob| glob.matches(source.as_str());
+        let is_open = allow.is_empty() || allow.iter().any(is_allowed);
+        // nothing is stored while the registry takes no changes
+        if !is_open || registry.check_writable().is_err() {
+            return None;
+        }
+        let actor = Actor {
+            name: Some(format!("mirror {}", mirror.settings.prefix)),
+            ..Actor::default()
+        };
+        let mirrored = Mirrored {
+            registry: registry.clone(),
+            upstream: mirror.upstream.clone(),
+            name: name.clone(),
+            source,
+            actor,
+            checked: Arc::clone(&mirror.checked),
+        };
+        Some((mirror, mirrored))
+    }
+}
+
+impl Mirror {
+    /// Reports whether the upstream was asked for a tag a short time ago.
+    pub fn is_fresh(&self, name: &RepositoryName, tag: &TagName) -> bool {
+        let key = (name.clone(), tag.clone());
+        let checked = self.checked.lock();
+        checked
+            .get(&key)
+            .is_some_and(|at| at.elapsed() < self.settings.fresh)
+    }
+}
+
+impl Mirrored {
+    /// Notes that the upstream was asked for a tag.
+    pub fn checked(&self, tag: &TagName) {
+        let mut checked = self.checked.lock();
+        if checked.len() >= TAGS {
+            checked.clear();
+        }
+        checked.insert((self.name.clone(), tag.clone()), Instant::now());
+    }
+}

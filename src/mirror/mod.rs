@@ -1,0 +1,17 @@
+//! Mirrors: repositories below a prefix whose content comes from another registry when it is first asked for.
+//!
+//! A caller of the operations, between HTTP and [`crate::registry`]. What a client asks for is fetched once, compared with its digest
+//! and stored like a push; from then on it is served without anybody else. A tag is asked for again once it is no longer fresh, and whatever goes wrong
+//! then, what is here is served. Repositories elsewhere never ask an upstream.
+
+mod blob;
+mod error;
+mod flights;
+mod manifest;
+mod mirrors;
+mod settings;
+
+pub use error::Error;
+pub use manifest::Currency;
+pub use mirrors::Mirrors;
+pub use settings::MirrorSettings;
