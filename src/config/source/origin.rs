@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::escape::OneLine;
+
 /// Origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -23,8 +25,10 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{} line {line}", path.display()),
-            Self::Variable(name) => write!(f, "variable {name}"),
+            Self::File { path, line } => {
+                write!(f, "{} line {line}", OneLine(&path.to_string_lossy()))
+            }
+            Self::Variable(name) => write!(f, "variable {}", OneLine(name)),
             Self::Flag(name) => write!(f, "flag {name}"),
         }
     }

@@ -56,3 +56,12 @@ fn what_is_shown_says_the_same_as_what_was_read() {
         (&json!("2h"), &json!("default"))
     );
 }
+
+#[test]
+fn the_name_of_a_variable_ends_no_line() {
+    let loaded = load("", &[("REGISTRY_HTTP_HEADERS_X-A\nstorage: 1", "b")]).unwrap();
+    let yaml = loaded.to_yaml();
+    assert!(!yaml.contains("\nstorage: 1"), "{yaml}");
+    let again = load(&yaml, &[]).unwrap();
+    assert_eq!(again.config.http.headers, loaded.config.http.headers);
+}
