@@ -258,6 +258,14 @@ const REJECTED: &[(&str, &[&str])] = &[
         "policies: [{repositories: a, untagged: 3d}]",
         &["policies[0].untagged", "keepuntagged: 3d"],
     ),
+    (
+        "access: {rules: [{repositories: a, who: b, can: pull}]}",
+        &["access.rules[0].can: did you mean access.rules[].may?"],
+    ),
+    (
+        "audit: {enabled: false}",
+        &["audit.enabled does not exist", "cannot be switched off"],
+    ),
     ("version: 0.2", &["0.2", "0.1"]),
     ("- a\n", &["map of sections"]),
     ("http: [", &["config.yml line", "not YAML"]),
