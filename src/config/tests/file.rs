@@ -166,10 +166,7 @@ const REJECTED: &[(&str, &[&str])] = &[
         "proxy: {remoteurl: 'https://registry-1.docker.io'}",
         &["proxy.remoteurl", "later version"],
     ),
-    (
-        "notifications: {endpoints: [{name: a}]}",
-        &["notifications.endpoints", "url"],
-    ),
+    ("webhooks: [{name: a}]", &["webhooks", "url"]),
     (
         "reporting: {bugsnag: {apikey: hidden}}",
         &["reporting.bugsnag.apikey is not supported"],
