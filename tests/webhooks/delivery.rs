@@ -3,12 +3,8 @@
 use serde_json::Value;
 
 use super::receiver::{Behaviour, Receiver, Taken};
+use super::server;
 use crate::support::{Image, OCI_MANIFEST, Server, eventually};
-
-/// A server with these webhooks, in YAML.
-fn server(webhooks: &str) -> Server {
-    Server::with(&[("REGISTRY_WEBHOOKS", webhooks)])
-}
 
 /// Type, repository, tag and digests of a CloudEvent.
 fn shown(taken: &Taken) -> String {
@@ -73,11 +69,12 @@ fn each_change_of_a_tag_is_one_event() {
     );
 }
 
-/// A receiver that refuses one repository's events gets those of others, and those in their order later.
+/// A receiver that refuses one event gets those of other repositories, and those after it in their order later.
 #[test]
 fn a_bad_event_holds_up_its_repository_alone() {
     let refused = |number: usize, body: &[u8]| {
-        let is_bad = String::from_utf8_lossy(body).contains("\"bad/app\"");
+        let text = String::from_utf8_lossy(body);
+        let is_bad = text.contains("\"bad/app\"") && text.contains("\"v0\"");
         match is_bad && number < 20 {
             true => Behaviour::Refuse,
             false => Behaviour::Take,
@@ -213,9 +210,12 @@ fn secrets_reach_no_log_no_output_and_no_database() {
             .header("x-signature")
             .is_some_and(|text| text.starts_with("sha256="))
     );
-    let shown = server.cli(&["config", "show"]);
-    assert!(shown.status.success(), "{shown:?}");
-    let mut seen = server.log() + &String::from_utf8_lossy(&shown.stdout);
+    let mut show = server.cli_command(&["config", "show"]);
+    let show = show.env("REGISTRY_WEBHOOKS", &webhooks);
+    let shown = show.env("HOOK", "hidden-variable").output();
+    let shown = String::from_utf8(shown.expect("an output").stdout).expect("text");
+    assert!(shown.contains("name: c"), "{shown}");
+    let mut seen = server.log() + &shown;
     for name in ["registry.db", "registry.db-wal"] {
         let bytes = std::fs::read(server.directory().join(name)).expect("a file");
         seen += &String::from_utf8_lossy(&bytes);
@@ -263,5 +263,49 @@ fn a_full_outbox_drops_the_oldest() {
     assert_eq!(
         bounds("SELECT count(*) FROM deliveries WHERE event_id NOT IN (SELECT id FROM events)"),
         0
+    );
+}
+
+/// An event that was refused for three days is a dead letter, and no longer; those after it are delivered then.
+#[test]
+fn after_three_days_an_event_is_a_dead_letter() {
+    let receiver = Receiver::with(|_, body| {
+        let is_bad = String::from_utf8_lossy(body).contains("\"bad\"");
+        match is_bad {
+            true => Behaviour::Refuse,
+            false => Behaviour::Take,
+        }
+    });
+    let mut server = server(&format!("[{{name: all, url: '{}'}}]", receiver.url()));
+    let client = &mut server.client();
+    Image::small(1).push(client, "app", "bad");
+    Image::small(2).push(client, "app", "good");
+    let path = server.directory().join("registry.db");
+    let connection = rusqlite::Connection::open(path).expect("a database");
+    let bad = || {
+        let sql =
+            "SELECT state, attempts FROM deliveries WHERE event_id = (SELECT min(id) FROM events)";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        connection.query_row(sql, [], read).unwrap_or_default()
+    };
+    let mut age = |hours: i64| {
+        server.stop();
+        let sql = "UPDATE deliveries SET since = unixepoch() * 1000 - ?1 * 3600000, due_at = 0";
+        connection.execute(sql, [hours]).expect("rows");
+        let attempts = bad().1;
+        server.restart();
+        eventually("it is tried again", || bad().1 > attempts);
+        bad().0
+    };
+    eventually("it is refused", || receiver.arrived() > 0);
+    assert_eq!(age(71), 0, "it still waits");
+    assert!(receiver.taken().is_empty(), "{:?}", receiver.taken());
+    assert_eq!(age(73), 2, "it is dead");
+    eventually("the next event arrives", || !receiver.taken().is_empty());
+    assert_eq!(receiver.taken()[0].json()["data"]["tag"], "good");
+    assert!(
+        server.log().contains("is not tried any more"),
+        "{}",
+        server.log()
     );
 }

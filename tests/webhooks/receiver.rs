@@ -1,7 +1,7 @@
 //! An endpoint that behaves as it is told.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub enum Behaviour {
     Half,
     /// Never answers.
     Hang,
+    /// Names another address.
+    Redirect(SocketAddr),
 }
 
 /// A request that was answered in full with 200.
@@ -55,7 +57,7 @@ struct State {
 /// An endpoint on loopback.
 pub struct Receiver {
     state: Arc<State>,
-    address: String,
+    address: SocketAddr,
 }
 
 impl Receiver {
@@ -67,7 +69,7 @@ impl Receiver {
     /// Starts an endpoint that chooses its behaviour by the number and the body of the request.
     pub fn with(choose: impl Fn(usize, &[u8]) -> Behaviour + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
+        let address = listener.local_addr().expect("an address");
         let state = Arc::new(State {
             choose: Box::new(choose),
             arrived: Mutex::default(),
@@ -86,6 +88,10 @@ impl Receiver {
 
     pub fn url(&self) -> String {
         format!("http://{}/hook", self.address)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Breaks all connections until it is revived, as a receiver that was killed does.
@@ -121,6 +127,15 @@ fn serve(stream: TcpStream, state: &State) {
                 let answer =
                     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 6\r\n\r\nbroken";
                 if writer.write_all(answer).is_err() {
+                    return;
+                }
+                continue;
+            }
+            Behaviour::Redirect(address) => {
+                let answer = format!(
+                    "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{address}/hook\r\nContent-Length: 0\r\n\r\n"
+                );
+                if writer.write_all(answer.as_bytes()).is_err() {
                     return;
                 }
                 continue;

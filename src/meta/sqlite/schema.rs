@@ -313,6 +313,27 @@ mod tests {
         );
     }
 
+    /// Events tell what happens from now on, and their numbers never come twice.
+    #[test]
+    fn what_happened_before_there_were_events_is_not_told() {
+        let (_directory, opened) = migrated(
+            18,
+            "INSERT INTO audit (id, at, action, repository, tag, name) VALUES (1, 2, 'tag', 'app', 'v1', 'ann')",
+        );
+        let counts = "SELECT (SELECT count(*) FROM audit), (SELECT count(*) FROM events)
+            + (SELECT count(*) FROM endpoints) + (SELECT count(*) FROM deliveries)";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        assert_eq!(opened.query_row(counts, [], read), Ok((1, 0)));
+        opened
+            .execute_batch(
+                "INSERT INTO events (uuid, at, kind) VALUES ('a', 3, 'tag-move'); DELETE FROM events;
+                 INSERT INTO events (uuid, at, kind) VALUES ('b', 4, 'tag-move');",
+            )
+            .unwrap();
+        let number = "SELECT id FROM events";
+        assert_eq!(opened.query_row(number, [], |row| row.get(0)), Ok(2));
+    }
+
     #[test]
     fn recorded_rules_keep_their_meaning() {
         let (_directory, opened) = migrated(
