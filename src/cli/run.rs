@@ -15,6 +15,7 @@ use crate::cli::commands::setup::{
 };
 use crate::cli::commands::token;
 use crate::cli::commands::transfer::{backup, export, import};
+use crate::cli::commands::webhook;
 use crate::cli::configuration;
 use crate::cli::docker_entrypoint;
 use crate::cli::error::Error;
@@ -95,6 +96,8 @@ enum Command {
     Audit(audit::Arguments),
     /// List quotas: what repositories hold together, beside their limits
     Quotas(quotas::Arguments),
+    /// List webhooks and what they were told; tell them again, or send a test
+    Webhook(webhook::Arguments),
     Htpasswd(htpasswd::Arguments),
     Health(health::Arguments),
     /// Check a configuration, or show the effective one
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Audit(arguments) => wait_for(audit::run(arguments)),
         Command::Quotas(arguments) => wait_for(quotas::run(arguments)),
         Command::Token(arguments) => wait_for(token::run(arguments)),
+        Command::Webhook(arguments) => wait_for(webhook::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),
         Command::Config(arguments) => config::run(arguments),

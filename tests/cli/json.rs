@@ -399,6 +399,35 @@ fn machines(printed: &mut Printed, server: &Server) {
     }
 }
 
+/// A webhook that nobody listens to.
+fn webhooks(printed: &mut Printed) {
+    let webhooks = "[{name: deploy, url: 'http://127.0.0.1:1/hook'}]";
+    let server = Server::with(&[("REGISTRY_WEBHOOKS", webhooks)]);
+    crate::support::Image::small(1).push(&mut server.client(), "team/app", "v1");
+    let failed = ["webhook", "deliveries", "deploy", "--failed", "-o", "json"];
+    let delivery = crate::support::eventually_some("an attempt fails", || {
+        let object: Value = serde_json::from_slice(&server.cli(&failed).stdout).ok()?;
+        object["deliveries"].get(0).cloned()
+    });
+    let event = delivery["event"].to_string();
+    for (heading, words) in [
+        ("registry webhook ls", &["webhook", "ls"][..]),
+        ("registry webhook deliveries", &["webhook", "deliveries"]),
+        (
+            "registry webhook resend",
+            &["webhook", "resend", "deploy", &event],
+        ),
+    ] {
+        printed.run(&server, heading, words);
+    }
+    let unknown = server.cli(&["webhook", "resend", "deploy", "4711"]);
+    assert!(!unknown.status.success(), "{unknown:?}");
+    let mut test = Command::new(env!("CARGO_BIN_EXE_registry"));
+    test.env("REGISTRY_WEBHOOKS", webhooks);
+    test.args(["webhook", "test", "deploy", "-o", "json"]);
+    printed.add("registry webhook test", &test.output().expect("it runs"));
+}
+
 /// Starts a server and returns what it says first.
 fn first_line(data: &str) -> Output {
     let mut serve = crate::support::server::command(std::path::Path::new(data));
@@ -425,6 +454,7 @@ fn every_command_prints_what_is_documented() {
     show(&mut printed);
     hand_on(&mut printed);
     import(&mut printed);
+    webhooks(&mut printed);
     run_others(&mut printed);
     let documented = documented();
     for (heading, types) in &documented {

@@ -6,3 +6,4 @@ pub(crate) mod reports;
 pub(crate) mod setup;
 pub(crate) mod token;
 pub(crate) mod transfer;
+pub(crate) mod webhook;

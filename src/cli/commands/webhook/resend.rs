@@ -1,0 +1,24 @@
+//! `registry webhook resend`.
+
+use serde_json::json;
+
+use super::arguments::ResendArguments;
+use crate::cli::error::Error;
+use crate::cli::terminal::json;
+use crate::cli::terminal::output::{self, Format};
+
+pub(super) async fn run(arguments: ResendArguments) -> Result<(), Error> {
+    let registry = arguments.store.open().await?;
+    let (name, event) = (arguments.name, arguments.event);
+    if !registry.outbox().resend(&name, event).await? {
+        return Err(Error::Other(format!(
+            "{name} has no delivery of event {event}: registry webhook deliveries lists them"
+        )));
+    }
+    match arguments.output.format {
+        Format::Text => output::say(&format!("event {event} is sent to {name} again")),
+        Format::Json => {
+            json::print(&json!({ "webhook": name, "event": event, "state": "waiting" }))
+        }
+    }
+}
