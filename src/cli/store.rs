@@ -98,6 +98,14 @@ impl Store {
             Some(rules) => registry.with_manifest_rules(rules),
             None => registry,
         };
+        let gaps = match is_named {
+            true => None,
+            false => registry.gc().recorded_gap_rules().await?,
+        };
+        let registry = match gaps {
+            Some(rules) => registry.with_gap_rules(rules),
+            None => registry,
+        };
         let reserve = match is_named || config.storage.reserve.is_some() {
             true => None,
             false => registry.gc().recorded_reserve().await?,

@@ -231,6 +231,20 @@ impl Registry {
         }
     }
 
+    /// Replaces the rules about images that lack content: whether all may, and the mirrors whose images may.
+    #[must_use]
+    pub fn with_gap_rules(self, (sparse, mirrors): (bool, Vec<String>)) -> Self {
+        let settings = RegistrySettings {
+            sparse,
+            mirrors,
+            ..(*self.settings()).clone()
+        };
+        Self {
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            ..self
+        }
+    }
+
     /// Replaces the free disk that pushes must leave, in bytes.
     #[must_use]
     pub fn with_reserve(self, reserve: u64) -> Self {

@@ -8,7 +8,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
-use super::command::{assert_verified, import, imported};
+use super::command::{assert_verified, import, imported, verified};
 use super::tar::{Tar, gzip};
 use crate::support::{
     DOCKER_MANIFEST, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, noise, sha256,
@@ -285,7 +285,11 @@ fn damage_in_an_archive_is_named_and_stops_nothing() {
         let blob = format!("/v2/app/blobs/{}", sha256(&image.layers[0]));
         client.get(&blob).refused(404, "BLOB_UNKNOWN");
     }
-    assert_verified(server.directory());
+    let (code, report) = verified(server.directory());
+    assert_eq!(
+        (code, &report["findingCount"], &report["incompleteCount"]),
+        (3, &json!(0), &json!(2))
+    );
 }
 
 #[test]

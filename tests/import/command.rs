@@ -40,12 +40,19 @@ fn assert_nothing_new(report: &Value) {
 
 #[track_caller]
 pub fn assert_verified(directory: &Path) {
+    let (code, report) = verified(directory);
+    assert_eq!(code, 0, "{report}");
+}
+
+/// Runs `registry verify`; returns the exit code and the report.
+#[track_caller]
+pub fn verified(directory: &Path) -> (i32, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_registry"))
-        .args(["verify", "--data-dir"])
+        .args(["verify", "--output", "json", "--data-dir"])
         .arg(directory)
         .output()
         .expect("it runs");
-    assert!(output.status.success(), "{output:?}");
+    (output.status.code().expect("a code"), report(&output))
 }
 
 /// A store with an image in three repositories, and one of its own in another.

@@ -46,6 +46,16 @@ fn what_was_pulled_once_is_here() {
     assert_eq!(tags["tags"], json!(["7"]));
 }
 
+/// What clients did not ask for yet is no damage, and the command knows it from the server.
+#[test]
+fn images_that_are_not_whole_yet_are_not_named_by_a_verification() {
+    let (hub, _) = hub();
+    let server = mirror(&hub, &json!({}));
+    assert_eq!(server.client().get(SEVEN).status, 200);
+    let output = server.cli(&["verify"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// As containerd looks up by `?ns=`; Docker Hub's short names work, too.
 #[test]
 fn a_namespace_leads_to_its_mirror_and_other_repositories_ask_nobody() {

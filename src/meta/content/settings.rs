@@ -11,6 +11,7 @@ use crate::meta::sqlite::writer::WriteTx;
 
 const RETENTION: &str = "retention";
 const MANIFEST_RULES: &str = "manifest rules";
+const GAP_RULES: &str = "gap rules";
 const RESERVE: &str = "reserve";
 const SERVER_SECTIONS: &str = "server sections";
 const PROMISES_ASKED: &str = "promises asked";
@@ -27,6 +28,11 @@ impl PointReader<'_> {
     /// Returns the rules about pushed manifests of the last server, in its own format; `None` before the first start.
     pub fn manifest_rules(&self) -> Result<Option<String>, Error> {
         self.setting(MANIFEST_RULES)
+    }
+
+    /// Returns the rules about images that lack content of the last server, in its own format; `None` before the first start.
+    pub fn gap_rules(&self) -> Result<Option<String>, Error> {
+        self.setting(GAP_RULES)
     }
 
     /// Returns the free disk that the last server left by its pushes, in bytes; `None` before the first start.
@@ -111,6 +117,11 @@ impl WriteTx<'_> {
     /// Records the rules about pushed manifests.
     pub fn set_manifest_rules(&self, text: &str) -> Result<(), Error> {
         self.set_setting(MANIFEST_RULES, text).map(drop)
+    }
+
+    /// Records the rules about images that lack content.
+    pub fn set_gap_rules(&self, text: &str) -> Result<(), Error> {
+        self.set_setting(GAP_RULES, text).map(drop)
     }
 
     /// Records the free disk that pushes must leave, in bytes.

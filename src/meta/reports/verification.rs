@@ -1,5 +1,7 @@
 //! Content that is compared with its digest, in pages, and the images that damage affects.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension, params};
 
 use crate::meta::clock::Millis;
@@ -153,6 +155,42 @@ impl Reader<'_> {
                 .optional()?;
             Ok(is_there.map(|()| references))
         })
+    }
+
+    /// Lists manifests that name content which is neither there nor known as damaged, with that content.
+    ///
+    /// They are at most `limit`, after the row `after`.
+    pub fn gaps_after(
+        &self,
+        after: i64,
+        scope: &RepositoryScope,
+        limit: usize,
+    ) -> Result<Vec<(RecordedManifest, HashSet<Digest>)>, Error> {
+        let manifests = self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT DISTINCT manifest_id FROM absent_references INDEXED BY absent_references_by_manifest
+                     WHERE manifest_id > ?1 AND damage IS NULL
+                     AND (?3 IS NULL OR repository_id IN (SELECT value FROM json_each(?3)))
+                     ORDER BY manifest_id LIMIT ?2",
+                )?
+                .query_map(params![after, limit, scope.ids()], |row| row.get(0))?
+                .collect::<Result<Vec<i64>, _>>()
+        })?;
+        let mut found = Vec::new();
+        for id in manifests {
+            let gaps = self.query(|connection| {
+                connection
+                    .prepare_cached("SELECT digest FROM absent_references WHERE manifest_id = ?1 AND damage IS NULL")?
+                    .query_map([id], |row| digest(row, 0))?
+                    .collect()
+            })?;
+            let page = self.manifests_after(id - 1, &RepositoryScope::ALL, 1)?;
+            if let Some(manifest) = page.into_iter().next() {
+                found.push((manifest, gaps));
+            }
+        }
+        Ok(found)
     }
 
     /// Lists images that need a blob, even if it was damaged and taken out, at most `limit`; and counts all of them.

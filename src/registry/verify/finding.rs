@@ -22,6 +22,8 @@ pub enum FindingKind {
     Count,
     Manifest,
     Blob,
+    /// An image that names content which is not stored: no damage, and it cannot be pulled as a whole.
+    Incomplete,
 }
 
 /// Fate of something damaged.
@@ -57,8 +59,10 @@ pub struct Verification {
     pub size: u64,
     /// Manifests that were read.
     pub manifests: u64,
-    /// Number of findings.
+    /// Number of findings, without incomplete images.
     pub damaged: u64,
+    /// Images that name content which is not stored.
+    pub incomplete: u64,
     /// Files of blobs that the database does not know. They do no harm.
     pub unknown_files: u64,
     /// Size of those files, in bytes.
@@ -86,6 +90,7 @@ impl FindingKind {
             Self::Count => "count",
             Self::Manifest => "manifest",
             Self::Blob => "blob",
+            Self::Incomplete => "incomplete",
         }
     }
 }

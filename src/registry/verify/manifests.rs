@@ -73,7 +73,7 @@ impl Run<'_, '_> {
         } else {
             return Ok(());
         };
-        self.report_manifest(manifest, problem, outcome).await
+        self.report_damaged(manifest, problem, outcome).await
     }
 
     /// Records what is wrong with a manifest that is still as it was read; reports whether it is.
@@ -141,7 +141,7 @@ impl Run<'_, '_> {
         } else {
             Outcome::Reported
         };
-        self.report_manifest(manifest, problem, outcome).await
+        self.report_damaged(manifest, problem, outcome).await
     }
 
     /// Records the references of a manifest anew.
@@ -165,8 +165,21 @@ impl Run<'_, '_> {
             .await
     }
 
-    async fn report_manifest(
+    async fn report_damaged(
         &mut self,
+        manifest: RecordedManifest,
+        problem: String,
+        outcome: Outcome,
+    ) -> Result<(), Error> {
+        self.state.damaged += 1;
+        self.report_image(FindingKind::Manifest, manifest, problem, outcome)
+            .await
+    }
+
+    /// Reports something of one image, without counting it.
+    pub(super) async fn report_image(
+        &mut self,
+        kind: FindingKind,
         manifest: RecordedManifest,
         problem: String,
         outcome: Outcome,
@@ -181,8 +194,8 @@ impl Run<'_, '_> {
             .registry
             .scan(move |reader| reader.image_tags(id))
             .await?;
-        self.report(Finding {
-            kind: FindingKind::Manifest,
+        self.tell(Finding {
+            kind,
             digest: Some(digest.clone()),
             problem,
             outcome,

@@ -144,6 +144,10 @@ impl<'r> Verify<'r> {
             run.state.phase = phase.next().as_str().to_owned();
             run.state.after = 0;
         }
+        match run.gaps().await {
+            Err(Error::Meta(error)) if is_damage(&error) => run.report_damage(&error),
+            other => other?,
+        }
         run.state.finished_at = Some(now());
         run.record().await?;
         run.result.damaged = run.state.damaged;
@@ -217,6 +221,11 @@ impl Run<'_, '_> {
     /// Reports something damaged.
     pub(super) fn report(&mut self, finding: Finding) {
         self.state.damaged += 1;
+        self.tell(finding);
+    }
+
+    /// Tells of a finding without counting it.
+    pub(super) fn tell(&mut self, finding: Finding) {
         (self.watcher)(VerifyEvent::Finding(finding));
     }
 

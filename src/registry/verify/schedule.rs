@@ -79,6 +79,7 @@ fn log_finding(finding: &Finding) {
         FindingKind::Database => "",
         FindingKind::Count => "run registry verify --repair",
         FindingKind::Manifest | FindingKind::Blob => "push one of the images again",
+        FindingKind::Incomplete => return log_incomplete(&finding.problem, &images),
     };
     tracing::error!(
         kind = finding.kind.as_str(),
@@ -89,5 +90,15 @@ fn log_finding(finding: &Finding) {
         image_count = finding.image_count,
         images = images.join(" "),
         "verification has found damage"
+    );
+}
+
+/// Logs an image that lacks content, which is no damage.
+fn log_incomplete(problem: &str, images: &[String]) {
+    tracing::warn!(
+        problem,
+        remedy = "push or import the image again",
+        images = images.join(" "),
+        "verification has found an image that cannot be pulled as a whole"
     );
 }

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod database;
+mod incomplete;
 mod repair;
 mod resuming;
 mod shown;

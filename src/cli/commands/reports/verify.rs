@@ -169,6 +169,7 @@ impl Report {
             Some(mut object) => {
                 let fields = [
                     ("findingCount", verified.damaged),
+                    ("incompleteCount", verified.incomplete),
                     ("blobCount", verified.blobs),
                     ("size", verified.size),
                     ("manifestCount", verified.manifests),
@@ -182,8 +183,12 @@ impl Report {
             }
             None => summary(verified, is_repaired)?,
         }
-        match verified.damaged {
-            0 => Ok(()),
+        match (verified.damaged, verified.incomplete) {
+            (0, 0) => Ok(()),
+            (0, number) => Err(Error::LeftOut(format!(
+                "{} cannot be pulled as a whole: push or import what is named in the output again",
+                count(number, "image")
+            ))),
             _ => Err(Error::Reported),
         }
     }
@@ -206,17 +211,22 @@ fn summary(verified: &Verification, is_repaired: bool) -> Result<(), Error> {
         number => format!("{number} damaged"),
     };
     output::say(&format!(
-        "verified {} with {} and {}: {damaged}",
+        "verified {} with {} and {}: {damaged}{}",
         count(verified.blobs, "blob"),
         size(verified.size),
         count(verified.manifests, "manifest"),
+        match verified.incomplete {
+            0 => String::new(),
+            number => format!(", {number} incomplete"),
+        },
     ))
 }
 
 fn text(finding: &Finding) -> String {
+    let kind = finding.kind.as_str();
     let subject = match &finding.digest {
-        Some(digest) => format!("{} {digest}", finding.kind.as_str()),
-        None => finding.kind.as_str().to_owned(),
+        Some(digest) => format!("{kind} {digest}"),
+        None => kind.to_owned(),
     };
     let outcome = match finding.outcome {
         Outcome::Reported => "",

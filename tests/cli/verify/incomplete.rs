@@ -1,0 +1,64 @@
+//! Images that name content which is not stored.
+
+use serde_json::{Value, json};
+
+use super::{path_of, replace};
+use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, noise, sha256};
+
+/// Runs `registry verify`; returns the exit code and the report.
+fn verify(server: &Server, flags: &[&str]) -> (Option<i32>, Value) {
+    let output = server.cli(&[&["verify", "--output", "json"], flags].concat());
+    let printed = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    (output.status.code(), printed)
+}
+
+#[test]
+fn images_with_a_gap_are_named_unless_the_server_accepts_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sparse = Server::at(directory.path(), &[("REGISTRY_MANIFESTS_SPARSE", "true")]);
+    let mut client = sparse.client();
+    let (whole, lacking) = (Image::small(1), Image::new("x", vec![noise(3, 99)]));
+    whole.push(&mut client, "app", "whole");
+    client.push_blob("app", &lacking.config);
+    client.put_manifest("app", "layer", OCI_MANIFEST, &lacking.manifest);
+    let child = descriptor(OCI_MANIFEST, b"never comes");
+    let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child] });
+    client.put_manifest("list", "child", OCI_INDEX, index.to_string().as_bytes());
+    assert_eq!(verify(&sparse, &[]).0, Some(0));
+
+    drop(sparse);
+    let server = Server::at(directory.path(), &[]);
+    let (code, printed) = verify(&server, &[]);
+    assert_eq!(
+        (code, &printed["findingCount"], &printed["incompleteCount"]),
+        (Some(3), &json!(0), &json!(2)),
+        "{printed}"
+    );
+    let findings = printed["findings"].as_array().expect("a list");
+    assert_eq!(findings.len(), 2, "{printed}");
+    for (finding, tag, missing) in [
+        (&findings[0], "layer", sha256(&lacking.layers[0])),
+        (&findings[1], "child", sha256(b"never comes")),
+    ] {
+        assert_eq!(
+            (&finding["kind"], &finding["images"][0]["tags"]),
+            (&json!("incomplete"), &json!([tag]))
+        );
+        assert!(
+            finding["problem"].to_string().contains(&missing),
+            "{finding}"
+        );
+    }
+    assert_eq!(verify(&server, &["list"]).1["incompleteCount"], 1);
+    let text = server.cli(&["verify"]);
+    let text = String::from_utf8_lossy(&text.stdout);
+    assert!(text.contains("needed by app:layer"), "{text}");
+
+    // damage is told from a gap
+    replace(&path_of(&server, &sha256(&whole.layers[0])), b"x");
+    let (code, printed) = verify(&server, &[]);
+    assert_eq!(
+        (code, &printed["findingCount"], &printed["incompleteCount"]),
+        (Some(1), &json!(1), &json!(2))
+    );
+}
