@@ -64,9 +64,12 @@ fn each_change_has_a_row() {
     let team = audit(&guarded, &["--repository", "team/**"]);
     assert_eq!(
         actions(&team),
-        ["untag", "delete", "tag", "untag", "tag", "push"]
+        ["untag", "delete", "restore", "untag", "tag", "push"]
     );
-    assert_eq!(team[2]["detail"], "restored");
+    assert_eq!(team[2]["tag"], "v1");
+    let moves = audit(&guarded, &["--repository", "team/app:v*"]);
+    assert_eq!(actions(&moves), ["untag", "restore", "untag", "tag"]);
+    assert!(audit(&guarded, &["--repository", "team/app:latest"]).is_empty());
     let other = audit(&guarded, &["--repository", "oth*/**", "--action", "delete"]);
     assert_eq!(other.len(), 1, "{other:?}");
     run(&guarded, &["rotate", "ci"]);

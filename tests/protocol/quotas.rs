@@ -294,9 +294,15 @@ fn a_body_of_unknown_length_is_cut_off_where_the_quota_is_used_up() {
         let answer = read_response(&mut BufReader::new(stream), false).expect("an answer");
         answer.refused(403, "DENIED");
     }
-    eventually("nothing of it stays", || {
-        shown(&server, "home/ann/**", "uploadSize") == Some(0)
-    });
+    eventually("nothing of it stays", || server.upload_files().is_empty());
+    assert_eq!(shown(&server, "home/ann/**", "uploadSize"), Some(0));
+    let listed = server.cli(&["uploads", "ls", "-o", "json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).expect("an object");
+    assert_eq!(
+        listed["sessions"],
+        json!([]),
+        "the refused sessions are gone"
+    );
     assert_eq!(push(&server, "home/ann/app", &noise(3, MIB)).status, 201);
 }
 

@@ -21,7 +21,7 @@ pub enum AuditAction {
     Untag,
     /// A manifest that was deleted.
     Delete,
-    /// A manifest that came back from the trash.
+    /// A manifest that came back from the trash, or a tag that was set back to a former target.
     Restore,
     TokenCreated,
     TokenRotated,

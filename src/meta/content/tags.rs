@@ -121,12 +121,12 @@ impl TagOrigin {
         }
     }
 
-    /// Returns what the audit log says of it.
-    fn audited(&self) -> Option<&'static str> {
+    /// Action and detail in the audit log.
+    fn audited(&self) -> (AuditAction, Option<&'static str>) {
         match (self.restored_from, self.source) {
-            (Some(_), _) => Some("restored"),
-            (None, TagSource::Here) => None,
-            (None, TagSource::Store | TagSource::Archive) => Some("imported"),
+            (Some(_), _) => (AuditAction::Restore, None),
+            (None, TagSource::Here) => (AuditAction::Tag, None),
+            (None, TagSource::Store | TagSource::Archive) => (AuditAction::Tag, Some("imported")),
         }
     }
 }
@@ -241,14 +241,15 @@ impl WriteTx<'_> {
         {
             return Ok(());
         }
+        let (action, detail) = origin.audited();
         let subject = AuditSubject {
             repository: Some(repository),
             tag: Some(tag.as_str()),
             digest: Some(target.digest.as_str()),
             former: former.as_ref().map(|(_, digest)| digest.as_str()),
-            detail: origin.audited(),
+            detail,
         };
-        self.audit(AuditAction::Tag, subject, actor, now)?;
+        self.audit(action, subject, actor, now)?;
         if let Some(kind) = origin.told() {
             self.tell(kind, actor, now, || {
                 Ok(EventSubject {

@@ -207,7 +207,13 @@ impl Uploads<'_> {
         let body = Metered::new(body, meter.clone(), announced);
         let upload = match self.receive_last(upload, range, body).await {
             Ok(upload) => upload,
-            Err(error) => return Err(meter.and_then(|meter| meter.refusal()).unwrap_or(error)),
+            Err(error) => {
+                let Some(full) = meter.and_then(|meter| meter.refusal()) else {
+                    return Err(error);
+                };
+                self.cancel(repository, id, actor).await?;
+                return Err(full);
+            }
         };
         let origin = Origin::Session(condition);
         let (file, stored) = self

@@ -19,8 +19,8 @@ const WILD: [char; 5] = ['*', '?', '[', '{', '\\'];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Only repositories that match: team/app, or a quoted glob such as 'team/**'
-    #[arg(long, value_name = "GLOB")]
+    /// Only repositories, or tags in them, that match: team/app, team/app:latest, or quoted globs such as 'team/**:v*'
+    #[arg(long, value_name = "GLOB[:TAG]")]
     repository: Option<String>,
     /// Only what was done by this user, token:NAME, or account
     #[arg(long, value_name = "WHO")]
@@ -43,9 +43,20 @@ pub(crate) struct Arguments {
 
 /// Rows that are asked for, as far as the database does not know.
 struct Wanted {
-    glob: Option<Glob>,
+    repositories: Option<Glob>,
+    tags: Option<Glob>,
     since: Millis,
     limit: usize,
+}
+
+impl Wanted {
+    fn has(&self, row: &AuditRow) -> bool {
+        let is_in = |glob: &Option<Glob>, name: &Option<String>| {
+            glob.as_ref()
+                .is_none_or(|glob| name.as_deref().is_some_and(|name| glob.matches(name)))
+        };
+        is_in(&self.repositories, &row.repository) && is_in(&self.tags, &row.tag)
+    }
 }
 
 const COLUMNS: [Column; 7] = [
@@ -75,20 +86,26 @@ fn parsed(arguments: &Arguments) -> Result<(AuditFilter, Wanted), Error> {
         None => None,
         Some(name) => Some(action(name)?),
     };
-    let glob = match &arguments.repository {
-        None => None,
-        Some(text) => Some(Glob::for_repositories(text).map_err(Error::Other)?),
+    let (repository, tag) = match arguments
+        .repository
+        .as_deref()
+        .map(|text| text.split_once(':'))
+    {
+        Some(Some((repository, tag))) => (Some(repository), Some(tag)),
+        Some(None) => (arguments.repository.as_deref(), None),
+        None => (None, None),
+    };
+    let glob = |text, parse: fn(&str) -> Result<Glob, String>| match text {
+        None => Ok(None),
+        Some(text) => parse(text).map(Some).map_err(Error::Other),
     };
     let since = match &arguments.since {
         None => Millis::MIN,
         Some(text) => time_arg::parse(text, now())?,
     };
-    let literal = arguments
-        .repository
-        .as_deref()
-        .map(|text| &text[..text.find(WILD).unwrap_or(text.len())]);
+    let literal = repository.map(|text| &text[..text.find(WILD).unwrap_or(text.len())]);
     let filter = AuditFilter {
-        is_whole: literal == arguments.repository.as_deref(),
+        is_whole: literal == repository,
         repository: literal.map(str::to_owned),
         name: arguments.who.clone(),
         action,
@@ -97,7 +114,13 @@ fn parsed(arguments: &Arguments) -> Result<(AuditFilter, Wanted), Error> {
         0 => usize::MAX,
         limit => limit,
     };
-    Ok((filter, Wanted { glob, since, limit }))
+    let wanted = Wanted {
+        repositories: glob(repository, Glob::for_repositories)?,
+        tags: glob(tag, Glob::for_tags)?,
+        since,
+        limit,
+    };
+    Ok((filter, wanted))
 }
 
 fn action(name: &str) -> Result<&'static str, Error> {
@@ -127,8 +150,7 @@ async fn show(
             if row.at < wanted.since || shown >= wanted.limit {
                 return Ok(shown);
             }
-            let name = row.repository.as_deref().unwrap_or_default();
-            if wanted.glob.as_ref().is_none_or(|glob| glob.matches(name)) {
+            if wanted.has(&row) {
                 list.push(|| cells(&row), || as_json(&row))?;
                 shown += 1;
             }
