@@ -267,6 +267,18 @@ const TESTS: &[Test] = &[
         &["docker-registry", "htpasswd"],
         differential::with_login,
     ),
+    Test::root(
+        "differential-notifications",
+        &[
+            "docker-registry",
+            "docker",
+            "dockerd",
+            "podman",
+            "helm",
+            "crane",
+        ],
+        differential::notifications,
+    ),
     Test::new(
         "fail2ban-file",
         &["fail2ban-regex", "curl"],

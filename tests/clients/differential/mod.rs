@@ -3,6 +3,7 @@
 
 mod compare;
 mod listed;
+mod notifications;
 mod script;
 mod wire;
 
@@ -18,6 +19,7 @@ use crate::harness::server::Server;
 use compare::{Comparison, Difference};
 use listed::Document;
 
+pub use notifications::notifications;
 use script::Script;
 
 /// Minimum number of requests; a smaller script proves too little.

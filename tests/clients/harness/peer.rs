@@ -21,13 +21,20 @@ pub struct Peer {
 impl Peer {
     /// Starts it on a free port with its store in `theirs`, with deleting switched on, as it is in ours, and with `auth` as its section of that name.
     pub fn start(dir: &Path, auth: &Value) -> Self {
+        Self::with(dir, &json!({ "auth": auth }))
+    }
+
+    /// The same, with more sections.
+    pub fn with(dir: &Path, sections: &Value) -> Self {
         // YAML is a superset of JSON
-        let config = json!({
+        let mut config = json!({
             "version": 0.1,
             "storage": { "filesystem": { "rootdirectory": dir.join("theirs") }, "delete": { "enabled": true } },
             "http": { "addr": "127.0.0.1:0", "secret": "differences" },
-            "auth": auth,
         });
+        for (name, section) in sections.as_object().unwrap() {
+            config[name] = section.clone();
+        }
         let path = dir.join("theirs.yml");
         fs::write(&path, config.to_string()).unwrap();
         let mut child = Command::new("setpriv")
