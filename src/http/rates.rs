@@ -75,14 +75,9 @@ impl RateLimiter {
             (None, Some(address)) => Counted::Address(client_key::of(address)),
             (None, None) => return Ok(action),
         };
-        let cost = match limit {
-            // more than there is
-            0 => rates.period * 2,
-            limit => rates.period / limit,
-        };
         let budget = Budget {
             period: rates.period,
-            cost,
+            cost: rates.period / limit.get(),
             is_spent: matches!(weight, Weight::Counts(_)),
         };
         match self.spend((kind, counted), budget, Instant::now()) {

@@ -1,5 +1,6 @@
 //! Settings of the HTTP server.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +50,8 @@ pub struct Limits {
 /// Maximum numbers of images that a client pulls and pushes in a period; `None` for any number.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
-    pub pulls: Option<u32>,
-    pub pushes: Option<u32>,
+    pub pulls: Option<NonZeroU32>,
+    pub pushes: Option<NonZeroU32>,
     pub period: Duration,
 }
 

@@ -99,6 +99,35 @@ impl Glob {
         Ok(pattern)
     }
 
+    /// Checks that each `**` is a whole component; beside other letters it would match no more than `*`.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn check_stars(text: &str) -> Result<(), String> {
+        let mut rest = text;
+        while let Some(start) = rest.find("**") {
+            let (before, stars) = rest.split_at(start);
+            let after = &stars[2..];
+            let begins = before.is_empty() || before.ends_with(['/', '{', ',']);
+            let ends = after.is_empty() || after.starts_with(['/', '}', ',']);
+            if !(begins && ends) {
+                return Err(format!(
+                    "in the pattern '{text}', ** must be a whole component, as in team/**: write * within a component"
+                ));
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// Finds a single word in braces, which are for alternatives: `users` in `home/{users}/**`.
+    pub fn lone_word(text: &str) -> Option<&str> {
+        text.split('{').skip(1).find_map(|rest| {
+            let (word, _) = rest.split_once('}')?;
+            (!word.contains(',')).then_some(word)
+        })
+    }
+
     pub fn as_str(&self) -> &str {
         self.0.glob().glob()
     }
@@ -245,6 +274,31 @@ mod tests {
             "sha256-*.sig",
         ] {
             assert!(Glob::for_tags(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_stars_are_a_whole_component() {
+        for text in ["**", "a/**", "**/a", "a/**/b/**", "{a/**,b}/*", "{b,**/a}"] {
+            assert_eq!(Glob::check_stars(text), Ok(()), "{text}");
+        }
+        for text in ["team**", "a**b", "team/***", "****", "a/**b", "{a**,b}"] {
+            let error = Glob::check_stars(text).unwrap_err();
+            assert!(error.contains(&format!("'{text}', ** must be")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_word_alone_in_braces_is_found() {
+        for (text, word) in [
+            ("home/{users}/**", Some("users")),
+            ("{a,b}/{c}", Some("c")),
+            ("{}", Some("")),
+            ("{a,b{c,d}}", None),
+            ("{a,b}/**", None),
+            ("a/b", None),
+        ] {
+            assert_eq!(Glob::lone_word(text), word, "{text}");
         }
     }
 

@@ -3,6 +3,7 @@
 mod accepted;
 pub mod command;
 mod examples;
+mod mistakes;
 mod named_files;
 mod secrets;
 mod table;

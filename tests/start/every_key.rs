@@ -357,8 +357,12 @@ const CASES: &[Case] = &[
         let ready = seen.client().get("/readyz?verbose").json();
         ready["checks"]["verification"] == "off"
     }),
-    Case("audit", "", "audit: {keep: 1s}", |seen| {
+    Case("audit", "", "audit: {keep: 1d}", |seen| {
         seen.push("a", "v1");
+        let path = seen.configured.data().join("registry.db");
+        let connection = rusqlite::Connection::open(path).expect("a database");
+        let aged = "UPDATE audit SET at = at - 172800000";
+        connection.execute(aged, []).expect("the rows are older");
         let pushes = ["audit", "--action", "push"];
         (0..50).any(|_| seen.configured.object(&pushes)["events"] == json!([]))
     }),
@@ -380,14 +384,17 @@ const CASES: &[Case] = &[
     Case(
         "http.limits.pulls",
         "",
-        "http: {limits: {pulls: 0}}",
-        |seen| seen.status("GET", "/v2/a/manifests/v1") == 429,
+        "http: {limits: {pulls: 1, period: 10h}}",
+        |seen| [404, 429].map(|_| seen.status("GET", "/v2/a/manifests/v1")) == [404, 429],
     ),
     Case(
         "http.limits.pushes",
         "",
-        "http: {limits: {pushes: 0}}",
-        |seen| seen.status("POST", "/v2/a/blobs/uploads/") == 429,
+        "http: {limits: {pushes: 1, period: 10h}}",
+        |seen| {
+            seen.push("a", "v1");
+            seen.status("POST", "/v2/a/blobs/uploads/") == 429
+        },
     ),
     Case(
         "http.limits.period",

@@ -19,7 +19,8 @@ impl RepositoryPattern {
     /// Parses a pattern.
     ///
     /// # Errors
-    /// A sentence: globs that match no valid name, and a placeholder that is part of a component or stands behind `**`.
+    /// A sentence: globs that match no valid name, words in braces that stand for nothing, `**` within a component, and a
+    /// placeholder that is part of a component or stands behind `**`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let components: Vec<_> = text.split('/').collect();
         let placeholders: Vec<_> = (components.iter().enumerate())
@@ -42,6 +43,12 @@ impl RepositoryPattern {
                 "in the pattern '{text}', {{user}} and {{claim.NAME}} must be whole components, before any ** and without other braces, as in home/{{user}}/**"
             ));
         }
+        if let Some(word) = Glob::lone_word(&rest) {
+            return Err(format!(
+                "in the pattern '{text}', {{{word}}} stands for nothing: write {{user}} or {{claim.NAME}}, or take the braces out"
+            ));
+        }
+        Glob::check_stars(&rest)?;
         Ok(Self {
             glob: Glob::for_repositories(&rest)?,
             text: text.to_owned(),
@@ -51,6 +58,12 @@ impl RepositoryPattern {
 
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Reports whether it refers to the name of a user.
+    pub(super) fn is_of_user(&self) -> bool {
+        let mut placeholders = self.placeholders.iter();
+        placeholders.any(|(_, placeholder)| *placeholder == Placeholder::User)
     }
 
     /// Returns the names of claims that it refers to.
@@ -204,6 +217,10 @@ mod tests {
             "a/{claim.}/b",
             "a/{claim.x,y}",
             "a-{claim.x}",
+            "home/{users}/**",
+            "home/{User}/**",
+            "team**",
+            "team/***",
             "Team/**",
             "",
         ] {

@@ -36,7 +36,7 @@ impl Rights {
     /// # Errors
     /// A sentence that names the words.
     pub fn parse(word: &str) -> Result<Self, String> {
-        let found = Self::WORDS.iter().find(|(name, _)| *name == word);
+        let found = Self::WORDS.iter().find(|(name, _)| *name == word.trim());
         found.map(|(_, rights)| *rights).ok_or_else(|| {
             format!(
                 "'{word}' is neither an action (pull, create, update, delete) nor a role (pull, push, maintain, admin)"
@@ -99,6 +99,7 @@ mod tests {
             assert!(larger.contains(*smaller) && smaller != larger);
         }
         assert!(Rights::parse("write").is_err());
+        assert_eq!(Rights::parse(" create"), Ok(Rights::CREATE));
     }
 
     #[test]

@@ -62,6 +62,19 @@ impl Who {
     }
 }
 
+impl Who {
+    /// Reports whether some of these clients have all the names that a pattern refers to.
+    pub fn has_names_of(&self, pattern: &RepositoryPattern) -> bool {
+        let is_of_claims = pattern.claims().next().is_some();
+        match self {
+            Self::Anonymous => !(pattern.is_of_user() && is_of_claims),
+            Self::Users | Self::Group(_) | Self::User(_) => !is_of_claims,
+            Self::Token(_) => !pattern.is_of_user() && !is_of_claims,
+            Self::Trust(_) => !pattern.is_of_user(),
+        }
+    }
+}
+
 impl fmt::Display for Who {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tarkeep::auth::{AccessRule, AccessRules, RepositoryPattern, Rights, Who};
 use tarkeep::config::{self, Config, Violations, collect, combine};
 use tarkeep::http::parse_network;
+use tarkeep::registry::is_token_name;
+
+use crate::cli::from_config::trust::is_name;
 
 /// Converts the section; `None` if there is none.
 pub(crate) fn rules(config: &Config) -> Result<Option<AccessRules>, Violations> {
@@ -16,13 +19,14 @@ pub(crate) fn rules(config: &Config) -> Result<Option<AccessRules>, Violations> 
         return Err(Violations::within("access", sentence));
     }
     let rules =
-        collect(section.rules.iter().enumerate().map(|(number, given)| {
+        section.rules.iter().enumerate().map(|(number, given)| {
             rule(config, section, &format!("access.rules[{number}]"), given)
-        }))?;
-    Ok(Some(AccessRules::new(groups(section), rules)))
+        });
+    let (groups, rules) = combine((groups(section), collect(rules)))?;
+    Ok(Some(AccessRules::new(groups, rules)))
 }
 
-/// Returns notes about rules that grant rights in repositories which their clients cannot see.
+/// Returns notes about rules that grant less than they seem to: nobody can log in, or see the repositories.
 pub(crate) fn notes(config: &Config) -> Vec<String> {
     let Ok(Some(rules)) = rules(config) else {
         return Vec::new();
@@ -34,13 +38,41 @@ pub(crate) fn notes(config: &Config) -> Vec<String> {
              pull there, they are told that the repository is unknown; write may: [pull, {may}]"
         )
     };
-    rules.unreadable().into_iter().map(note).collect()
+    let notes = rules.unreadable().into_iter().map(note);
+    notes.chain(without_login(config, rules.rules())).collect()
 }
 
-fn groups(section: &config::AccessSection) -> BTreeMap<String, BTreeSet<String>> {
-    let group =
-        |(name, users): (&String, &Vec<String>)| (name.clone(), users.iter().cloned().collect());
-    section.groups.iter().map(group).collect()
+/// Returns a note about the first rule for users where no user can log in.
+fn without_login(config: &Config, rules: &[AccessRule]) -> Option<String> {
+    let is_user = |who: &Who| matches!(who, Who::Users | Who::Group(_) | Who::User(_));
+    let mut for_users = rules.iter().map(|rule| rule.who.iter().any(is_user));
+    let number = for_users.position(|is_for_users| is_for_users && !config.auth.asks())?;
+    Some(format!(
+        "access.rules[{number}] is for users, and nobody can log in as a user without a section auth: add one, such as auth.htpasswd, or \
+         write who: anonymous"
+    ))
+}
+
+fn groups(
+    section: &config::AccessSection,
+) -> Result<BTreeMap<String, BTreeSet<String>>, Violations> {
+    let groups = section.groups.iter().map(|(name, users)| {
+        let place = format!("access.groups.{name}");
+        if !is_name(name) {
+            let sentence = format!(
+                "in access.groups, '{name}' is no name of a group: write letters, digits, dots and hyphens, and the @ in rules alone"
+            );
+            return Err(Violations::of(place, sentence));
+        }
+        match users.iter().find(|user| user.starts_with('@') || user.contains(':')) {
+            Some(other) => Err(Violations::of(
+                &*place,
+                format!("{place} has '{other}', and groups hold users alone: name each user"),
+            )),
+            None => Ok((name.clone(), users.iter().cloned().collect())),
+        }
+    });
+    Ok(collect(groups)?.into_iter().collect())
 }
 
 fn rule(
@@ -63,18 +95,34 @@ fn rule(
         Who::Group(group) if !section.groups.contains_key(&group) => Err(format!(
             "there is no group '{group}': add it to access.groups"
         )),
+        Who::Token(token) if !is_token_name(&token) => Err(format!(
+            "'{token}' in '{text}' is no name of a token: name each token"
+        )),
         Who::User(user) if user == *text && section.groups.contains_key(&user) => Err(format!(
             "'{user}' is a group: write '@{user}', or 'user:{user}' for the user of this name"
         )),
         who => Ok(who),
     });
-    let may = each(name, "may", &rule.may, Rights::parse);
+    let may = each(name, "may", &rule.may, |text| match text.contains(',') {
+        true => Err(format!(
+            "'{text}' is one text: write a list, as in may: [{text}]"
+        )),
+        false => Rights::parse(text),
+    });
     let from = collect(
         rule.from
             .iter()
             .map(|text| parsed(name, "from", text, &parse_network)),
     );
     let (repositories, who, may, from) = combine((repositories, who, may, from))?;
+    if let Some(pattern) =
+        (repositories.iter()).find(|pattern| !who.iter().any(|who| who.has_names_of(pattern)))
+    {
+        let sentence = format!(
+            "in access.rules, nobody in who has all names that '{pattern}' refers to: {{user}} is for users, and {{claim.NAME}} for who: trust:NAME"
+        );
+        return Err(Violations::of(format!("{name}.repositories"), sentence));
+    }
     Ok(AccessRule {
         repositories,
         who,

@@ -1,5 +1,7 @@
 //! The settings of the HTTP server, from the section `http`.
 
+use std::num::NonZeroU32;
+
 use tarkeep::config::{self, Violations, collect, combine};
 use tarkeep::http::{
     Address, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PathPrefix, Rates,
@@ -139,8 +141,6 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations>
         limits.connectionsperaddress,
         defaults.connections_per_address,
     );
-    let defaults_rates = Rates::default();
-    let period = time("http.limits.period", limits.period, defaults_rates.period);
     let times = [
         time(
             "http.limits.handshake",
@@ -155,8 +155,8 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations>
             defaults.keep_alive_timeout,
         ),
     ];
-    let (all, connections_per_address, times, period) =
-        combine((all, of_one, collect(times), period))?;
+    let (all, connections_per_address, times, rates) =
+        combine((all, of_one, collect(times), rates(limits)))?;
     Ok(Limits {
         connections: all.min(connections),
         connections_per_address,
@@ -168,10 +168,37 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations>
         drain_timeout: http
             .draintimeout
             .map_or(defaults.drain_timeout, |interval| interval.0),
-        rates: Rates {
-            pulls: limits.pulls,
-            pushes: limits.pushes,
-            period,
-        },
+        rates,
+    })
+}
+
+fn rates(limits: &config::Limits) -> Result<Rates, Violations> {
+    let number = |key: &'static str, what: &str, value: Option<u32>| {
+        let number = |value| {
+            NonZeroU32::new(value).ok_or_else(|| {
+                let sentence = format!(
+                    "{key} is 0, so nobody could {what} anything: set it to 1 or more, or take it out for any number"
+                );
+                Violations::of(key, sentence)
+            })
+        };
+        value.map(number).transpose()
+    };
+    let period = match limits.period {
+        Some(interval) if interval.0.is_zero() => Err(Violations::of(
+            "http.limits.period",
+            "http.limits.period is 0, in which nobody could be counted: set a time such as 1h, or take pulls and pushes out for any number",
+        )),
+        other => Ok(other.map_or(Rates::default().period, |interval| interval.0)),
+    };
+    let (pulls, pushes, period) = combine((
+        number("http.limits.pulls", "pull", limits.pulls),
+        number("http.limits.pushes", "push", limits.pushes),
+        period,
+    ))?;
+    Ok(Rates {
+        pulls,
+        pushes,
+        period,
     })
 }

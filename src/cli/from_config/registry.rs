@@ -1,23 +1,30 @@
 //! The settings of the registry's operations, from several sections.
 
+use std::time::Duration;
+
 use regex::RegexSet;
 use tarkeep::config::{self, Config, Violations, collect, combine};
+use tarkeep::oci::Glob;
 use tarkeep::registry::{
-    ContentClass, ManifestRules, PageLimits, QuotaRule, QuotaRules, RegistrySettings,
+    ContentClass, KeepUntagged, ManifestRules, PageLimits, QuotaRule, QuotaRules, RegistrySettings,
     RequiredChildren, UploadExpiry, UrlRules, VerifySchedule,
 };
 
 use crate::cli::from_config::backup;
 use crate::cli::from_config::retention::{keep, retention};
 
+/// Minimum of `audit.keep`.
+const AUDIT_KEEP: Duration = Duration::from_secs(24 * 3600);
+
 /// Converts the configuration, with defaults for unset keys.
 pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> {
     let defaults = RegistrySettings::default();
-    let (manifest_rules, retention, backup, quotas) = combine((
+    let (manifest_rules, retention, backup, quotas, audit_keep) = combine((
         manifest_rules(config),
         retention(config),
         backup::settings(&config.backup),
         quotas(config),
+        audit_keep(config, defaults.audit_keep),
     ))?;
     Ok(RegistrySettings {
         sparse: config.manifests.sparse,
@@ -34,20 +41,44 @@ pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> 
         retention,
         quotas,
         backup,
-        audit_keep: config.audit.keep.map_or(defaults.audit_keep, keep),
+        audit_keep,
         verify: verify_schedule(&config.verify),
     })
 }
 
 fn quotas(config: &Config) -> Result<QuotaRules, Violations> {
     let rules = collect(config.quotas.iter().enumerate().map(|(number, quota)| {
-        let rule = QuotaRule::parse(&quota.repositories, quota.bytes);
+        let rule = is_plain(&quota.repositories)
+            .and_then(|()| QuotaRule::parse(&quota.repositories, quota.bytes));
         rule.map_err(|error| {
             let key = format!("quotas[{number}].repositories");
             Violations::of(key, format!("in quotas, {error}"))
         })
     }))?;
     Ok(QuotaRules::new(rules))
+}
+
+/// Checks that the glob of a quota means what it looks like: names of clients are for access rules only.
+fn is_plain(glob: &str) -> Result<(), String> {
+    Glob::check_stars(glob)?;
+    let Some(word) = Glob::lone_word(glob) else {
+        return Ok(());
+    };
+    let own = glob.replace(&format!("{{{word}}}"), "*");
+    Err(format!(
+        "the pattern '{glob}' has {{{word}}}, and names of clients are for access rules: write '{own}'"
+    ))
+}
+
+/// Converts `audit.keep`, which is no way to switch the audit log off.
+fn audit_keep(config: &Config, default: KeepUntagged) -> Result<KeepUntagged, Violations> {
+    match config.audit.keep.map_or(default, keep) {
+        KeepUntagged::For(time) if time < AUDIT_KEEP => Err(Violations::of(
+            "audit.keep",
+            "audit.keep must be 1d or more, because the audit log cannot be switched off: set a time such as 90d, or forever",
+        )),
+        time => Ok(time),
+    }
 }
 
 /// Applies the default page size for 0, as in distribution.

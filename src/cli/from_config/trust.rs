@@ -8,11 +8,45 @@ use tarkeep::config::{self, Config, Violations, collect, combine};
 use tarkeep::oci::Glob;
 use tarkeep::redact;
 
-/// Hosts whose tokens anybody can get.
-const FOR_EVERYBODY: [&str; 3] = [
-    "token.actions.githubusercontent.com",
-    "gitlab.com",
-    "accounts.google.com",
+/// Issuer whose tokens anybody can get.
+struct OpenIssuer {
+    host: &'static str,
+    /// Claims that say whose a token is.
+    owner: &'static [&'static str],
+    /// One of them, with a value.
+    example: &'static str,
+}
+
+const OPEN_ISSUERS: [OpenIssuer; 3] = [
+    OpenIssuer {
+        host: "token.actions.githubusercontent.com",
+        owner: &[
+            "repository",
+            "repository_owner",
+            "repository_id",
+            "repository_owner_id",
+            "enterprise",
+            "enterprise_id",
+            "sub",
+        ],
+        example: "repository: 'acme/*'",
+    },
+    OpenIssuer {
+        host: "gitlab.com",
+        owner: &[
+            "project_path",
+            "namespace_path",
+            "project_id",
+            "namespace_id",
+            "sub",
+        ],
+        example: "namespace_path: acme",
+    },
+    OpenIssuer {
+        host: "accounts.google.com",
+        owner: &["email", "hd", "sub"],
+        example: "hd: acme.com",
+    },
 ];
 
 /// Converts the section.
@@ -24,12 +58,18 @@ pub(crate) fn settings(config: &Config) -> Result<Vec<TrustSettings>, Violations
     let mut names = BTreeSet::new();
     collect(config.trust.iter().enumerate().map(|(number, given)| {
         let place = format!("trust[{number}]");
-        let is_new = names.insert(&*given.name);
-        let name = match is_new && is_name(&given.name) {
-            true => Ok(given.name.clone()),
-            false => Err(Violations::of(
+        let fault = match (is_name(&given.name), names.insert(&*given.name)) {
+            (true, true) => None,
+            (true, false) => Some("is the name of two issuers in trust: give each its own"),
+            (false, _) => {
+                Some("is no name for trust: write names of letters, digits, dots and hyphens")
+            }
+        };
+        let name = match fault {
+            None => Ok(given.name.clone()),
+            Some(fault) => Err(Violations::of(
                 format!("{place}.name"),
-                format!("trust needs names of letters, digits, dots and hyphens, each once, unlike '{}'", given.name),
+                format!("'{}' {fault}", given.name),
             )),
         };
         let parts = (name, issuer(&place, given), require(&place, given));
@@ -45,9 +85,31 @@ pub(crate) fn settings(config: &Config) -> Result<Vec<TrustSettings>, Violations
     }))
 }
 
-fn is_name(text: &str) -> bool {
+/// Reports whether a text can be a name that rules refer to behind a prefix.
+pub(super) fn is_name(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     !text.is_empty() && text.chars().all(is_part)
+}
+
+impl OpenIssuer {
+    /// Reports whether a token must have a claim that says whose it is.
+    fn names_owner(&self, given: &config::TrustedIssuer) -> bool {
+        given.require.iter().any(|(claim, values)| {
+            self.owner.contains(&&**claim) && values.iter().all(|value| is_of_one_owner(value))
+        })
+    }
+}
+
+/// Reports whether a glob has no wildcard in the owner's name: `acme/*`, `repo:acme/*`, `*@acme.com`.
+fn is_of_one_owner(value: &str) -> bool {
+    let kinds = ["repo:", "project_path:"];
+    let value = kinds
+        .iter()
+        .find_map(|kind| value.strip_prefix(kind))
+        .unwrap_or(value);
+    let first = value.split('/').next().unwrap_or_default();
+    let owner = first.rsplit('@').next().unwrap_or_default();
+    !owner.contains(['*', '?', '['])
 }
 
 fn issuer(place: &str, given: &config::TrustedIssuer) -> Result<String, Violations> {
@@ -74,9 +136,12 @@ fn require(place: &str, given: &config::TrustedIssuer) -> Result<Vec<Requirement
     let key = format!("{place}.require");
     let host = given.issuer.parse::<Uri>().ok();
     let host = host.as_ref().and_then(Uri::host).unwrap_or_default();
-    if given.require.is_empty() && FOR_EVERYBODY.contains(&host) {
+    let mut open = OPEN_ISSUERS.iter().filter(|open| open.host == host);
+    if let Some(open) = open.find(|open| !open.names_owner(given)) {
         let sentence = format!(
-            "anybody can get a token of {host}: say in {key} which ones count, as in {{repository: 'acme/*'}}"
+            "anybody can get a token of {host}: say in {key} whose count, without wildcards in the owner's name, as in {{{}}} (by {})",
+            open.example,
+            open.owner.join(", ")
         );
         return Err(Violations::within(place, sentence));
     }

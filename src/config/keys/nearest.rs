@@ -5,12 +5,32 @@ use std::cmp::Reverse;
 use crate::config::keys::key::Status;
 use crate::config::keys::lookup::{all, join, members, other_name};
 
+/// Other words for keys: section, word, key.
+const OTHER_WORDS: [(&str, &str, &str); 12] = [
+    ("access.rules[]", "can", "may"),
+    ("access.rules[]", "allow", "may"),
+    ("access.rules[]", "actions", "may"),
+    ("access.rules[]", "rights", "may"),
+    ("access.rules[]", "role", "may"),
+    ("access.rules[]", "user", "who"),
+    ("access.rules[]", "users", "who"),
+    ("access.rules[]", "networks", "from"),
+    ("quotas[]", "size", "bytes"),
+    ("quotas[]", "limit", "bytes"),
+    ("audit", "retention", "keep"),
+    ("audit", "history", "keep"),
+];
+
 /// Suggests the key or section that `name` in the section `path` was meant to be.
 ///
 /// A similar name in the same section comes first, then the same or a similar name elsewhere, supported keys before others.
 /// Case and underscores are ignored; names of distribution's source count too.
 pub(in crate::config) fn nearest(path: &str, name: &str) -> Option<String> {
     let name = bare(name);
+    let mut others = OTHER_WORDS.iter();
+    if let Some((.., key)) = others.find(|(section, word, _)| *section == path && *word == name) {
+        return Some(join(path, key));
+    }
     let siblings = members(path).into_iter().map(|member| join(path, member));
     let sibling = siblings
         .filter_map(|sibling| Some((distance(&name, &sibling)?, sibling)))
@@ -119,6 +139,9 @@ mod tests {
             ("health", "filecheckers", "health.file"),
             ("notifications", "EventConfig", "notifications.events"),
             ("health.http[]", "intervall", "health.http[].interval"),
+            ("access.rules[]", "can", "access.rules[].may"),
+            ("access.rules[]", "Users", "access.rules[].who"),
+            ("quotas[]", "limit", "quotas[].bytes"),
         ] {
             assert_eq!(nearest(path, name).as_deref(), Some(meant), "{path} {name}");
         }

@@ -172,7 +172,7 @@ const OURS: &[Row] = &[
     Row("backup.to", Text, "(none are made)", Live, "Directory on another disk for the backups that the server makes; it must exist"),
     Row("backup.every", Time, "24h", Live, "Time from one backup to the next"),
     Row("backup.keep", SMALL, "7", Live, "Number of backups to keep"),
-    Row("audit.keep", Keep, "365d", Live, "How long the audit log remembers: a time, or forever"),
+    Row("audit.keep", Keep, "365d", Live, "How long the audit log remembers: a time of 1d or more, or forever"),
     Row("verify.enabled", Switch, "true", Live, "Have the server read everything that is stored from time to time, slowly, and compare it with its digests"),
     Row("verify.every", Time, "30d", Live, "Time from the end of a verification to the next one"),
     Row("webhooks[].name", Text, "", Live, "Name of a webhook, in metrics and commands"),
@@ -203,10 +203,9 @@ const OURS: &[Row] = &[
 ];
 
 /// Keys that must be present if their section is.
-const REQUIRED: [&str; 27] = [
+const REQUIRED: [&str; 26] = [
     "upstreams[].prefix",
     "upstreams[].url",
-    "notifications.endpoints[].url",
     "webhooks[].name",
     "webhooks[].url",
     "quotas[].repositories",

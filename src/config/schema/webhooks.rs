@@ -31,6 +31,8 @@ pub struct NotificationEndpoint {
     pub name: Option<String>,
     #[serde(default)]
     pub disabled: bool,
+    /// Empty only if the endpoint is disabled.
+    #[serde(default)]
     pub url: String,
     #[serde(default)]
     pub headers: BTreeMap<String, HeaderSource>,

@@ -166,10 +166,7 @@ const REJECTED: &[(&str, &[&str])] = &[
         "proxy: {remoteurl: 'https://registry-1.docker.io'}",
         &["proxy.remoteurl", "later version"],
     ),
-    (
-        "notifications: {endpoints: [{name: a}]}",
-        &["notifications.endpoints", "url"],
-    ),
+    ("webhooks: [{name: a}]", &["webhooks", "url"]),
     (
         "reporting: {bugsnag: {apikey: hidden}}",
         &["reporting.bugsnag.apikey is not supported"],
@@ -257,6 +254,14 @@ const REJECTED: &[(&str, &[&str])] = &[
     (
         "policies: [{repositories: a, untagged: 3d}]",
         &["policies[0].untagged", "keepuntagged: 3d"],
+    ),
+    (
+        "access: {rules: [{repositories: a, who: b, can: pull}]}",
+        &["access.rules[0].can: did you mean access.rules[].may?"],
+    ),
+    (
+        "audit: {enabled: false}",
+        &["audit.enabled does not exist", "cannot be switched off"],
     ),
     ("version: 0.2", &["0.2", "0.1"]),
     ("- a\n", &["map of sections"]),

@@ -15,6 +15,18 @@ fn what_is_shown_says_the_same_as_what_was_read() {
             .iter_mut()
             .for_each(|check| check.headers.clear());
         config
+            .upstreams
+            .iter_mut()
+            .for_each(|upstream| upstream.password = None);
+        for endpoint in &mut config.notifications.endpoints {
+            endpoint.url.clear();
+            endpoint.headers.clear();
+        }
+        for webhook in &mut config.webhooks {
+            webhook.url.clear();
+            webhook.headers.clear();
+        }
+        config
     };
     for text in [
         everything("token"),

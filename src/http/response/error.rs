@@ -1,6 +1,7 @@
 //! The one place where an error becomes a status, an OCI error code and JSON
 //! (OCI distribution-spec 1.1, "Error Codes"; statuses as distribution's `errcode/register.go`).
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -90,7 +91,7 @@ pub(crate) enum ApiError {
     TooManyLogins { wait: Duration },
     #[error("more than {limit} {what} in {}: try again in {} seconds", span(*.period), seconds(*.wait))]
     TooManyImages {
-        limit: u32,
+        limit: NonZeroU32,
         /// Pulls or pushes.
         what: &'static str,
         period: Duration,

@@ -78,7 +78,7 @@ impl Tokens<'_> {
         secret: NewSecret,
         actor: Actor,
     ) -> Result<Option<Millis>, Error> {
-        if !is_name(&token.name) {
+        if !is_token_name(&token.name) {
             return Err(Error::TokenName(token.name));
         }
         let change = move |tx: &WriteTx<'_>| {
@@ -209,7 +209,7 @@ fn audit(tx: &WriteTx<'_>, action: AuditAction, token: &str, actor: &Actor) -> R
 }
 
 /// Reports whether a text can be a token's name: it is part of rules, logs and command lines.
-fn is_name(text: &str) -> bool {
+pub fn is_token_name(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.len() <= LONGEST_NAME
