@@ -10,6 +10,7 @@ use crate::cli::error::Error;
 use crate::cli::from_config::{self, defaults};
 use crate::cli::owner;
 use crate::cli::running_server::{self, RunningServer};
+use crate::cli::sources;
 
 /// The store that a command works on.
 #[derive(clap::Args)]
@@ -39,6 +40,25 @@ impl Store {
             })
         };
         flag("--data-dir", &self.data_dir) + &flag("--config", &self.config)
+    }
+
+    /// Returns the configuration of the server on the store, named or of a running one; `None` if it is not known.
+    pub(crate) fn server_configuration(&self) -> Option<Config> {
+        let file = defaults::configuration(self.config.clone());
+        if file.is_some() || sources::has_variables() {
+            let draft = Config::draft(file.as_deref(), std::env::vars_os()).ok()?;
+            return Some(draft.finish().ok()?.config);
+        }
+        let is_on_it = |server: &RunningServer| match (&self.data_dir, server.data_directory()) {
+            (Some(named), Some(served)) => named.canonicalize().ok() == served.canonicalize().ok(),
+            (None, served) => served.is_some(),
+            (Some(_), None) => false,
+        };
+        let server = RunningServer::all().into_iter().find(is_on_it)?;
+        let file = server.configuration();
+        let mut draft = Config::draft(file.as_deref(), server.environment().into_iter()).ok()?;
+        server.flags().override_in(&mut draft);
+        Some(draft.finish().ok()?.config)
     }
 
     /// Opens the store; a server may be running.

@@ -40,7 +40,7 @@ pub use crate::meta::{
     backup_mark, now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;
-pub use access::tokens::{NewSecret, NewToken, Rotation, is_token_name};
+pub use access::tokens::{NewSecret, NewToken, Rotated, Rotation, is_token_name};
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::settings::BackupSettings;
 pub use backup::source::SecondLook;

@@ -170,6 +170,8 @@ fn both_secrets_work_for_a_while_after_a_rotation() {
     for secret in [&first, &second] {
         assert_eq!(get(&guarded, secret, V1).status, 200);
     }
+    let former = |listed: &Value| listed["tokens"][0]["formerExpires"].clone();
+    assert!(former(&run(&guarded, &["ls"])).is_string());
     let third = rotate("0s");
     assert_eq!(get(&guarded, &third, V1).status, 200);
     for secret in [&first, &second] {
@@ -177,6 +179,13 @@ fn both_secrets_work_for_a_while_after_a_rotation() {
         refused.refused(401, "UNAUTHORIZED");
         assert!(message(&refused).contains("got another secret"));
     }
+    assert_eq!(former(&run(&guarded, &["ls"])), Value::Null);
+    let said = |overlap: &str| {
+        let arguments = ["token", "rotate", "ci", "--overlap", overlap];
+        String::from_utf8_lossy(&guarded.server.cli(&arguments).stderr).into_owned()
+    };
+    assert!(said("1h").contains("The former secret works until 2"));
+    assert!(said("0s").contains("The former secret does not work any more"));
     // all of them end with the token
     run(&guarded, &["revoke", "ci"]);
     get(&guarded, &third, V1).refused(401, "UNAUTHORIZED");
@@ -210,8 +219,10 @@ fn a_token_of_a_user_never_may_more_than_the_user_now() {
     let refused = get(&guarded, &bobs, V1);
     refused.refused(401, "UNAUTHORIZED");
     assert!(message(&refused).contains("its user bob does not exist"));
+    assert_eq!(run(&guarded, &["ls"])["tokens"][0]["state"], "void");
     fs::write(&guarded.path, users).expect("a file");
     assert_eq!(get(&guarded, &bobs, V1).status, 200);
+    assert_eq!(run(&guarded, &["ls"])["tokens"][0]["state"], "valid");
     // a token of nobody has what the rule gives, which is none of the users' rights
     run(&guarded, &["revoke", "bot"]);
     let free = token(&guarded, &["bot"]);

@@ -47,6 +47,12 @@ pub(crate) fn is_gone(config: &Config, user: &str) -> bool {
     }
 }
 
+/// Returns the users who can log in by a password; `None` if users are elsewhere, or the file cannot be read.
+pub(crate) fn names(config: &Config) -> Option<BTreeSet<String>> {
+    let (_, names) = users(config)?;
+    Some(names)
+}
+
 /// Returns the password file and its users; `None` if users are elsewhere, or it cannot be read.
 fn users(config: &Config) -> Option<(&Path, BTreeSet<String>)> {
     let htpasswd = config.auth.htpasswd.as_ref()?;

@@ -42,16 +42,16 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Adds a secret to a token; the others end at `until` at the latest. False if there is no such token.
+    /// Adds a secret to a token; returns the end of its others, which is `until` at the latest. `None` if there is no such token.
     pub fn rotate_token(
         &self,
         name: &str,
         lifetime: Option<Millis>,
         secret: &SecretRow,
         until: Millis,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Millis>, Error> {
         let Some(token) = self.token_id(name)? else {
-            return Ok(false);
+            return Ok(None);
         };
         self.connection
             .prepare_cached("UPDATE tokens SET lifetime = ?2 WHERE id = ?1")?
@@ -62,8 +62,12 @@ impl WriteTx<'_> {
                      replaced_at = coalesce(replaced_at, ?3) WHERE token_id = ?1",
             )?
             .execute(params![token, until, secret.created_at])?;
+        let former_end = self
+            .connection
+            .prepare_cached("SELECT max(expires_at) FROM token_secrets WHERE token_id = ?1")?
+            .query_row([token], |row| row.get(0))?;
         self.insert_secret(token, secret)?;
-        Ok(true)
+        Ok(former_end)
     }
 
     /// Revokes a token with all its secrets. False if there is no such token.

@@ -46,6 +46,15 @@ pub struct Rotation {
     pub lifetime: Option<Option<Duration>>,
 }
 
+/// Times after a rotation.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotated {
+    /// Expiry of the new secret; `None` for never.
+    pub expires_at: Option<Millis>,
+    /// Time until which a former secret works; `None` if none does.
+    pub former_end: Option<Millis>,
+}
+
 impl NewSecret {
     fn row(self, lifetime: Option<Millis>, now: Millis) -> SecretRow {
         SecretRow {
@@ -96,7 +105,7 @@ impl Tokens<'_> {
         self.registry.meta.write(change).await
     }
 
-    /// Gives a token another secret; returns the time at which that expires. The former ones work until the overlap ends.
+    /// Gives a token another secret. The former ones work until the overlap ends, or they expire.
     ///
     /// # Errors
     /// [`Error::TokenUnknown`].
@@ -106,7 +115,7 @@ impl Tokens<'_> {
         rotation: Rotation,
         secret: NewSecret,
         actor: Actor,
-    ) -> Result<Option<Millis>, Error> {
+    ) -> Result<Rotated, Error> {
         let name = name.to_owned();
         let change = move |tx: &WriteTx<'_>| {
             let Some(token) = tx.token(&name)? else {
@@ -120,9 +129,12 @@ impl Tokens<'_> {
             };
             let secret = secret.row(lifetime, now);
             let until = now.saturating_add(millis(rotation.overlap));
-            tx.rotate_token(&name, lifetime, &secret, until)?;
+            let former_end = tx.rotate_token(&name, lifetime, &secret, until)?;
             audit(tx, AuditAction::TokenRotated, &name, &actor)?;
-            Ok(secret.expires_at)
+            Ok(Rotated {
+                expires_at: secret.expires_at,
+                former_end: former_end.filter(|end| *end > now),
+            })
         };
         self.registry.meta.write(change).await
     }

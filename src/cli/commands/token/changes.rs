@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tarkeep::auth::{RepositoryPattern, Rights, TokenSecret};
 use tarkeep::registry::{Millis, NewSecret, NewToken, Rotation};
 
@@ -32,7 +32,10 @@ pub(super) async fn create(arguments: CreateArguments) -> Result<(), Error> {
     let expires = tokens
         .create(token, stored(&secret), actor::local_user())
         .await?;
-    shown(&name, &secret, expires, arguments.output.format)
+    match arguments.output.format {
+        Format::Json => json::print(&as_json(&name, &secret, expires)),
+        Format::Text => shown(&name, &secret, expires),
+    }
 }
 
 /// Checks the arguments of a new token; returns it, and its rights.
@@ -71,10 +74,19 @@ pub(super) async fn rotate(arguments: RotateArguments) -> Result<(), Error> {
     let registry = arguments.store.open().await?;
     let secret = secret()?;
     let (tokens, by) = (registry.tokens(), actor::local_user());
-    let expires = tokens
-        .rotate(&arguments.name, rotation, stored(&secret), by)
-        .await?;
-    shown(&arguments.name, &secret, expires, arguments.output.format)
+    let name = &*arguments.name;
+    let rotated = tokens.rotate(name, rotation, stored(&secret), by).await?;
+    if arguments.output.format == Format::Json {
+        let mut object = as_json(name, &secret, rotated.expires_at);
+        object["formerExpires"] = json!(rotated.former_end.map(json::time));
+        return json::print(&object);
+    }
+    shown(name, &secret, rotated.expires_at)?;
+    output::complain(&match rotated.former_end {
+        Some(end) => format!("The former secret works until {}.", exact_time(end)),
+        None => "The former secret does not work any more.".to_owned(),
+    });
+    Ok(())
 }
 
 pub(super) async fn revoke(arguments: RevokeArguments) -> Result<(), Error> {
@@ -99,31 +111,26 @@ fn stored(secret: &TokenSecret) -> NewSecret {
     }
 }
 
+/// Returns a new secret for JSON.
+fn as_json(name: &str, secret: &TokenSecret, expires: Option<Millis>) -> Value {
+    json!({
+        "name": name,
+        "id": secret.id(),
+        "token": secret.text(),
+        "expires": expires.map(json::time),
+    })
+}
+
 /// Prints a secret, for the only time.
-fn shown(
-    name: &str,
-    secret: &TokenSecret,
-    expires: Option<Millis>,
-    format: Format,
-) -> Result<(), Error> {
-    match format {
-        Format::Json => json::print(&json!({
-            "name": name,
-            "id": secret.id(),
-            "token": secret.text(),
-            "expires": expires.map(json::time),
-        })),
-        Format::Text => {
-            let until = expires.map_or_else(
-                || "it does not expire".to_owned(),
-                |time| format!("it expires at {}", exact_time(time)),
-            );
-            // the secret alone on standard output, for scripts
-            output::print(&format!("{}\n", secret.text()))?;
-            output::complain(&format!(
-                "token {name}: {until}. This is the only time that it is shown; use it as the password, with any user name."
-            ));
-            Ok(())
-        }
-    }
+fn shown(name: &str, secret: &TokenSecret, expires: Option<Millis>) -> Result<(), Error> {
+    let until = expires.map_or_else(
+        || "it does not expire".to_owned(),
+        |time| format!("it expires at {}", exact_time(time)),
+    );
+    // the secret alone on standard output, for scripts
+    output::print(&format!("{}\n", secret.text()))?;
+    output::complain(&format!(
+        "token {name}: {until}. This is the only time that it is shown; use it as the password, with any user name."
+    ));
+    Ok(())
 }

@@ -1,28 +1,34 @@
 //! `registry token ls`.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tarkeep::registry::{ListedToken, Millis, SecretUse, now};
 
 use super::arguments::ListArguments;
 use crate::cli::error::Error;
+use crate::cli::from_config::known_users;
 use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     Column::name("NAME"),
     Column::fixed("STATE"),
     Column::text("REPOSITORIES"),
     Column::text("MAY"),
     Column::text("FOR"),
     Column::fixed("EXPIRES"),
+    Column::fixed("FORMER UNTIL"),
     Column::fixed("LAST USED"),
     Column::text("FROM"),
 ];
 
 pub(super) async fn list(arguments: ListArguments) -> Result<(), Error> {
     let format = arguments.output.format;
+    let configuration = arguments.store.server_configuration();
+    let users = configuration.and_then(|config| known_users::names(&config));
     let registry = arguments.store.open().await?;
     let mut tokens = registry.tokens().list().await?;
     tokens.retain(|listed| arguments.all || listed.token.revoked_at.is_none());
@@ -31,7 +37,8 @@ pub(super) async fn list(arguments: ListArguments) -> Result<(), Error> {
     }
     let mut list = List::begin(format, "tokens", &COLUMNS)?;
     for token in &tokens {
-        list.push(|| cells(token), || as_json(token))?;
+        let state = state(token, users.as_ref());
+        list.push(|| cells(token, state), || as_json(token, state))?;
     }
     list.finish()
 }
@@ -47,30 +54,42 @@ fn expires(listed: &ListedToken) -> Option<Millis> {
     listed.secrets.last()?.0.expires_at
 }
 
-fn state(listed: &ListedToken) -> &'static str {
+/// Returns the time until which a former secret works; `None` if none does.
+fn former_end(listed: &ListedToken) -> Option<Millis> {
+    let former = listed.secrets.iter().map(|(secret, _)| secret);
+    let former = former.filter(|secret| secret.replaced_at.is_some());
+    let end = former.filter_map(|secret| secret.expires_at).max();
+    end.filter(|end| *end > now() && listed.token.revoked_at.is_none())
+}
+
+/// Names the state of a token; `users` are those who can log in, if they are known.
+fn state(listed: &ListedToken, users: Option<&BTreeSet<String>>) -> &'static str {
+    let is_gone = |user: &String| users.is_some_and(|users| !users.contains(user));
     match (listed.token.revoked_at, expires(listed)) {
         (Some(_), _) => "revoked",
         (None, Some(expires)) if expires <= now() => "expired",
+        (None, _) if listed.token.owner.as_ref().is_some_and(is_gone) => "void",
         (None, _) => "valid",
     }
 }
 
-fn cells(listed: &ListedToken) -> Vec<Cell> {
+fn cells(listed: &ListedToken, state: &'static str) -> Vec<Cell> {
     let (token, last) = (&listed.token, last_use(listed));
     let time = |time: Option<Millis>| time.map_or(Cell::Empty, Cell::Time);
     vec![
         (&*token.name).into(),
-        state(listed).into(),
+        state.into(),
         token.repositories.join(", ").into(),
         (&*token.may).into(),
         token.owner.as_deref().into(),
         time(expires(listed)),
+        time(former_end(listed)),
         time(last.map(|last| last.at)),
         last.and_then(|last| last.address.as_deref()).into(),
     ]
 }
 
-fn as_json(listed: &ListedToken) -> Value {
+fn as_json(listed: &ListedToken, state: &'static str) -> Value {
     let (token, last) = (&listed.token, last_use(listed));
     let time = |time: Option<Millis>| time.map(json::time);
     let secrets = listed.secrets.iter().map(|(secret, last)| {
@@ -90,13 +109,14 @@ fn as_json(listed: &ListedToken) -> Value {
         .collect();
     json!({
         "name": token.name,
-        "state": state(listed),
+        "state": state,
         "repositories": token.repositories,
         "may": may,
         "user": token.owner,
         "created": json::time(token.created_at),
         "createdBy": token.created_by,
         "expires": time(expires(listed)),
+        "formerExpires": time(former_end(listed)),
         "revoked": time(token.revoked_at),
         "used": time(last.map(|last| last.at)),
         "usedFrom": last.and_then(|last| last.address.as_deref()),
