@@ -121,9 +121,12 @@ fn a_rule_that_removes_a_tag_is_named_and_old_rows_go() {
     let removed = audit(&guarded, &["--action", "untag"]);
     let by = removed[0]["who"]["name"].as_str().expect("a name");
     assert!(by.contains("of policy 'team/**'"), "{by}");
-    let brief = Guarded::set_up(&line("ann", "secret"), &[("REGISTRY_AUDIT_KEEP", "1s")]);
+    let mut brief = Guarded::set_up(&line("ann", "secret"), &[("REGISTRY_AUDIT_KEEP", "1d")]);
     fill(&brief);
-    let mut brief = brief;
+    let database = rusqlite::Connection::open(brief.server.directory().join("registry.db"));
+    let two_days_earlier = "UPDATE audit SET at = at - 2 * 24 * 3600 * 1000";
+    let updated = database.and_then(|database| database.execute(two_days_earlier, []));
+    assert!(updated.is_ok(), "{updated:?}");
     eventually("rows are too old", || {
         brief.server.kill();
         brief.server.restart();
