@@ -14,10 +14,12 @@ pub const NO_LOGIN: &[&str] = &[
 /// What the registry says of a right that a user lacks.
 pub const NO_RIGHT: &[&str] = &["your rights do not include push in team/app"];
 
+/// Logs in as a user with a password, or out.
+type LogIn<'c> = dyn Fn(Option<(&str, &str)>) + 'c;
+
 /// What a client does with `team/app` and `private/app`.
 pub struct Steps<'c> {
-    /// Logs in as a user with a password, or out.
-    pub log_in: &'c dyn Fn(Option<(&str, &str)>),
+    pub log_in: &'c LogIn<'c>,
     /// Returns the command line that pushes to a repository.
     pub push: &'c dyn Fn(&str) -> String,
     /// Returns the command line that pulls from it.
