@@ -25,7 +25,7 @@ pub struct Event {
     pub former: Option<String>,
     /// Repository that a blob was mounted from.
     pub from_repository: Option<String>,
-    /// Descriptors that a pushed manifest names, if an endpoint includes references.
+    /// Descriptors that a manifest names, if an endpoint includes references.
     pub references: Vec<Reference>,
     pub actor: EventActor,
     /// `None` for changes by the command line and by the server itself.

@@ -10,7 +10,7 @@ use crate::registry::{
 };
 use crate::upstream::ManifestHead;
 
-/// Whether what is here is what the upstream has.
+/// Comparison of the content here with the upstream's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Currency {
     /// As far as is known.

@@ -18,7 +18,7 @@ use crate::oci::{Digest, RepositoryName};
 const BREAKS: u32 = 5;
 /// Bytes after which a break counts as the first, so that a server cannot send one byte at a time for ever.
 const PROGRESS: u64 = 64 << 10;
-/// Time before the first new attempt; each further one waits twice as long.
+/// Base of the pause before a new attempt. It doubles with each: 200 ms before the first one.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A blob on its way. Whoever stores it compares it with its digest.

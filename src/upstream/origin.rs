@@ -16,7 +16,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Parses the URL of a registry; `https://` is understood.
+    /// Parses the URL of a registry; `https://` may be left out.
     ///
     /// # Errors
     /// Anything else than `http` and `https`, a user, a query, in a sentence.

@@ -66,7 +66,7 @@ impl Settings {
 /// Ways in which registries differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// As the specification has it.
+    /// That of the specification.
     Plain,
     /// Docker Hub: names of one part begin with `library/`, its token service is another host, and a name that does not exist
     /// is answered with 401.
@@ -91,7 +91,7 @@ pub struct Login {
     pub credentials: Credentials,
 }
 
-/// A user and a password, or where they are.
+/// A user and a password, or the places of both.
 #[derive(Clone)]
 pub enum Credentials {
     Given {

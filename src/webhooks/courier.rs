@@ -38,7 +38,7 @@ pub(super) struct Courier {
     busy: HashSet<String>,
 }
 
-/// Attempts to deliver the next events of a repository.
+/// Outcome of attempting to deliver the next events of a repository.
 struct Turn {
     repository: String,
     attempts: Vec<Attempt>,

@@ -6,7 +6,9 @@ use crate::webhooks::settings::Retry;
 
 /// Longest pause.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// Age of an event, from its first attempt, at which it becomes a dead letter.
+/// Age at which an event becomes a dead letter.
+///
+/// It counts from when the event was shared out to the endpoint, or sent again by hand.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3 * 24 * 3600);
 
 impl Retry {

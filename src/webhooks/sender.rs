@@ -14,7 +14,7 @@ use crate::webhooks::settings::Endpoint;
 
 /// Maximum number of bytes of an answer that are kept; what follows is not read.
 const ANSWER: usize = 1000;
-/// Maximum time for a connection.
+/// Maximum time to connect.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// An endpoint, and a client that reaches it.
@@ -33,7 +33,7 @@ pub struct Answer {
     pub text: String,
     /// True if the endpoint has the event.
     pub is_success: bool,
-    /// True if another attempt would send the same nonsense.
+    /// True if the event cannot be rendered, so that another attempt would fail alike.
     pub is_hopeless: bool,
 }
 

@@ -29,7 +29,7 @@ pub struct Endpoint {
     pub timeout: Duration,
     pub retry: Retry,
     pub selection: Selection,
-    /// Tell of the references of pushed manifests.
+    /// Tell of the references of manifests.
     pub includes_references: bool,
     /// Time within which only the last event of a tag is told.
     pub collapse: Duration,

@@ -23,7 +23,7 @@ impl Scope {
     }
 }
 
-/// As token services write it.
+/// The form in which token services write a scope.
 impl fmt::Display for Scope {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

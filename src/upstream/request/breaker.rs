@@ -9,7 +9,7 @@ use crate::upstream::error::Error;
 
 /// Number of failures in a row from which on the upstream is left alone.
 const FAILURES: u32 = 5;
-/// First and longest time for which it is.
+/// First and longest pause.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// A circuit breaker.
@@ -25,7 +25,7 @@ struct State {
 }
 
 impl Breaker {
-    /// Lets a request pass; after a pause one at first, whose outcome decides.
+    /// Lets a request pass. After a pause, one request passes first: its outcome decides about the others.
     ///
     /// # Errors
     /// [`Error::Paused`] with the last failure.

@@ -38,7 +38,7 @@ pub(super) fn discord(event: &Event, source: &Source) -> String {
     message.to_string()
 }
 
-/// True for what Discord's Markdown takes for more than text. A colon begins an emoji or a link.
+/// True for characters that Discord's Markdown takes for more than text. A colon begins an emoji or a link.
 fn is_markdown(c: char) -> bool {
     matches!(
         c,

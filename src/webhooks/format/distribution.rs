@@ -95,7 +95,7 @@ pub(super) fn body(event: &Event, source: &Source) -> Option<String> {
     String::from_utf8(text).ok().map(|text| escape(&text))
 }
 
-/// What an event is about. Of what is gone distribution tells the digest or the tag alone.
+/// Target of an event. Of deleted content distribution tells the digest or the tag alone.
 fn target<'e>(event: &'e Event, source: &Source) -> Option<Target<'e>> {
     let repository = event.repository.as_deref()?;
     let target = event.target.as_ref();

@@ -39,7 +39,7 @@ pub(super) fn body(event: &Event, source: &Source) -> Option<String> {
     Some(payload.to_string())
 }
 
-/// What was pushed. Its URL has no scheme, as in Harbor.
+/// The image of the event. Its URL has no scheme, as in Harbor.
 fn resource(event: &Event, source: &Source) -> Value {
     json!({
         "digest": digest(event),

@@ -44,7 +44,7 @@ pub(super) fn of(event: &Event, source: &Source) -> String {
     OneLine(&(sentence + &detail.unwrap_or_default())).to_string()
 }
 
-/// What a sentence is about: an image, or the registry.
+/// Subject of a sentence: an image, or the registry.
 fn what(event: &Event, source: &Source) -> String {
     if event.repository.is_some() {
         return source.image(event);

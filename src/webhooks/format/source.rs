@@ -1,4 +1,4 @@
-//! Where an event comes from, in the terms of those who are told.
+//! Origin of an event, in the terms of its receivers.
 
 use jiff::Timestamp;
 
