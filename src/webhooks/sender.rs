@@ -77,8 +77,8 @@ impl Sender {
                 status: Some(status),
                 duration: begun.elapsed(),
                 text,
-                // as in distribution, which follows no redirects either
-                is_success: (200..400).contains(&status),
+                // a redirect is not followed, and so takes no event
+                is_success: (200..300).contains(&status),
                 is_hopeless: false,
             },
             Ok(Err(error)) => unanswered(error, false),

@@ -38,6 +38,11 @@ struct Shared {
 }
 
 impl Endpoints {
+    fn names(&self) -> Vec<String> {
+        let senders = self.senders.iter();
+        senders.map(|sender| sender.endpoint.name.clone()).collect()
+    }
+
     fn kinds(&self) -> EventKinds {
         let is_wanted = |kind: &EventKind| {
             let mut senders = self.senders.iter();
@@ -64,12 +69,8 @@ impl Webhooks {
     /// Records the endpoints, so that what happens from now on is written for them.
     pub async fn listen(&self, registry: &Registry) -> Result<(), Error> {
         let endpoints = self.0.endpoints.load_full();
-        let names = endpoints.senders.iter();
-        let names = names.map(|sender| sender.endpoint.name.clone()).collect();
-        registry
-            .outbox()
-            .set_endpoints(names, endpoints.kinds())
-            .await
+        let (names, kinds) = (endpoints.names(), endpoints.kinds());
+        registry.outbox().set_endpoints(names, kinds).await
     }
 
     /// Delivers until it is dropped.
@@ -124,12 +125,12 @@ async fn deliver(registry: &Registry, endpoints: &Endpoints) {
         .senders
         .iter()
         .map(|sender| Courier::new(registry, Arc::clone(sender), Arc::clone(&source)).run());
-    tokio::join!(join_all(couriers), prune(registry));
+    tokio::join!(join_all(couriers), prune(registry, endpoints.names()));
 }
 
-async fn prune(registry: &Registry) {
+async fn prune(registry: &Registry, names: Vec<String>) {
     loop {
-        if let Err(error) = registry.outbox().prune().await {
+        if let Err(error) = registry.outbox().prune(names.clone()).await {
             tracing::warn!(%error, "cannot remove old events; trying again");
         }
         tokio::time::sleep(PRUNE_INTERVAL).await;
@@ -141,7 +142,7 @@ async fn write_notes(registry: &Registry) {
     loop {
         tokio::time::sleep(NOTES_INTERVAL).await;
         if let Err(error) = registry.outbox().write_notes().await {
-            tracing::warn!(%error, "cannot write some events about pulls");
+            tracing::warn!(%error, "cannot write some events about pulls, refusals or failures");
         }
     }
 }

@@ -19,7 +19,21 @@ pub struct OutboxBounds {
     pub at_once: usize,
 }
 
+/// Time after which it is noted again that an endpoint is there, in milliseconds.
+const SEEN: Millis = 3_600_000;
+
 impl WriteTx<'_> {
+    /// Notes that endpoints are still there, so that [`Self::prune_outbox`] keeps them.
+    pub fn keep_endpoints(&self, names: &[String], now: Millis) -> Result<(), Error> {
+        let mut keep = self
+            .connection
+            .prepare_cached("UPDATE endpoints SET seen_at = ?2 WHERE name = ?1 AND seen_at < ?3")?;
+        for name in names {
+            keep.execute(params![name, now, now - SEEN])?;
+        }
+        Ok(())
+    }
+
     /// Removes what is beyond the bounds; returns the number of deliveries that waited and are lost.
     pub fn prune_outbox(&self, bounds: &OutboxBounds) -> Result<u64, Error> {
         let kept = "(SELECT coalesce(max(id), 0) - ?1 FROM events)";
@@ -62,5 +76,41 @@ impl WriteTx<'_> {
             .prepare_cached("DELETE FROM endpoints WHERE seen_at < ?1")?
             .execute([bounds.cutoff])?;
         Ok(lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meta::sqlite::connection::open_writer;
+    use crate::meta::sqlite::writer::Contention;
+
+    const DAY: Millis = 24 * 3_600_000;
+
+    /// A server that runs for longer than events are kept goes on telling its endpoints.
+    #[test]
+    fn endpoints_of_a_running_server_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = open_writer(&directory.path().join("registry.db")).unwrap();
+        let listened = Default::default();
+        let tx = WriteTx::new(&connection, Contention::Idle, &listened);
+        let rows = "INSERT INTO endpoints (name, last_event, seen_at) VALUES ('here', 7, 0), ('gone', 7, 0);
+                    INSERT INTO events (uuid, at, kind) VALUES ('a', 0, 'damage');";
+        connection.execute_batch(rows).unwrap();
+        let now = 40 * DAY;
+        tx.keep_endpoints(&["here".to_owned()], now).unwrap();
+        let bounds = OutboxBounds {
+            events: 10,
+            delivered: 10,
+            cutoff: now - 30 * DAY,
+            at_once: 10,
+        };
+        assert_eq!(tx.prune_outbox(&bounds).unwrap(), 0);
+        let kept: String = connection
+            .query_row("SELECT group_concat(name) FROM endpoints", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(kept, "here");
     }
 }

@@ -9,7 +9,7 @@ use crate::blob::KeptOpen;
 use crate::events::{Event, EventKinds, Reference};
 use crate::meta::{
     Attempt, DeliveryFilter, DeliveryRow, EndpointRow, NewDelivery, OutboxBounds, WaitingDelivery,
-    WriteTx, millis, now, point,
+    WriteTx, lived_cutoff, millis, now, point,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;
@@ -154,15 +154,18 @@ impl Outbox<'_> {
         }))
     }
 
-    /// Removes what is beyond the bounds of the outbox.
-    pub async fn prune(self) -> Result<(), Error> {
+    /// Removes what is beyond the bounds of the outbox. `endpoints` are those of this server.
+    pub async fn prune(self, endpoints: Vec<String>) -> Result<(), Error> {
         let bounds = OutboxBounds {
             events: MOST_EVENTS,
             delivered: DELIVERED,
-            cutoff: now().saturating_sub(millis(MAX_AGE)),
+            cutoff: lived_cutoff(now().saturating_sub(millis(MAX_AGE))),
             at_once: PRUNED_AT_ONCE,
         };
-        let prune = move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.prune_outbox(&bounds)?);
+        let prune = move |tx: &WriteTx<'_>| {
+            tx.keep_endpoints(&endpoints, now())?;
+            Ok::<_, Error>(tx.prune_outbox(&bounds)?)
+        };
         let lost = self.registry.meta.write_lazily(prune).await?;
         if lost > 0 {
             self.registry.outbox_counters.lost.add(lost);
