@@ -20,12 +20,21 @@ pub struct Loaded {
     pub(super) origins: BTreeMap<String, Origin>,
 }
 
-/// Sections that say who may do what, and what is kept.
-const SHARED: [&str; 6] = ["access", "auth", "gc", "policies", "policy", "validation"];
+/// Sections that say who may do what, what is kept, and who is told.
+const SHARED: [&str; 8] = [
+    "access",
+    "auth",
+    "gc",
+    "notifications",
+    "policies",
+    "policy",
+    "validation",
+    "webhooks",
+];
 
 impl Loaded {
     /// Returns those sections that the file or variables have and that all servers on one data directory must have in common:
-    /// who may do what, and what is kept.
+    /// who may do what, what is kept, and who is told.
     pub fn shared_sections(&self) -> BTreeSet<String> {
         let is_set = |section: &str| self.origins.keys().any(|key| is_within(key, section));
         SHARED

@@ -45,6 +45,9 @@ use crate::oci::RepositoryName;
 use crate::redact;
 use crate::registry::{Error, NotedEvent, Registry};
 
+/// Maximum length of the registry's URL in an event, in bytes.
+const LONGEST_BASE: usize = 1000;
+
 /// State that requests share.
 pub(crate) struct App {
     registry: Registry,
@@ -143,6 +146,10 @@ impl App {
             settings
                 .external_url
                 .absolute(request.uri(), request.headers(), client.as_ref());
+        // a client chooses its host
+        if base.len() > LONGEST_BASE {
+            return;
+        }
         let address = client.and_then(|client| client.address);
         let marked = EventRequest {
             id: Uuid::new_v4().to_string(),

@@ -11,6 +11,9 @@ use crate::events::EventRequest;
 use crate::http::proxy::client::Client;
 use crate::registry::Actor;
 
+/// Maximum length of a user agent that is kept, in bytes.
+const LONGEST_USER_AGENT: usize = 1000;
+
 /// Returns the actor of a request.
 pub(crate) fn actor(head: &Parts) -> Actor {
     of(&head.headers, &head.extensions)
@@ -24,7 +27,9 @@ pub(crate) fn of(headers: &HeaderMap, extensions: &Extensions) -> Actor {
     let credential = identity.and_then(|identity| identity.credential());
     let user_agent = headers
         .get(USER_AGENT)
-        .and_then(|value| value.to_str().ok());
+        .and_then(|value| value.to_str().ok())
+        // all of it is ASCII
+        .map(|agent| &agent[..agent.len().min(LONGEST_USER_AGENT)]);
     Actor {
         name: name.map(str::to_owned),
         credential: credential.map(str::to_owned),
