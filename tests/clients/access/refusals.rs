@@ -8,7 +8,7 @@ use crate::harness::server::Server;
 use crate::tools::podman::with_store;
 
 pub const FULL: &str = "quota of team/** exceeded: ";
-pub const TOO_MANY: &str = "more than 0 pushes in 1h: try again in";
+pub const TOO_MANY: &str = "more than 1 pushes in 1h: try again in";
 
 /// Starts a server whose quota for `team/**` nothing fits into.
 pub fn full(sandbox: &Sandbox) -> Server {
@@ -19,9 +19,21 @@ pub fn full(sandbox: &Sandbox) -> Server {
     )
 }
 
-/// Starts a server that takes no push.
+/// Starts a server that takes one push, and pushes an index without images to it.
 pub fn limited(sandbox: &Sandbox) -> Server {
-    public_and_private(sandbox, "limited", "http: {limits: {pushes: 0}}\n")
+    let server = public_and_private(sandbox, "limited", "http: {limits: {pushes: 1}}\n");
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    sandbox.write(
+        "none.json",
+        format!(r#"{{"schemaVersion":2,"mediaType":"{media_type}","manifests":[]}}"#),
+    );
+    let (user, password) = PUSHES;
+    let options = format!(
+        "--user {user}:{password} --header Content-Type:{media_type} --data-binary @none.json"
+    );
+    let url = format!("http://{}/v2/team/none/manifests/v1", server.host);
+    assert_eq!(sandbox.status("PUT", &url, &options), "201");
+    server
 }
 
 /// crane, and podman, which is not asked for the limit: it would wait five minutes before it says anything.
