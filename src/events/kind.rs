@@ -21,8 +21,6 @@ pub enum EventKind {
     TagDeleted,
     /// A tag that a rule removed.
     TagExpired,
-    /// A manifest without tags that a rule removed.
-    UntaggedExpired,
     BlobPushed,
     BlobMounted,
     BlobPulled,
@@ -60,7 +58,7 @@ pub enum Topic {
 }
 
 impl EventKind {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 18] = [
         Self::ManifestPushed,
         Self::TagMoved,
         Self::TagRestored,
@@ -71,7 +69,6 @@ impl EventKind {
         Self::UntaggedDeleted,
         Self::TagDeleted,
         Self::TagExpired,
-        Self::UntaggedExpired,
         Self::BlobPushed,
         Self::BlobMounted,
         Self::BlobPulled,
@@ -95,7 +92,6 @@ impl EventKind {
             Self::UntaggedDeleted => "untagged-delete",
             Self::TagDeleted => "tag-delete",
             Self::TagExpired => "tag-expire",
-            Self::UntaggedExpired => "untagged-expire",
             Self::BlobPushed => "blob-push",
             Self::BlobMounted => "blob-mount",
             Self::BlobPulled => "blob-pull",
@@ -128,7 +124,6 @@ impl EventKind {
             | Self::UntaggedDeleted
             | Self::TagDeleted
             | Self::TagExpired
-            | Self::UntaggedExpired
             | Self::BlobDeleted => Some(Action::Delete),
             Self::QuotaExceeded | Self::DamageFound | Self::BackupFailed => None,
         }
@@ -140,7 +135,7 @@ impl EventKind {
             Self::TagMoved => Some(Topic::Push),
             Self::TagDeleted | Self::UntaggedDeleted => Some(Topic::Delete),
             Self::TagRestored | Self::ManifestRestored => Some(Topic::Restore),
-            Self::TagExpired | Self::UntaggedExpired => Some(Topic::Expire),
+            Self::TagExpired => Some(Topic::Expire),
             Self::ManifestPulled => Some(Topic::Pull),
             Self::QuotaExceeded => Some(Topic::Quota),
             Self::DamageFound => Some(Topic::Damage),

@@ -1,12 +1,15 @@
 //! Receivers of what is read from a source: the take-over, an import, or the plan of one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::remote::RemoteBlob;
-use crate::oci::{Digest, ManifestError, RepositoryName};
+use crate::oci::{Digest, ManifestError, RepositoryName, TagName};
 use crate::registry::{ImportPiece, ImportedBlob, ImportedTag, Present, TagFate};
+
+/// Maximum number of tags in a piece.
+const TAGS: usize = 1000;
 
 /// Receiver of what is read from a source. Every call may block.
 pub(super) trait Receiver: Sync {
@@ -63,6 +66,31 @@ pub(super) trait Receiver: Sync {
         repository: &RepositoryName,
         tags: Vec<ImportedTag>,
     ) -> Result<Vec<(ImportedTag, TagFate)>, Error>;
+
+    /// Returns the pieces that set tags of another registry; reports those that stay as they are for a reason.
+    fn settle(
+        &self,
+        repository: &RepositoryName,
+        tags: Vec<ImportedTag>,
+        path: &dyn Fn(&TagName) -> PathBuf,
+    ) -> Result<Vec<ImportPiece>, Error> {
+        let mut to_set = Vec::new();
+        for (tag, fate) in self.judge(repository, tags)? {
+            let damage = match fate {
+                TagFate::Set | TagFate::Moved(_) => {
+                    to_set.push(tag);
+                    continue;
+                }
+                TagFate::Unchanged | TagFate::KeptHere => continue,
+                TagFate::ChangedOnBothSides => Damage::ChangedOnBothSides,
+                TagFate::Immutable(reason) => Damage::Immutable(reason),
+            };
+            self.report(&path(&tag.name), damage);
+        }
+        let pieces = to_set.chunks(TAGS);
+        let pieces = pieces.map(|tags| ImportPiece::Tags(repository.clone(), tags.to_vec()));
+        Ok(pieces.collect())
+    }
 
     /// Takes pieces to record.
     fn take(&self, pieces: Vec<ImportPiece>) -> Result<(), Error>;

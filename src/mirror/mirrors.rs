@@ -53,7 +53,7 @@ impl Mirrors {
     /// Creates the mirrors; no upstream needs to be up. Files are read, which may block.
     ///
     /// # Errors
-    /// What [`Upstream::new`] says, with the mirror's number.
+    /// Those of [`Upstream::new`], with the mirror's number.
     pub fn new(settings: Vec<MirrorSettings>) -> Result<Self, (usize, String)> {
         let mut mirrors = Vec::new();
         for (number, settings) in settings.into_iter().enumerate() {

@@ -66,7 +66,7 @@ impl Settings {
 /// Ways in which registries differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// That of the specification.
+    /// A registry that follows the specification.
     Plain,
     /// Docker Hub: names of one part begin with `library/`, its token service is another host, and a name that does not exist
     /// is answered with 401.

@@ -12,12 +12,8 @@ use crate::import::error::Error;
 use crate::import::files;
 use crate::import::receiver::Receiver;
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::{
-    self, ImportPiece, ImportedBlob, ImportedManifest, ImportedTag, Present, TagFate,
-};
+use crate::registry::{self, ImportPiece, ImportedBlob, ImportedManifest, ImportedTag, Present};
 
-/// Maximum number of tags in a piece.
-const TAGS: usize = 1000;
 /// Number of blobs from which on a piece is full.
 const BLOBS: usize = 500;
 /// Maximum number of manifests in a piece.
@@ -323,25 +319,9 @@ impl Transfer<'_> {
                 );
             }
         }
-        let mut to_set = Vec::new();
-        for (tag, fate) in self.receiver.judge(content.name, sound)? {
-            let damage = match fate {
-                TagFate::Set | TagFate::Moved(_) => {
-                    to_set.push(tag);
-                    continue;
-                }
-                TagFate::Unchanged | TagFate::KeptHere => continue,
-                TagFate::ChangedOnBothSides => Damage::ChangedOnBothSides,
-                TagFate::Immutable(reason) => Damage::Immutable(reason),
-            };
-            self.report(&repository.tag_path(&tag.name), damage);
-        }
-        while !to_set.is_empty() {
-            let rest = to_set.split_off(to_set.len().min(TAGS));
-            let tags = std::mem::replace(&mut to_set, rest);
-            let piece = ImportPiece::Tags(content.name.clone(), tags);
-            content.pieces.push(piece);
-        }
+        let path = |tag: &_| repository.tag_path(tag);
+        let pieces = self.receiver.settle(content.name, sound, &path)?;
+        content.pieces.extend(pieces);
         Ok(())
     }
 }

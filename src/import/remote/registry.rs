@@ -44,7 +44,7 @@ impl RemoteRegistry {
     /// Prepares to read a registry. Files are read, which may block; nothing is asked yet.
     ///
     /// # Errors
-    /// What [`Upstream::new`] says.
+    /// Those of [`Upstream::new`].
     pub fn new(settings: &Settings) -> Result<Self, String> {
         Ok(Self {
             url: settings.url.trim_end_matches('/').to_owned(),

@@ -12,7 +12,7 @@ use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::receiver::Receiver;
 use crate::oci::{Digest, RepositoryName, TagName};
-use crate::registry::{self, ImportPiece, ImportedManifest, ImportedTag, Present, TagFate, now};
+use crate::registry::{self, ImportPiece, ImportedManifest, ImportedTag, Present, now};
 use crate::upstream::{self, ManifestHead};
 
 /// Number of tags that are asked for at once.
@@ -330,24 +330,8 @@ impl Transfer<'_> {
             .into_iter()
             .filter(|(_, digest)| is_here(digest))
             .map(|(tag, digest)| ImportedTag::following(tag, digest, now(), Vec::new()));
-        let mut to_set = Vec::new();
-        for (tag, fate) in self.receiver.judge(target.name, tags.collect())? {
-            let damage = match fate {
-                TagFate::Set | TagFate::Moved(_) => {
-                    to_set.push(tag);
-                    continue;
-                }
-                TagFate::Unchanged | TagFate::KeptHere => continue,
-                TagFate::ChangedOnBothSides => Damage::ChangedOnBothSides,
-                TagFate::Immutable(reason) => Damage::Immutable(reason),
-            };
-            let path = self.path(target.source, &format!(":{}", tag.name));
-            self.receiver.report(&path, damage);
-        }
-        Ok(match to_set.is_empty() {
-            true => Vec::new(),
-            false => vec![ImportPiece::Tags(target.name.clone(), to_set)],
-        })
+        let path = |tag: &TagName| self.path(target.source, &format!(":{tag}"));
+        self.receiver.settle(target.name, tags.collect(), &path)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Meters of bodies: what arrives under a quota, judged while it arrives.
 //!
-//! What a quota has to give is what neither its repositories hold nor unfinished uploads, as the database knows it, nor
-//! requests that are being received. Those are counted in memory: a request reserves room before its bytes are taken in,
+//! The room left in a quota is its size without what its repositories and unfinished uploads hold, which the database
+//! knows, and without requests that are being received. These are counted in memory: a request reserves room before its bytes are taken in,
 //! all of it if it says its length, and gives it back once the database knows of them.
 
 use std::pin::Pin;

@@ -90,7 +90,6 @@ fn type_of(kind: EventKind) -> Option<&'static str> {
         EventKind::TagDeleted => "tarkeep.tag.deleted",
         EventKind::UntaggedDeleted => "tarkeep.manifest.deleted",
         EventKind::TagExpired => "tarkeep.tag.expired",
-        EventKind::UntaggedExpired => "tarkeep.manifest.expired",
         EventKind::ManifestPulled => "tarkeep.manifest.pulled",
         EventKind::QuotaExceeded => "tarkeep.quota.exceeded",
         EventKind::DamageFound => "tarkeep.damage.found",

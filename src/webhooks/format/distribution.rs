@@ -107,10 +107,7 @@ fn target<'e>(event: &'e Event, source: &Source) -> Option<Target<'e>> {
                 ..Target::default()
             });
         }
-        EventKind::ManifestDeleted
-        | EventKind::UntaggedDeleted
-        | EventKind::UntaggedExpired
-        | EventKind::BlobDeleted => {
+        EventKind::ManifestDeleted | EventKind::UntaggedDeleted | EventKind::BlobDeleted => {
             return Some(Target {
                 digest: &target?.digest,
                 repository,

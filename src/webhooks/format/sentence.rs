@@ -30,7 +30,7 @@ pub(super) fn of(event: &Event, source: &Source) -> String {
         EventKind::TagDeleted | EventKind::ManifestDeleted | EventKind::UntaggedDeleted => {
             format!("{what} deleted{by}{digest}")
         }
-        EventKind::TagExpired | EventKind::UntaggedExpired => format!("{what} expired{digest}"),
+        EventKind::TagExpired => format!("{what} expired{digest}"),
         EventKind::BlobPushed => format!("{what} pushed{by}"),
         EventKind::BlobMounted => format!("{what} mounted{by}"),
         EventKind::BlobPulled | EventKind::BlobChecked => format!("{what} pulled{by}"),

@@ -70,7 +70,7 @@ fn state(row: &DeliveryRow) -> &'static str {
     }
 }
 
-/// What the event is about: an image, or nothing for events of the whole registry.
+/// Subject of an event: an image, or nothing for events of the whole registry.
 fn about(row: &DeliveryRow) -> String {
     let name = row.repository.as_deref().unwrap_or_default();
     match (&row.tag, &row.digest) {
