@@ -79,9 +79,9 @@ impl Mirrored {
                 digest: Some(digest),
             } => self.bring_by_digest(&digest, Some(tag)).await?,
             ManifestHead::Found { digest: None } => {
-                let fetched = self.upstream.manifest(&self.source, tag.as_str()).await?;
-                let digest = Hasher::digest(Algorithm::Sha256, &fetched.bytes);
-                self.record(&digest, Some(fetched.bytes), Some(tag)).await?;
+                let bytes = self.upstream.manifest(&self.source, tag.as_str()).await?;
+                let digest = Hasher::digest(Algorithm::Sha256, &bytes);
+                self.record(&digest, Some(bytes), Some(tag)).await?;
             }
         }
         self.checked(tag);
@@ -95,11 +95,11 @@ impl Mirrored {
         if here.is_ok() {
             return self.record(digest, None, tag).await;
         }
-        let fetched = self
+        let bytes = self
             .upstream
             .manifest(&self.source, digest.as_str())
             .await?;
-        self.record(digest, Some(fetched.bytes), tag).await
+        self.record(digest, Some(bytes), tag).await
     }
 
     /// Stores a manifest without what it names, which clients ask for themselves, and points a tag at it.

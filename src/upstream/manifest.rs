@@ -1,7 +1,7 @@
 //! Manifests of an upstream.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::error::Error;
@@ -10,15 +10,6 @@ use super::request::{Answer, Ask, Upstream};
 use crate::oci::{Digest, MediaType, RepositoryName};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-
-/// A manifest as the upstream sends it. Whoever stores it compares it with its digest.
-#[derive(Clone, Debug)]
-pub struct FetchedManifest {
-    pub bytes: Bytes,
-    pub media_type: Option<MediaType>,
-    /// Digest that the upstream names.
-    pub digest: Option<Digest>,
-}
 
 /// Answer of an upstream about a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +23,7 @@ pub enum ManifestHead {
 }
 
 impl Upstream {
-    /// Fetches a manifest by its tag or digest.
+    /// Fetches a manifest by its tag or digest. Whoever stores it compares it with its digest.
     ///
     /// # Errors
     /// [`Error::Broken`] if it is larger than the limit, and the failures of every request.
@@ -40,17 +31,11 @@ impl Upstream {
         &self,
         repository: &RepositoryName,
         reference: &str,
-    ) -> Result<FetchedManifest, Error> {
+    ) -> Result<Bytes, Error> {
         let mut answer = self
             .ask_for_manifest(Method::GET, repository, reference, None)
             .await?;
-        let bytes = answer.read(self.manifest_limit()).await?;
-        let media_type = answer.header(CONTENT_TYPE).and_then(MediaType::parse);
-        Ok(FetchedManifest {
-            bytes,
-            media_type,
-            digest: digest(&answer),
-        })
+        answer.read(self.manifest_limit()).await
     }
 
     /// Asks which manifest a tag names, which costs no quota; `known` is the one that is here.

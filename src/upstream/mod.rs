@@ -15,6 +15,6 @@ mod settings;
 
 pub use blob::{BlobStream, StreamFailure};
 pub use error::Error;
-pub use manifest::{FetchedManifest, ManifestHead};
+pub use manifest::ManifestHead;
 pub use request::{Quota, Upstream};
 pub use settings::{Credentials, Dialect, Login, Settings};

@@ -154,7 +154,7 @@ impl Transfer<'_> {
         }
         let fetched = patiently(|| upstream.manifest(source, tag)).await?;
         let algorithm = crate::oci::Algorithm::Sha256;
-        Ok(registry::Hasher::digest(algorithm, &fetched.bytes))
+        Ok(registry::Hasher::digest(algorithm, &fetched))
     }
 
     /// Transfers an image, its parts first, and what is about it.
@@ -221,7 +221,7 @@ impl Transfer<'_> {
                 return Ok(None);
             }
         };
-        let parsed = ImportedManifest::parse(digest.clone(), fetched.bytes, now());
+        let parsed = ImportedManifest::parse(digest.clone(), fetched, now());
         Ok(match parsed {
             Ok(manifest) => Some(manifest),
             Err(registry::Error::DigestMismatch { actual, .. }) => {
