@@ -200,6 +200,11 @@ impl EventKinds {
     pub fn contains(self, kind: EventKind) -> bool {
         self.0 & bit(kind) != 0
     }
+
+    /// Lists the kinds.
+    pub fn iter(self) -> impl Iterator<Item = EventKind> {
+        EventKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
+    }
 }
 
 impl FromIterator<EventKind> for EventKinds {

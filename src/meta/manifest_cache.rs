@@ -30,7 +30,7 @@ const LARGEST: usize = 256 << 10;
 const OVERHEAD: usize = 512;
 
 /// A fingerprint of the database's state, different after every commit.
-pub(in crate::meta) type State = [u32; HEADER];
+pub type State = [u32; HEADER];
 
 pub(in crate::meta) struct ManifestCache {
     index: Option<SharedWords<{ 2 * HEADER }>>,

@@ -48,10 +48,12 @@ pub use gc::undo_ends::UndoEnd;
 pub use ids::{
     BlobId, Cursor, HistoryCursor, LinkId, ManifestId, RemovalId, RepositoryId, RepositoryScope,
 };
-pub use outbox::deliveries::{Attempt, AttemptOutcome, NewDelivery, WaitingDelivery};
+pub use outbox::attempts::{AskedFor, Attempt, AttemptOutcome};
+pub use outbox::endpoints::{ListeningEndpoint, NewEvent, Told};
 pub use outbox::events::{EventPlace, EventSubject};
-pub use outbox::reports::{DeliveryFilter, DeliveryRow, DeliveryState, EndpointRow};
-pub use outbox::retention::OutboxBounds;
+pub use outbox::queues::Queue;
+pub use outbox::reports::{DeliveryFilter, DeliveryPlace, DeliveryRow, DeliveryState, EndpointRow};
+pub use outbox::retention::{OutboxBounds, PruneStep};
 pub use process_clock::{lived, lived_cutoff, now};
 pub use reports::listings::{ReferrerRow, RepositoryRow, TagRow};
 pub use reports::references::{HeldManifest, LinkedBlob, NeededBlob};
@@ -62,5 +64,5 @@ pub use sqlite::copy::{BackupMark, DatabaseCopy, backup_mark, remove_copy, settl
 pub use sqlite::reader::{Point, PointReader, Read, Reader, Scan, point, scan};
 pub use sqlite::writer::{BeforeCommit, WriteTx};
 pub use stats::Stats;
-pub use store::Meta;
+pub use store::{DatabaseState, Meta};
 pub use timeline::Jump;

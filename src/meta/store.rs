@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::access::signing_keys::SigningKeyRow;
 use super::access::tokens::{SecretRow, TokenRow};
@@ -23,6 +23,9 @@ use super::sqlite::writer::{BeforeCommit, Durability, WriteTx, Writer};
 use super::stats::Stats;
 use crate::oci::{Digest, RepositoryName, TagName};
 
+/// A fingerprint of the database, which every commit of any process changes.
+pub type DatabaseState = super::manifest_cache::State;
+
 /// A secret with its token.
 type FoundSecret = Arc<(TokenRow, SecretRow)>;
 
@@ -38,6 +41,8 @@ pub struct Meta {
     /// SQLite's write-ahead log.
     log: Arc<Path>,
     writer: Arc<Writer>,
+    /// Told of each commit of this process with new events.
+    events: watch::Receiver<()>,
     stats: Arc<Stats>,
     /// Dropped after all connections.
     _files: Arc<KeptFiles>,
@@ -56,6 +61,7 @@ impl Meta {
             connection: &*pools.points.connection()?,
         }
         .follow_clock()?;
+        let (told, events) = watch::channel(());
         Ok(Self {
             path: path.into(),
             pools,
@@ -69,7 +75,9 @@ impl Meta {
                 SharedIndex::of(path),
                 before_commit,
                 Arc::clone(&stats),
+                told,
             )),
+            events,
             stats,
             _files: Arc::new(KeptFiles::of(path)),
         })
@@ -243,6 +251,28 @@ impl Meta {
         let (reply, outcome) = oneshot::channel();
         self.writer.submit(change, Durability::Lazy, reply);
         outcome.await.unwrap_or_else(|_| Err(Error::Stopped.into()))
+    }
+
+    /// Like [`Self::write_lazily`], for a change that nobody waits for: it may wait for another one, and then shares its transaction.
+    pub async fn write_along<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let (reply, outcome) = oneshot::channel();
+        self.writer.submit(change, Durability::Patient, reply);
+        outcome.await.unwrap_or_else(|_| Err(Error::Stopped.into()))
+    }
+
+    /// Returns what is told of each commit of this process with new events.
+    pub fn events(&self) -> watch::Receiver<()> {
+        self.events.clone()
+    }
+
+    /// Returns a fingerprint of the database, which every commit of any process changes; `None` if it cannot be seen now.
+    pub fn state(&self) -> Option<DatabaseState> {
+        self.manifest_cache.state()
     }
 
     /// Follows the system's clock, and corrects recorded times after a jump of it.

@@ -14,6 +14,8 @@ use crate::files::regular_file;
 /// Authorities that certify a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Authorities {
+    /// None, for servers without encryption.
+    None,
     /// Those that the system trusts.
     System,
     /// Those in a PEM file alone.
@@ -31,6 +33,7 @@ pub(crate) fn client_config(authorities: &Authorities) -> Result<ClientConfig, S
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let builder = match authorities {
+        Authorities::None => builder.with_root_certificates(RootCertStore::empty()),
         Authorities::System => builder.with_native_roots().map_err(|error| {
             format!("the system's certificate authorities cannot be read: {error}")
         })?,

@@ -32,11 +32,11 @@ pub use crate::blob::{
     KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow, BackupMark,
-    ClockState, Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryRow, DeliveryState,
+    Actor, AffectedImage, AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow, BackupMark,
+    ClockState, Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace, DeliveryRow, DeliveryState,
     EndpointRow, Idle, Jump, ListedToken, Millis, Quarantined, QuotaRow, RecordedBlob,
     RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState,
-    TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, WaitingDelivery,
+    TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, ListeningEndpoint, NewEvent, Queue, Told,
     backup_mark, now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;

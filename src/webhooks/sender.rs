@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
 use crate::events::Event;
+use crate::files::regular_file;
 use crate::outbound::{Authorities, Client, ClientSettings, Proxy};
 use crate::webhooks::format::{self, Source};
 use crate::webhooks::settings::Endpoint;
@@ -21,6 +23,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub struct Sender {
     pub(super) endpoint: Endpoint,
     client: Client,
+    /// Content of the file of its authorities.
+    authorities: Vec<u8>,
 }
 
 /// Answer of an endpoint.
@@ -43,10 +47,17 @@ impl Sender {
     /// # Errors
     /// Authorities that cannot be read, in a sentence.
     pub fn new(endpoint: Endpoint) -> Result<Self, String> {
-        let authorities = endpoint.authority.clone();
         let host = endpoint.url.host().map(str::to_owned);
+        let is_encrypted = endpoint.url.scheme() == Some(&Scheme::HTTPS);
+        let authorities = match &endpoint.authority {
+            Some(path) => Authorities::File(path.clone()),
+            None if is_encrypted => Authorities::System,
+            // the image of a container may have none
+            None => Authorities::None,
+        };
+        let read = endpoint.authority.as_deref().map(regular_file::read);
         let client = Client::new(ClientSettings {
-            authorities: authorities.map_or(Authorities::System, Authorities::File),
+            authorities,
             proxy: Proxy::Environment,
             connect_timeout: CONNECT,
             link_local: host
@@ -54,7 +65,17 @@ impl Sender {
                 .into_iter()
                 .collect(),
         })?;
-        Ok(Self { endpoint, client })
+        let authorities = read.transpose().map_err(|error| error.to_string())?;
+        Ok(Self {
+            endpoint,
+            client,
+            authorities: authorities.unwrap_or_default(),
+        })
+    }
+
+    /// Reports whether another one would do the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.endpoint == other.endpoint && self.authorities == other.authorities
     }
 
     /// Sends an event.

@@ -11,7 +11,7 @@ use crate::oci::Glob;
 use crate::redact;
 
 /// An endpoint that is told of events.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Endpoint {
     pub name: String,
     /// Its user, password and query may be secrets.
@@ -58,7 +58,7 @@ pub struct Retry {
 }
 
 /// Events that an endpoint is told of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Selection {
     /// All that distribution tells, but those of these media types or actions.
     Distribution {

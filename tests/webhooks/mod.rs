@@ -1,8 +1,10 @@
 //! Webhooks: what happened arrives at endpoints, whatever becomes of them and of the server.
 
 mod addresses;
+mod bounds;
 mod cost;
 mod delivery;
+mod ends;
 mod events;
 mod receiver;
 mod servers;

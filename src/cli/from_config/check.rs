@@ -70,7 +70,7 @@ pub(crate) fn notes(draft: &mut Draft) {
 pub(crate) fn everything(draft: &mut Draft, flags: &Flags) {
     let config = draft.config().clone();
     draft.validated(registry::settings(&config));
-    draft.validated(webhooks::endpoints(&config, ""));
+    draft.validated(webhooks::senders(&config));
     draft.validated(auth::check(&config));
     draft.validated(http::check(&config.http));
     restart_only(draft, flags);

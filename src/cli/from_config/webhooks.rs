@@ -14,7 +14,6 @@ use tarkeep::files::regular_file;
 use tarkeep::oci::Glob;
 use tarkeep::webhooks::format::{Source, default_topics, topics};
 use tarkeep::webhooks::{Endpoint, Endpoints, Format, Retry, Secret, Selection, Sender};
-use uuid::Uuid;
 
 /// As in distribution.
 const NOTIFICATION_TIMEOUT: Duration = Duration::from_secs(1);
@@ -49,21 +48,35 @@ pub(crate) fn settings(config: &Config) -> Result<Vec<Endpoint>, Violations> {
     }
 }
 
-/// Prepares the endpoints for a server at this address.
-pub(crate) fn endpoints(config: &Config, address: &str) -> Result<Endpoints, Violations> {
+/// What a server tells of itself in events, for as long as it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnName {
+    /// Unique id of this start of the server (a UUID).
+    pub instance: String,
+    /// Name of the host and port.
+    pub address: String,
+}
+
+/// Prepares the endpoints for a server of this name.
+pub(crate) fn endpoints(config: &Config, own: &OwnName) -> Result<Endpoints, Violations> {
+    Ok(Endpoints {
+        senders: senders(config)?,
+        source: Source {
+            instance: own.instance.clone(),
+            address: own.address.clone(),
+            base: config.http.host.clone(),
+        },
+    })
+}
+
+/// Prepares the endpoints.
+pub(crate) fn senders(config: &Config) -> Result<Vec<Arc<Sender>>, Violations> {
     let senders = settings(config)?.into_iter().map(|endpoint| {
         let name = endpoint.name.clone();
         let sender = Sender::new(endpoint).map(Arc::new);
         sender.map_err(|error| Violations::within("webhooks", format!("webhook {name}: {error}")))
     });
-    Ok(Endpoints {
-        senders: collect(senders)?,
-        source: Source {
-            instance: Uuid::new_v4().to_string(),
-            address: address.to_owned(),
-            base: config.http.host.clone(),
-        },
-    })
+    collect(senders)
 }
 
 fn notification(

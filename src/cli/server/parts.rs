@@ -6,6 +6,7 @@ use tarkeep::log::Handle;
 use tarkeep::registry::Registry;
 use tarkeep::webhooks::Webhooks;
 
+use crate::cli::from_config::webhooks::OwnName;
 use crate::cli::from_config::{auth, http, log, registry, webhooks};
 use crate::cli::server::announce::warn_open_to_network;
 use crate::cli::server::reload::Part;
@@ -27,9 +28,9 @@ pub(super) fn registry(registry: Registry) -> Part {
 }
 
 /// Applies the sections `notifications` and `webhooks`.
-pub(super) fn webhooks(webhooks: Webhooks, address: String) -> Part {
+pub(super) fn webhooks(webhooks: Webhooks, own: OwnName) -> Part {
     Box::new(move |config| {
-        let endpoints = webhooks::endpoints(config, &address)?;
+        let endpoints = webhooks::endpoints(config, &own)?;
         let webhooks = webhooks.clone();
         Ok(Box::new(move || webhooks.replace(endpoints)))
     })

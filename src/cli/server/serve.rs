@@ -131,12 +131,12 @@ async fn serve(
     // only now, because the first line on standard output is the announcement
     access_log.set_enabled(!config.log.accesslog.disabled);
     let notifier = Arc::new(Notifier::from_environment());
-    let background = tokio::spawn(background(
+    let mut background = tokio::spawn(background(
         registry.clone(),
         takeover,
         health,
         access,
-        webhooks,
+        webhooks.clone(),
         debug,
         Arc::clone(&notifier),
     ));
@@ -145,6 +145,7 @@ async fn serve(
     let live = server.settings();
     let stop = async {
         shutdown(signals).await;
+        webhooks.stop(live.get().limits.drain_timeout);
         // another server may take its place with other rules
         drop(presence);
         notifier.stopping(live.get().limits.drain_timeout + LAST_WORK);
@@ -153,9 +154,14 @@ async fn serve(
         tracing::warn!("drain timeout reached: cutting off the requests that are left");
     }
     reloading.abort();
-    background.abort();
     // so that background work ends before the runtime does; its result is irrelevant
-    let _ = background.await;
+    tokio::select! {
+        () = webhooks.ended() => {
+            background.abort();
+            let _ = background.await;
+        }
+        _ = &mut background => {}
+    }
     finish(&registry, access_log).await;
     Ok(())
 }

@@ -4,9 +4,10 @@ use tarkeep::config::Config;
 use tarkeep::http::Address;
 use tarkeep::registry::Registry;
 use tarkeep::webhooks::Webhooks;
+use uuid::Uuid;
 
 use crate::cli::error::Error;
-use crate::cli::from_config::webhooks;
+use crate::cli::from_config::webhooks::{self, OwnName};
 use crate::cli::server::parts;
 use crate::cli::server::reload::Reloader;
 
@@ -17,7 +18,10 @@ pub(super) async fn start(
     address: &Address,
     reloader: &mut Reloader,
 ) -> Result<Webhooks, Error> {
-    let own = own_address(address);
+    let own = OwnName {
+        instance: Uuid::new_v4().to_string(),
+        address: own_address(address),
+    };
     let delivery = Webhooks::new(webhooks::endpoints(config, &own)?);
     // a full disk is no reason not to serve: delivery records them again
     if let Err(error) = delivery.listen(registry).await {

@@ -12,7 +12,6 @@ use crate::meta::ids::{ManifestId, RepositoryId};
 use crate::meta::sqlite::reader::PointReader;
 use crate::meta::sqlite::writer::WriteTx;
 
-const LISTENED: &str = "event-kinds";
 /// Columns of [`event`].
 pub(super) const COLUMNS: &str =
     "events.id, uuid, at, kind, events.repository, tag, media_type, digest, size, events.former,
@@ -53,17 +52,6 @@ impl<'s> EventSubject<'s> {
 }
 
 impl PointReader<'_> {
-    /// Lists events after the one numbered `after`, oldest first, at most `limit`.
-    pub fn events_after(&self, after: i64, limit: usize) -> Result<Vec<Event>, Error> {
-        let sql = format!("SELECT {COLUMNS} FROM events WHERE id > ?1 ORDER BY id LIMIT ?2");
-        self.query(|connection| {
-            connection
-                .prepare_cached(&sql)?
-                .query_map(params![after, limit], event)?
-                .collect()
-        })
-    }
-
     /// Returns the number of the newest event that was ever written; 0 without one.
     pub fn last_event(&self) -> Result<i64, Error> {
         self.query(|connection| {
@@ -77,39 +65,30 @@ impl PointReader<'_> {
 
     /// Returns the kinds that some endpoint listens to.
     pub fn listened_kinds(&self) -> Result<EventKinds, Error> {
-        let bits: Option<u32> = self.query(|connection| {
+        let kinds = self.query(|connection| {
             connection
-                .prepare_cached("SELECT CAST(value AS INTEGER) FROM settings WHERE name = ?1")?
-                .query_row([LISTENED], |row| row.get(0))
-                .optional()
+                .prepare_cached("SELECT kinds FROM endpoints")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<u32>>>()
         })?;
-        Ok(EventKinds::from_bits(bits.unwrap_or_default()))
+        Ok(EventKinds::from_bits(
+            kinds.into_iter().fold(0, |all, kinds| all | kinds),
+        ))
     }
 }
 
 impl WriteTx<'_> {
     /// Reports whether an endpoint listens to this kind, from memory unless another process has changed something.
     pub fn is_listened(&self, kind: EventKind) -> Result<bool, Error> {
-        let kinds = match self.listened.get() {
+        let kinds = match self.outbox.listened() {
             Some(kinds) => kinds,
             None => {
                 let kinds = self.listened_kinds()?;
-                self.listened.set(kinds);
+                self.outbox.set_listened(kinds);
                 kinds
             }
         };
         Ok(kinds.contains(kind))
-    }
-
-    /// Records the kinds that some endpoint listens to, for every process.
-    pub fn set_listened(&self, kinds: EventKinds) -> Result<(), Error> {
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO settings (name, value) VALUES (?1, CAST(?2 AS TEXT))",
-            )?
-            .execute(params![LISTENED, kinds.bits()])?;
-        self.listened.forget();
-        Ok(())
     }
 
     /// Adds an event about a change that this transaction makes; nothing if no endpoint listens to its kind.
@@ -166,6 +145,7 @@ impl WriteTx<'_> {
                 request.and_then(|request| serde_json::to_string(request).ok()),
                 subject.detail,
             ])?;
+        self.outbox.note_told();
         Ok(())
     }
 

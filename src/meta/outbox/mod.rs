@@ -1,7 +1,9 @@
-//! The outbox: events for endpoints outside, and what became of each delivery.
+//! The outbox: events for endpoints outside, how far each endpoint was told, and its last attempts.
 
-pub(super) mod deliveries;
+pub(super) mod attempts;
+pub(super) mod endpoints;
 pub(super) mod events;
-pub(super) mod listened;
+pub(super) mod memory;
+pub(super) mod queues;
 pub(super) mod reports;
 pub(super) mod retention;

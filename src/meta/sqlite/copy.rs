@@ -64,7 +64,8 @@ pub(in crate::meta) fn copy(
          BEGIN;
          DELETE FROM uploads;
          DELETE FROM removals;
-         DELETE FROM deliveries;
+         DELETE FROM attempts;
+         DELETE FROM queues;
          DELETE FROM events;
          DELETE FROM endpoints;
          DELETE FROM signing_keys;",

@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 19] = [
+const MIGRATIONS: [&str; 20] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -32,6 +32,7 @@ const MIGRATIONS: [&str; 19] = [
     include_str!("../../../migrations/17-audit-queries.sql"),
     include_str!("../../../migrations/18-quota-parts.sql"),
     include_str!("../../../migrations/19-events.sql"),
+    include_str!("../../../migrations/20-outbox.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.
@@ -321,7 +322,7 @@ mod tests {
             "INSERT INTO audit (id, at, action, repository, tag, name) VALUES (1, 2, 'tag', 'app', 'v1', 'ann')",
         );
         let counts = "SELECT (SELECT count(*) FROM audit), (SELECT count(*) FROM events)
-            + (SELECT count(*) FROM endpoints) + (SELECT count(*) FROM deliveries)";
+            + (SELECT count(*) FROM endpoints) + (SELECT count(*) FROM attempts)";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
         assert_eq!(opened.query_row(counts, [], read), Ok((1, 0)));
         opened
@@ -332,6 +333,25 @@ mod tests {
             .unwrap();
         let number = "SELECT id FROM events";
         assert_eq!(opened.query_row(number, [], |row| row.get(0)), Ok(2));
+    }
+
+    /// What waited for an endpoint still waits, and the kinds that it listens to are known.
+    #[test]
+    fn what_waited_for_an_endpoint_goes_on_waiting() {
+        let (_directory, opened) = migrated(
+            19,
+            "INSERT INTO settings VALUES ('event-kinds', '5');
+             INSERT INTO endpoints (name, last_event, seen_at) VALUES ('a', 9, 0);
+             INSERT INTO deliveries (endpoint, event_id, repository, state, since, due_at, attempts)
+                 VALUES ('a', 3, 'app', 1, 0, 0, 1), ('a', 4, 'app', 0, 0, 7, 2), ('a', 5, 'app', 0, 0, 7, 0), ('a', 6, '', 2, 0, 7, 9)",
+        );
+        let sql = "SELECT (SELECT group_concat(kinds) FROM endpoints) || ';'
+            || (SELECT group_concat(repository || next_event) FROM queues) || ';'
+            || (SELECT group_concat(event_id || ':' || state) FROM attempts)";
+        assert_eq!(
+            opened.query_row(sql, [], |row| row.get(0)),
+            Ok("5;app4;3:1,4:0,6:2".to_owned())
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! A failing commit fails them all.
 //!
 //! A change that may be lost in a power failure, because it would be made again, needs no sync: it is visible at once,
-//! and durable with the next durable change or with [`Meta::sync`](crate::meta::Meta::sync).
+//! and durable with the next durable change or with [`Meta::sync`](crate::meta::Meta::sync). One that nobody waits for may
+//! also wait itself, for a transaction that it can go along with: it then costs no transaction of its own while there are others.
 //!
 //! The transaction is `IMMEDIATE`: from its first change to its commit it holds the database's write lock, which is
 //! the only lock there is, between threads and between processes.
@@ -19,10 +20,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::meta::error::Error;
-use crate::meta::outbox::listened::Listened;
+use crate::meta::outbox::memory::OutboxMemory;
 use crate::meta::sqlite::copy_on_write::SharedIndex;
 use crate::meta::sqlite::locks::has_waited;
 use crate::meta::sqlite::reader::Reader;
@@ -34,6 +35,8 @@ const BATCH_LIMIT: usize = 256;
 const LAZY_PAUSE: Duration = Duration::from_micros(300);
 /// Period for which another writer is assumed to be active after its last change.
 const ACTIVE_PERIOD: Duration = Duration::from_secs(1);
+/// Maximum time for which a change waits for others to go along with.
+const COMPANY_TIME: Duration = Duration::from_millis(500);
 /// Length of the log at which the database is checkpointed, in pages of 4 KiB.
 const CHECKPOINT_PAGES: i64 = 1000;
 
@@ -47,6 +50,8 @@ pub(in crate::meta) enum Durability {
     Durable,
     /// Once it is committed: a power failure may undo it until a durable change follows.
     Lazy,
+    /// As `Lazy`, and it may wait for another change, to share its transaction.
+    Patient,
 }
 
 /// Load of the database by other writers, in this very transaction or in another process just now.
@@ -60,19 +65,19 @@ pub(in crate::meta) enum Contention {
 pub struct WriteTx<'c> {
     reader: Reader<'c>,
     contention: Contention,
-    pub(in crate::meta) listened: &'c Listened,
+    pub(in crate::meta) outbox: &'c OutboxMemory,
 }
 
 impl<'c> WriteTx<'c> {
     pub(in crate::meta) fn new(
         connection: &'c Connection,
         contention: Contention,
-        listened: &'c Listened,
+        outbox: &'c OutboxMemory,
     ) -> Self {
         Self {
             reader: Reader::new(connection),
             contention,
-            listened,
+            outbox,
         }
     }
 
@@ -163,6 +168,7 @@ impl Writer {
         index: SharedIndex,
         before_commit: BeforeCommit,
         stats: Arc<Stats>,
+        events: watch::Sender<()>,
     ) -> Self {
         let (queue, jobs) = channel();
         let worker = Worker {
@@ -172,7 +178,10 @@ impl Writer {
             before_commit,
             stats: Arc::clone(&stats),
             others: Others::default(),
-            listened: Listened::default(),
+            outbox: OutboxMemory::default(),
+            events,
+            patient: Vec::new(),
+            patient_since: None,
             synchronous: None,
         };
         let thread = std::thread::Builder::new()
@@ -228,7 +237,13 @@ struct Worker {
     before_commit: BeforeCommit,
     stats: Arc<Stats>,
     others: Others,
-    listened: Listened,
+    outbox: OutboxMemory,
+    /// Told of each commit with new events.
+    events: watch::Sender<()>,
+    /// Changes that wait for others.
+    patient: Vec<Box<dyn Job>>,
+    /// Time from which the first of them has waited.
+    patient_since: Option<Instant>,
     /// Durability that the connection is set to; `None` if unknown.
     synchronous: Option<Durability>,
 }
@@ -236,23 +251,43 @@ struct Worker {
 impl Worker {
     fn run(mut self) {
         loop {
-            match self.jobs.recv_timeout(self.index.interval()) {
-                Ok(first) => {
-                    self.run_batch(first);
-                    checkpoint(&self.connection);
-                }
+            let (unshare, company) = (self.index.interval(), self.company_left());
+            match self.jobs.recv_timeout(unshare.min(company)) {
+                Ok(job) if job.durability() == Durability::Patient => self.set_aside(job),
+                Ok(first) => self.run_batch(Some(first)),
+                Err(RecvTimeoutError::Timeout) if company < unshare => {}
                 Err(RecvTimeoutError::Timeout) => self.index.unshare(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            if self.company_left().is_zero() {
+                self.run_batch(None);
+            }
+        }
+        if !self.patient.is_empty() {
+            self.run_batch(None);
         }
     }
 
+    /// Keeps a change until another one comes.
+    fn set_aside(&mut self, job: Box<dyn Job>) {
+        self.patient.push(job);
+        self.patient_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Time until the changes that wait for others go alone.
+    fn company_left(&self) -> Duration {
+        self.patient_since.map_or(Duration::MAX, |since| {
+            COMPANY_TIME.saturating_sub(since.elapsed())
+        })
+    }
+
     /// Runs all queued changes in one transaction, and answers them.
-    fn run_batch(&mut self, first: Box<dyn Job>) {
-        let mut pending: Vec<_> = std::iter::once(first)
-            .chain(self.jobs.try_iter())
-            .take(BATCH_LIMIT)
-            .collect();
+    fn run_batch(&mut self, first: Option<Box<dyn Job>>) {
+        self.patient_since = None;
+        let patient = std::mem::take(&mut self.patient);
+        let mut pending: Vec<_> = first.into_iter().chain(patient).collect();
+        let room = BATCH_LIMIT.saturating_sub(pending.len());
+        pending.extend(self.jobs.try_iter().take(room));
         let is_durable = pending
             .iter()
             .any(|job| job.durability() == Durability::Durable);
@@ -266,7 +301,7 @@ impl Worker {
         self.stats.batches.observe(pending.len() as u64);
         match durability {
             Durability::Durable => self.stats.transactions.observe_time(start.elapsed()),
-            Durability::Lazy => self.stats.lazy_commits.add(1),
+            Durability::Lazy | Durability::Patient => self.stats.lazy_commits.add(1),
         }
         if let Err(error) = &outcome {
             self.stats.failed_commits.add(1);
@@ -281,6 +316,7 @@ impl Worker {
         if durability == Durability::Lazy {
             std::thread::sleep(LAZY_PAUSE);
         }
+        checkpoint(&self.connection);
     }
 
     /// Begins a transaction. `synchronous` cannot be set inside one.
@@ -289,7 +325,7 @@ impl Worker {
             self.synchronous = None;
             self.connection.execute_batch(match durability {
                 Durability::Durable => "PRAGMA synchronous = FULL",
-                Durability::Lazy => "PRAGMA synchronous = NORMAL",
+                Durability::Lazy | Durability::Patient => "PRAGMA synchronous = NORMAL",
             })?;
             self.synchronous = Some(durability);
         }
@@ -304,8 +340,8 @@ impl Worker {
     ) -> Result<(), Error> {
         let mut outcome = self.begin(durability).map_err(Error::from);
         let others = &mut self.others;
-        let contention = others.contention(&self.connection, &self.listened, durability);
-        let transaction = WriteTx::new(&self.connection, contention, &self.listened);
+        let contention = others.contention(&self.connection, &self.outbox, durability);
+        let transaction = WriteTx::new(&self.connection, contention, &self.outbox);
         let (mut next, mut kept) = (0, 0);
         loop {
             // what arrives meanwhile joins, unless it needs a sync that will not happen
@@ -340,8 +376,10 @@ impl Worker {
                 self.stats.commits.observe_time(start.elapsed());
             }
         }
-        if outcome.is_err() {
-            self.listened.forget();
+        match (self.outbox.take_told(), outcome.is_ok()) {
+            (_, false) => self.outbox.forget(),
+            (true, true) => drop(self.events.send(())),
+            (false, true) => {}
         }
         if outcome.is_err() && !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("ROLLBACK");
@@ -363,7 +401,7 @@ impl Others {
     fn contention(
         &mut self,
         connection: &Connection,
-        listened: &Listened,
+        outbox: &OutboxMemory,
         durability: Durability,
     ) -> Contention {
         let version = connection
@@ -373,7 +411,7 @@ impl Others {
         let has_changed = std::mem::replace(&mut self.data_version, version)
             .is_some_and(|before| Some(before) != version);
         if has_changed {
-            listened.forget();
+            outbox.forget();
         }
         if has_waited() || has_changed || durability == Durability::Durable {
             self.last_seen = Some(Instant::now());

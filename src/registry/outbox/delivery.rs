@@ -1,31 +1,25 @@
-//! Sharing out events to endpoints, and what became of each delivery.
+//! What endpoints are told, and what became of it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::sync::watch;
 
 use crate::blob::KeptOpen;
 use crate::events::{Event, EventKinds, Reference};
 use crate::meta::{
-    Attempt, DeliveryFilter, DeliveryRow, EndpointRow, NewDelivery, OutboxBounds, WaitingDelivery,
-    WriteTx, lived_cutoff, millis, now, point,
+    AskedFor, DatabaseState, DeliveryFilter, DeliveryPlace, DeliveryRow, EndpointRow, ListeningEndpoint, NewEvent,
+    Queue, Told, WriteTx, now, point,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;
 use crate::registry::facades::Outbox;
 use crate::registry::outbox::counters::OutboxCounters;
 
-/// Maximum number of events in the outbox.
-const MOST_EVENTS: u64 = 100_000;
-/// Number of events that are kept after their delivery.
-const DELIVERED: i64 = 10_000;
-/// Maximum age of an event.
-const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Maximum number of rows removed in one transaction.
-const PRUNED_AT_ONCE: usize = 2000;
-/// Maximum number of events shared out in one transaction.
-const SHARED_AT_ONCE: usize = 500;
+/// Maximum number of events that somebody asked for and that are read at once.
+const ASKED_AT_ONCE: usize = 8;
+/// Number of rows removed in one change.
+const FORGOTTEN_AT_ONCE: usize = 250;
 
 /// Descriptors in a manifest.
 #[derive(Default, Deserialize)]
@@ -43,85 +37,119 @@ impl Outbox<'_> {
         lock.map_err(Error::files("locking the delivery of events"))
     }
 
-    /// Records the endpoints of this server, and the kinds that they listen to.
-    pub async fn set_endpoints(self, names: Vec<String>, kinds: EventKinds) -> Result<(), Error> {
+    /// Notes the kinds that this server's endpoints listen to.
+    pub fn listen(self, kinds: EventKinds) {
         self.registry.notes.set_listened(kinds);
-        let known = self
-            .registry
-            .scan(move |reader| reader.listened_kinds())
-            .await?;
-        if names.is_empty() && kinds == known {
+    }
+
+    /// Lists the endpoints that are told.
+    pub async fn listening(self) -> Result<Vec<ListeningEndpoint>, Error> {
+        let read = point(|reader| reader.listening_endpoints());
+        Ok(self.registry.meta.read(read).await?)
+    }
+
+    /// Records the endpoints of the server that delivers, and forgets all others with what waited for them.
+    pub async fn set_endpoints(self, endpoints: Vec<ListeningEndpoint>) -> Result<(), Error> {
+        let known = self.listening().await?;
+        let gone = known.iter().map(|endpoint| endpoint.name.clone());
+        let gone = gone.filter(|name| endpoints.iter().all(|endpoint| endpoint.name != *name));
+        for name in Vec::from_iter(gone) {
+            self.forget(name).await?;
+        }
+        if endpoints.iter().all(|endpoint| known.contains(endpoint)) {
             return Ok(());
         }
-        let set = move |tx: &WriteTx<'_>| Ok(tx.set_endpoints(&names, kinds, now())?);
+        let set = move |tx: &WriteTx<'_>| Ok(tx.set_endpoints(&endpoints)?);
         self.registry.meta.write(set).await
     }
 
-    /// Shares out new events to an endpoint; returns false if none are left.
-    pub async fn share_out(
-        self,
-        endpoint: &str,
-        judge: impl Fn(&Event) -> Option<Duration>,
-    ) -> Result<bool, Error> {
-        let name = endpoint.to_owned();
-        let read = point(move |reader| {
-            let Some(cursor) = reader.endpoint_cursor(&name)? else {
-                return Ok(Vec::new());
+    /// Forgets an endpoint; itself last, so that a crash forgets no part alone.
+    async fn forget(self, name: String) -> Result<(), Error> {
+        let waiting = self.count_waiting(&name).await?;
+        loop {
+            let name = name.clone();
+            let forget = move |tx: &WriteTx<'_>| {
+                Ok::<_, Error>(tx.forget_attempts(&name, FORGOTTEN_AT_ONCE)?)
             };
-            match reader.last_event()? > cursor {
-                true => reader.events_after(cursor, SHARED_AT_ONCE),
-                false => Ok(Vec::new()),
+            if !self.registry.meta.write_lazily(forget).await? {
+                break;
             }
-        });
-        let events = self.registry.meta.read(read).await?;
-        let Some(last) = events.last().map(|event| event.id) else {
-            return Ok(false);
-        };
-        let now = now();
-        let wanted = events.into_iter().filter_map(|event| {
-            let delay = judge(&event)?;
-            Some(NewDelivery {
-                due_at: now.saturating_add(millis(delay)),
-                collapses: !delay.is_zero(),
-                event,
-            })
-        });
-        let (name, wanted) = (endpoint.to_owned(), wanted.collect::<Vec<_>>());
-        let share =
-            move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.share_out(&name, &wanted, last, now)?);
-        self.registry.meta.write_lazily(share).await?;
-        Ok(true)
+        }
+        let forgotten = name.clone();
+        let forget = move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.forget_endpoint(&forgotten)?);
+        self.registry.meta.write(forget).await?;
+        tracing::warn!(
+            endpoint = name,
+            waiting,
+            "this endpoint is no longer configured: what waited for it is dropped, and if it comes back it is told of what happens from then on"
+        );
+        Ok(())
     }
 
-    /// Lists repositories whose next delivery to an endpoint is due, at most `limit`.
-    pub async fn due(self, endpoint: &str, limit: usize) -> Result<Vec<String>, Error> {
-        let (name, now) = (endpoint.to_owned(), now());
-        self.registry
-            .scan(move |reader| reader.due_repositories(&name, now, limit))
-            .await
+    /// Returns what is told of each commit of this process with new events.
+    pub fn news(self) -> watch::Receiver<()> {
+        self.registry.meta.events()
     }
 
-    /// Lists the deliveries of a repository that are due, in their order, at most `limit`: one that is not ends the list.
-    pub async fn next(
+    /// Returns a fingerprint of the database, which every commit of any process changes; `None` if it cannot be seen now.
+    pub fn state(self) -> Option<DatabaseState> {
+        self.registry.meta.state()
+    }
+
+    /// Returns the number of the event up to which an endpoint was told.
+    pub async fn cursor(self, endpoint: &str) -> Result<i64, Error> {
+        let read = point(|reader| match reader.endpoint_cursor(endpoint)? {
+            Some(cursor) => Ok(cursor),
+            None => reader.last_event(),
+        });
+        Ok(self.registry.meta.read(read).await?)
+    }
+
+    /// Lists events after the one numbered `after`, oldest first, at most `limit`; and those that somebody asked for.
+    pub async fn new_events(
         self,
         endpoint: &str,
-        repository: &str,
+        after: i64,
         limit: usize,
-    ) -> Result<Vec<WaitingDelivery>, Error> {
-        let (endpoint, repository) = (endpoint.to_owned(), repository.to_owned());
-        let waiting = self
-            .registry
-            .scan(move |reader| reader.waiting_deliveries(&endpoint, &repository, limit))
-            .await?;
-        let now = now();
-        let due = waiting.into_iter();
-        Ok(due.take_while(|delivery| delivery.due_at <= now).collect())
+    ) -> Result<(Vec<NewEvent>, Vec<AskedFor>), Error> {
+        let read = point(|reader| {
+            Ok((
+                reader.new_events(endpoint, after, limit)?,
+                reader.asked_for(endpoint, ASKED_AT_ONCE)?,
+            ))
+        });
+        Ok(self.registry.meta.read(read).await?)
     }
 
-    /// Records attempts to deliver to an endpoint.
-    pub async fn record(self, endpoint: &str, attempts: Vec<Attempt>) -> Result<(), Error> {
+    /// Lists the queues of an endpoint, the first due first, at most `limit`.
+    pub async fn queues(self, endpoint: &str, limit: usize) -> Result<Vec<Queue>, Error> {
+        let read = point(|reader| reader.queues(endpoint, limit));
+        Ok(self.registry.meta.read(read).await?)
+    }
+
+    /// Lists events of a repository from one number to another, in their order, at most `limit`.
+    pub async fn events_of(
+        self,
+        repository: &str,
+        from: i64,
+        to: i64,
+        limit: usize,
+    ) -> Result<Vec<Event>, Error> {
+        let read = point(|reader| reader.events_of(repository, from, to, limit));
+        Ok(self.registry.meta.read(read).await?)
+    }
+
+    /// Records what an endpoint was told, together with the next change that anybody makes.
+    pub async fn record(self, endpoint: &str, told: Arc<Told>) -> Result<(), Error> {
         let name = endpoint.to_owned();
-        let record = move |tx: &WriteTx<'_>| Ok(tx.record_attempts(&name, &attempts)?);
+        let record = move |tx: &WriteTx<'_>| Ok(tx.record_told(&name, &told)?);
+        self.registry.meta.write_along(record).await
+    }
+
+    /// Records what an endpoint was told, at once.
+    pub async fn record_last(self, endpoint: &str, told: Arc<Told>) -> Result<(), Error> {
+        let name = endpoint.to_owned();
+        let record = move |tx: &WriteTx<'_>| Ok(tx.record_told(&name, &told)?);
         self.registry.meta.write_lazily(record).await
     }
 
@@ -154,43 +182,20 @@ impl Outbox<'_> {
         }))
     }
 
-    /// Removes what is beyond the bounds of the outbox. `endpoints` are those of this server.
-    pub async fn prune(self, endpoints: Vec<String>) -> Result<(), Error> {
-        let bounds = OutboxBounds {
-            events: MOST_EVENTS,
-            delivered: DELIVERED,
-            cutoff: lived_cutoff(now().saturating_sub(millis(MAX_AGE))),
-            at_once: PRUNED_AT_ONCE,
-        };
-        let prune = move |tx: &WriteTx<'_>| {
-            tx.keep_endpoints(&endpoints, now())?;
-            Ok::<_, Error>(tx.prune_outbox(&bounds)?)
-        };
-        let lost = self.registry.meta.write_lazily(prune).await?;
-        if lost > 0 {
-            self.registry.outbox_counters.lost.add(lost);
-            tracing::warn!(
-                deliveries = lost,
-                "the outbox is full, or an endpoint failed for a month: the oldest events are dropped"
-            );
-        }
-        Ok(())
-    }
-
-    /// Lists the endpoints that servers of this data directory have had.
+    /// Lists the endpoints that are told, with what waits for them.
     pub async fn endpoints(self) -> Result<Vec<EndpointRow>, Error> {
         self.registry.scan(|reader| reader.endpoints()).await
     }
 
-    /// Lists deliveries older than the one numbered `before`, newest first, at most `limit`.
+    /// Lists deliveries after a place in the list, the newest events first, at most `limit`.
     pub async fn deliveries(
         self,
         filter: DeliveryFilter,
-        before: i64,
+        after: Option<DeliveryPlace>,
         limit: usize,
     ) -> Result<Vec<DeliveryRow>, Error> {
         self.registry
-            .scan(move |reader| reader.deliveries(&filter, before, limit))
+            .scan(move |reader| reader.deliveries(&filter, after.as_ref(), limit))
             .await
     }
 
@@ -206,7 +211,7 @@ impl Outbox<'_> {
         Arc::clone(&self.registry.outbox_counters)
     }
 
-    /// Counts the deliveries to an endpoint that wait.
+    /// Counts the events that wait for an endpoint.
     pub async fn count_waiting(self, endpoint: &str) -> Result<u64, Error> {
         let name = endpoint.to_owned();
         self.registry

@@ -1,13 +1,13 @@
 //! Noting events that belong to no change, and writing them.
 
 use crate::events::EventKind;
-use crate::meta::{EventPlace, EventSubject, WriteTx};
+use crate::meta::{EventPlace, EventSubject, Millis, WriteTx};
 use crate::registry::error::Error;
 use crate::registry::facades::Outbox;
 use crate::registry::outbox::notes::NotedEvent;
 
 /// Maximum number of events in one transaction.
-const AT_ONCE: usize = 500;
+const AT_ONCE: usize = 250;
 
 impl Outbox<'_> {
     /// Reports whether this server has endpoints.
@@ -30,30 +30,49 @@ impl Outbox<'_> {
         }
     }
 
-    /// Writes the events that were noted since the last call.
+    /// Waits until there are events to be written.
+    pub async fn wait_for_notes(self) {
+        self.registry.notes.wait().await;
+    }
+
+    /// Writes the events that were noted since the last call. If that fails, they are kept, as far as there is room.
     pub async fn write_notes(self) -> Result<(), Error> {
-        let noted = self.registry.notes.take();
-        for batch in noted.chunks(AT_ONCE) {
-            let batch = batch.to_vec();
+        let mut noted = self.registry.notes.take();
+        while !noted.is_empty() {
+            let rest = noted.split_off(noted.len().min(AT_ONCE));
+            let batch = noted.clone();
             let write = move |tx: &WriteTx<'_>| {
-                for (at, event) in &batch {
-                    let place = event
-                        .repository
-                        .as_deref()
-                        .map_or(EventPlace::Whole, EventPlace::Name);
-                    let subject = EventSubject {
-                        tag: event.tag.as_deref(),
-                        target: event.target.clone(),
-                        from_repository: event.from_repository.as_deref(),
-                        detail: event.detail.as_deref(),
-                        ..EventSubject::at(place)
-                    };
-                    tx.add_event(event.kind, &subject, &event.actor, *at)?;
-                }
-                Ok::<_, Error>(())
+                batch
+                    .iter()
+                    .try_for_each(|(at, event)| write_note(tx, *at, event))
             };
-            self.registry.meta.write_lazily(write).await?;
+            if let Err(error) = self.registry.meta.write_lazily(write).await {
+                noted.extend(rest);
+                let lost = self.registry.notes.put_back(noted);
+                let lost = u64::try_from(lost).unwrap_or(u64::MAX);
+                self.registry.outbox_counters.lost.add(lost);
+                return Err(error);
+            }
+            noted = rest;
         }
         Ok(())
     }
+}
+
+/// Writes an event; nothing if no endpoint listens to its kind any more.
+fn write_note(tx: &WriteTx<'_>, at: Millis, event: &NotedEvent) -> Result<(), Error> {
+    let place = event
+        .repository
+        .as_deref()
+        .map_or(EventPlace::Whole, EventPlace::Name);
+    let subject = || {
+        Ok(EventSubject {
+            tag: event.tag.as_deref(),
+            target: event.target.clone(),
+            from_repository: event.from_repository.as_deref(),
+            detail: event.detail.as_deref(),
+            ..EventSubject::at(place)
+        })
+    };
+    Ok(tx.tell(event.kind, &event.actor, at, subject)?)
 }

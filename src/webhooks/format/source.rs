@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::events::Event;
 
 /// Server that tells of events.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// Unique id of this start of the server (a UUID).
     pub instance: String,

@@ -37,18 +37,18 @@ pub(super) async fn run(arguments: DeliveriesArguments) -> Result<(), Error> {
         0 => usize::MAX,
         limit => limit,
     };
-    let (mut before, mut shown) = (i64::MAX, 0);
+    let (mut after, mut shown) = (None, 0);
     let mut list: Option<List> = None;
     loop {
         let wanted = PAGE.min(limit - shown);
-        let page = outbox.deliveries(filter.clone(), before, wanted).await?;
+        let page = outbox.deliveries(filter.clone(), after.clone(), wanted).await?;
         for row in &page {
             let list = match &mut list {
                 Some(list) => list,
                 None => list.insert(List::begin(format, "deliveries", &COLUMNS)?),
             };
             list.push(|| cells(row), || as_json(row))?;
-            before = row.id;
+            after = Some((row.event, row.endpoint.clone()));
         }
         shown += page.len();
         if page.len() < wanted || shown == limit {

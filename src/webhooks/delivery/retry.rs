@@ -1,15 +1,28 @@
-//! Pauses between attempts.
+//! Pauses between attempts, and the end of them.
 
 use std::time::Duration;
 
-use crate::webhooks::settings::Retry;
+use crate::registry::Millis;
+use crate::webhooks::settings::{Endpoint, Retry};
 
 /// Longest pause.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// Age at which an event becomes a dead letter.
+/// Time of failures after which an event becomes a dead letter, once it is as old as that.
 ///
-/// It counts from when the event was shared out to the endpoint, or sent again by hand.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3 * 24 * 3600);
+/// It is the sum of the pauses between attempts: while no server runs, or none delivers, nothing is given up.
+pub(super) const PATIENCE: Millis = 3 * 24 * 3_600_000;
+
+impl Endpoint {
+    /// Returns the pause after a number of failures, in milliseconds.
+    pub(super) fn pause(&self, failures: u32) -> Millis {
+        i64::try_from(self.retry.pause(failures).as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Returns the time for which events are held back, in milliseconds.
+    pub(super) fn delay(&self) -> Millis {
+        i64::try_from(self.collapse.as_millis()).unwrap_or(i64::MAX)
+    }
+}
 
 impl Retry {
     /// Returns the pause after a number of failures: `backoff`, doubled for each beyond the threshold, up to an hour, and up to
