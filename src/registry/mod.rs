@@ -32,12 +32,12 @@ pub use crate::blob::{
     KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow, BackupMark,
-    ClockState, Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace, DeliveryRow, DeliveryState,
-    EndpointRow, Idle, Jump, ListedToken, Millis, Quarantined, QuotaRow, RecordedBlob,
-    RemovedTagRow, RepositoryRow, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState,
-    TakeOver, TokenRow, Totals, TrashRow, UndoEnd, Usage, VerificationRun, ListeningEndpoint, NewEvent, Queue, Told,
-    backup_mark, now, remove_copy, settle_log,
+    Actor, AffectedImage, AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow,
+    BackupMark, ClockState, Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace,
+    DeliveryRow, DeliveryState, EndpointRow, Idle, Jump, ListedToken, ListeningEndpoint, Millis,
+    NewEvent, Quarantined, Queue, QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow, SecretRow,
+    SecretUse, SigningKeyRow, TagEnd, TagRow, TagState, TakeOver, TokenRow, Told, Totals, TrashRow,
+    UndoEnd, Usage, VerificationRun, backup_mark, now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;
 pub use access::tokens::{NewSecret, NewToken, Rotated, Rotation, is_token_name};

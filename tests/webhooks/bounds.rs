@@ -47,12 +47,13 @@ fn a_full_outbox_drops_the_oldest() {
 /// for a week tries for three days all the same.
 #[test]
 fn after_three_days_of_attempts_an_event_is_a_dead_letter() {
-    let receiver = Receiver::with(|_, body| {
-        match String::from_utf8_lossy(body).contains("\"bad\"") {
-            true => Behaviour::Refuse,
-            false => Behaviour::Take,
-        }
-    });
+    let receiver =
+        Receiver::with(
+            |_, body| match String::from_utf8_lossy(body).contains("\"bad\"") {
+                true => Behaviour::Refuse,
+                false => Behaviour::Take,
+            },
+        );
     let mut server = server(&format!("[{{name: all, url: '{}'}}]", receiver.url()));
     let client = &mut server.client();
     Image::small(1).push(client, "app", "bad");

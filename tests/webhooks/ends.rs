@@ -23,9 +23,15 @@ fn an_attempt_under_way_ends_and_is_recorded() {
     server.restart();
     Image::small(2).push(&mut server.client(), "app", "v2");
     eventually("the next one arrives", || receiver.taken().len() == 2);
-    let tags: Vec<_> = receiver.taken().iter().map(|taken| {
-        taken.json()["events"][0]["target"]["tag"].as_str().map(str::to_owned)
-    }).collect();
+    let tags: Vec<_> = receiver
+        .taken()
+        .iter()
+        .map(|taken| {
+            taken.json()["events"][0]["target"]["tag"]
+                .as_str()
+                .map(str::to_owned)
+        })
+        .collect();
     assert_eq!(tags, [Some("v1".to_owned()), Some("v2".to_owned())]);
 }
 
@@ -33,16 +39,21 @@ fn an_attempt_under_way_ends_and_is_recorded() {
 /// is told of what happens from then on.
 #[test]
 fn other_endpoints_wait_for_their_server_and_returning_ones_begin_anew() {
-    let (first, second) = (Receiver::with(|number, _| match number {
-        0 => Behaviour::Take,
-        _ => Behaviour::Refuse,
-    }), Receiver::start());
+    let (first, second) = (
+        Receiver::with(|number, _| match number {
+            0 => Behaviour::Take,
+            _ => Behaviour::Refuse,
+        }),
+        Receiver::start(),
+    );
     let webhooks = |name: &str, url: &str| format!("[{{name: {name}, url: '{url}'}}]");
     let (ours, theirs) = (webhooks("a", &first.url()), webhooks("b", &second.url()));
     let mut server = Server::with(&[("REGISTRY_WEBHOOKS", &ours)]);
     let other = Server::at(server.directory(), &[("REGISTRY_WEBHOOKS", &theirs)]);
     eventually("the other one knows", || {
-        other.log().contains("another server of the data directory delivers events")
+        other
+            .log()
+            .contains("another server of the data directory delivers events")
     });
     Image::small(1).push(&mut server.client(), "app", "v1");
     eventually("the first one delivers", || first.taken().len() == 1);

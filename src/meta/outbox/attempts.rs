@@ -110,7 +110,9 @@ impl WriteTx<'_> {
     pub fn resend(&self, endpoint: &str, event: i64, now: Millis) -> Result<bool, Error> {
         let waiting = self
             .connection
-            .prepare_cached("UPDATE queues SET due_at = ?3 WHERE endpoint = ?1 AND next_event = ?2")?
+            .prepare_cached(
+                "UPDATE queues SET due_at = ?3 WHERE endpoint = ?1 AND next_event = ?2",
+            )?
             .execute(params![endpoint, event, now])?;
         if waiting > 0 {
             return Ok(true);

@@ -61,7 +61,9 @@ impl Reader<'_> {
             return Ok(to.map(|to| PruneStep::All { to }));
         }
         // without gaps there would be as many
-        let span = u64::try_from(last - first).unwrap_or_default().saturating_add(1);
+        let span = u64::try_from(last - first)
+            .unwrap_or_default()
+            .saturating_add(1);
         let pulls = match span > bounds.pulls {
             true => self.count_events(PULLS)?,
             false => 0,

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use crate::blob::KeptOpen;
 use crate::events::{Event, EventKinds, Reference};
 use crate::meta::{
-    AskedFor, DatabaseState, DeliveryFilter, DeliveryPlace, DeliveryRow, EndpointRow, ListeningEndpoint, NewEvent,
-    Queue, Told, WriteTx, now, point,
+    AskedFor, DatabaseState, DeliveryFilter, DeliveryPlace, DeliveryRow, EndpointRow,
+    ListeningEndpoint, NewEvent, Queue, Told, WriteTx, now, point,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;

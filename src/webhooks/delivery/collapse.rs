@@ -134,17 +134,30 @@ mod tests {
 
     #[test]
     fn the_last_event_of_a_tag_is_told_with_the_digest_before_the_first() {
-        let all = || vec![event(1, 0, "a"), event(2, 5, "b"), event(3, 50, "a"), event(4, 110, "a")];
+        let all = || {
+            vec![
+                event(1, 0, "a"),
+                event(2, 5, "b"),
+                event(3, 50, "a"),
+                event(4, 110, "a"),
+            ]
+        };
         let fresh = queue(0, Vec::new());
         let (shown, due) = told(all(), &fresh, 99);
         assert_eq!((&*shown, due.next), ("", Some((1, 100))));
         let (shown, due) = told(all(), &fresh, 105);
-        assert_eq!((&*shown, due.next), ("2 before-2, 3 before-1", Some((4, 205))));
+        assert_eq!(
+            (&*shown, due.next),
+            ("2 before-2, 3 before-1", Some((4, 205)))
+        );
         // the second one failed: what is left has the same id and the same digest
         let carried = queue(1, due.carried);
         let (shown, _) = told(all()[1..].to_vec(), &carried, 300);
         assert_eq!(shown, "2 before-2, 3 before-1");
         let (shown, _) = told(all()[2..].to_vec(), &carried, 300);
-        assert_eq!(shown, "3 before-1, 4 before-4", "one that was tried is not replaced");
+        assert_eq!(
+            shown, "3 before-1, 4 before-4",
+            "one that was tried is not replaced"
+        );
     }
 }

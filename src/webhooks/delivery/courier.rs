@@ -9,9 +9,7 @@ use tokio::task::JoinSet;
 
 use super::ledger::{Lane, Ledger};
 use super::turn::{Ended, Sending};
-use crate::registry::{
-    Attempt, AttemptOutcome, EndpointCounters, Error, Millis, Queue, Told, now,
-};
+use crate::registry::{Attempt, AttemptOutcome, EndpointCounters, Error, Millis, Queue, Told, now};
 
 /// Number of turns at once.
 const AT_ONCE: usize = 8;

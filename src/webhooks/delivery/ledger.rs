@@ -220,7 +220,8 @@ impl Ledger {
 
     fn unrecorded_queues(&self) -> impl Iterator<Item = &Queue> {
         let older = self.recording.queues.iter();
-        let older = older.filter(|(repository, _)| !self.unrecorded.queues.contains_key(*repository));
+        let older =
+            older.filter(|(repository, _)| !self.unrecorded.queues.contains_key(*repository));
         let queues = self.unrecorded.queues.iter().chain(older);
         let queues = queues.filter_map(|(_, queue)| queue.as_ref());
         queues.filter(|queue| {
@@ -391,14 +392,18 @@ mod tests {
         fn read(&mut self, ledger: &mut Ledger) {
             let new = self.events.iter().skip(ledger.read() as usize).take(3);
             for event in new.cloned().collect::<Vec<_>>() {
-                let is_behind = self.queues.contains_key(event.repository.as_deref().unwrap());
+                let is_behind = self
+                    .queues
+                    .contains_key(event.repository.as_deref().unwrap());
                 ledger.add(NewEvent { event, is_behind }, 0);
             }
         }
 
         fn record(&mut self, ledger: &mut Ledger, age: Duration) {
             ledger.leave_to_queues(0, age);
-            let Some(told) = ledger.begin_record(0) else { return };
+            let Some(told) = ledger.begin_record(0) else {
+                return;
+            };
             self.cursor = told.cursor;
             for queue in told.behind {
                 self.queues.insert(queue.repository.clone(), queue);
@@ -437,9 +442,13 @@ mod tests {
         if let Some(queue) = due {
             let to = ledger.begin_queue(&queue);
             let events = world.events.iter().filter(|event| {
-                event.repository.as_ref() == Some(&queue.repository) && (queue.next..=to).contains(&event.id)
+                event.repository.as_ref() == Some(&queue.repository)
+                    && (queue.next..=to).contains(&event.id)
             });
-            turns.push((queue.repository.clone(), events.map(|event| event.id).collect()));
+            turns.push((
+                queue.repository.clone(),
+                events.map(|event| event.id).collect(),
+            ));
         }
     }
 
@@ -447,7 +456,10 @@ mod tests {
     #[test]
     fn everything_arrives_in_order() {
         for seed in 1..400 {
-            let mut world = World { random: seed * 0x9e37_79b9, ..World::default() };
+            let mut world = World {
+                random: seed * 0x9e37_79b9,
+                ..World::default()
+            };
             let (mut ledger, mut turns) = (Ledger::new(0), Turns::new());
             for step in 0..400 {
                 match world.below(12) {
@@ -469,7 +481,10 @@ mod tests {
                     _ => {}
                 }
                 let lanes: Vec<_> = turns.iter().map(|(repository, _)| repository).collect();
-                assert!((1..lanes.len()).all(|n| !lanes[n..].contains(&lanes[n - 1])), "{lanes:?}");
+                assert!(
+                    (1..lanes.len()).all(|n| !lanes[n..].contains(&lanes[n - 1])),
+                    "{lanes:?}"
+                );
             }
             for _ in 0..2000 {
                 world.read(&mut ledger);
@@ -482,7 +497,10 @@ mod tests {
                 world.record(&mut ledger, PROMPT);
             }
             for (repository, received) in &world.received {
-                let all = world.events.iter().filter(|event| event.repository.as_ref() == Some(repository));
+                let all = world
+                    .events
+                    .iter()
+                    .filter(|event| event.repository.as_ref() == Some(repository));
                 let all: Vec<_> = all.map(|event| event.id).collect();
                 assert_eq!(*received, all, "seed {seed}, {repository}");
             }

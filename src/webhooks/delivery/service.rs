@@ -170,7 +170,9 @@ impl Webhooks {
         let drain = self.0.stopping.borrow().unwrap_or_default();
         let stopped = tokio::time::timeout(drain, stop_all(couriers)).await;
         if stopped.is_err() {
-            tracing::warn!("drain timeout reached: cutting off deliveries of events, which are made again");
+            tracing::warn!(
+                "drain timeout reached: cutting off deliveries of events, which are made again"
+            );
         }
         self.0.has_ended.send_replace(true);
         std::future::pending().await
@@ -223,11 +225,7 @@ impl Webhooks {
 }
 
 /// Stops the couriers whose endpoints or settings are others now; the rest goes on.
-async fn keep(
-    couriers: &mut BTreeMap<String, Running>,
-    endpoints: &Endpoints,
-    source: &Source,
-) {
+async fn keep(couriers: &mut BTreeMap<String, Running>, endpoints: &Endpoints, source: &Source) {
     let (kept, stopped) = std::mem::take(couriers)
         .into_iter()
         .partition(|(name, running)| {

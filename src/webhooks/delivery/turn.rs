@@ -81,7 +81,8 @@ impl Sending {
             events, carried, ..
         } = due;
         next = due.next.or(next);
-        self.send_all(Queue { carried, ..queue }, events, next).await
+        self.send_all(Queue { carried, ..queue }, events, next)
+            .await
     }
 
     /// Sends an event that somebody asked for.

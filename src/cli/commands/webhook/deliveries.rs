@@ -41,7 +41,9 @@ pub(super) async fn run(arguments: DeliveriesArguments) -> Result<(), Error> {
     let mut list: Option<List> = None;
     loop {
         let wanted = PAGE.min(limit - shown);
-        let page = outbox.deliveries(filter.clone(), after.clone(), wanted).await?;
+        let page = outbox
+            .deliveries(filter.clone(), after.clone(), wanted)
+            .await?;
         for row in &page {
             let list = match &mut list {
                 Some(list) => list,
