@@ -48,7 +48,7 @@ pub(crate) fn settings(config: &Config) -> Result<Vec<Endpoint>, Violations> {
     }
 }
 
-/// What a server tells of itself in events, for as long as it runs.
+/// Identity of a server in events, for as long as it runs.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnName {
     /// Unique id of this start of the server (a UUID).

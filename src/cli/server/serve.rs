@@ -12,6 +12,7 @@ use tarkeep::import::TakeOver;
 use tarkeep::registry::{KeptOpen, Registry};
 use tarkeep::service_manager::Notifier;
 use tarkeep::webhooks::Webhooks;
+use tokio::task::JoinHandle;
 
 use crate::cli::actor;
 use crate::cli::configuration::Configuration;
@@ -131,7 +132,7 @@ async fn serve(
     // only now, because the first line on standard output is the announcement
     access_log.set_enabled(!config.log.accesslog.disabled);
     let notifier = Arc::new(Notifier::from_environment());
-    let mut background = tokio::spawn(background(
+    let background = tokio::spawn(background(
         registry.clone(),
         takeover,
         health,
@@ -154,14 +155,7 @@ async fn serve(
         tracing::warn!("drain timeout reached: cutting off the requests that are left");
     }
     reloading.abort();
-    // so that background work ends before the runtime does; its result is irrelevant
-    tokio::select! {
-        () = webhooks.ended() => {
-            background.abort();
-            let _ = background.await;
-        }
-        _ = &mut background => {}
-    }
+    end(background, &webhooks).await;
     finish(&registry, access_log).await;
     Ok(())
 }
@@ -231,6 +225,17 @@ async fn background(
         notifier.keep_alive(),
         debug
     );
+}
+
+/// Ends background work before the runtime ends, once the attempts of webhooks have; its result is irrelevant.
+async fn end(mut background: JoinHandle<()>, webhooks: &Webhooks) {
+    tokio::select! {
+        () = webhooks.ended() => {
+            background.abort();
+            let _ = background.await;
+        }
+        _ = &mut background => {}
+    }
 }
 
 /// Completes on the first signal; the second one exits the process.

@@ -25,7 +25,7 @@ pub struct NewEvent {
     pub is_behind: bool,
 }
 
-/// What an endpoint was told since the last record of it.
+/// Progress of an endpoint since the last record of it.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     pub attempts: Vec<Attempt>,

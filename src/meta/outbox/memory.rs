@@ -1,4 +1,4 @@
-//! What the writer's thread remembers of the outbox.
+//! Memory that the writer's thread has of the outbox.
 
 use std::cell::Cell;
 

@@ -12,7 +12,7 @@ use crate::meta::outbox::events::{COLUMNS, event};
 use crate::meta::sqlite::reader::PointReader;
 use crate::meta::sqlite::writer::WriteTx;
 
-/// How far an endpoint is behind with a repository.
+/// Place from which on an endpoint is behind with a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
     /// Empty for events of the whole registry.

@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(opened.query_row(number, [], |row| row.get(0)), Ok(2));
     }
 
-    /// What waited for an endpoint still waits, and the kinds that it listens to are known.
+    /// Events that waited for an endpoint still wait, and the kinds that it listens to are known.
     #[test]
     fn what_waited_for_an_endpoint_goes_on_waiting() {
         let (_directory, opened) = migrated(

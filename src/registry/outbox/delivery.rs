@@ -1,4 +1,4 @@
-//! What endpoints are told, and what became of it.
+//! Progress of endpoints, and their deliveries.
 
 use std::sync::Arc;
 

@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    /// What could not be written comes first, and the oldest go when there is no room.
+    /// Events that could not be written come first, and the oldest go when there is no room.
     #[test]
     fn unwritten_events_are_kept_within_bounds() {
         let notes = Notes::default();

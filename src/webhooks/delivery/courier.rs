@@ -26,7 +26,7 @@ const ERROR_PAUSE: Duration = Duration::from_secs(1);
 /// Longest sleep.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// What couriers are told by the service.
+/// Order from the service to its couriers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Deliver,

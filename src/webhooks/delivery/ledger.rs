@@ -1,4 +1,4 @@
-//! What a courier knows of its endpoint: what it was told, what it is being told, and what it is behind with. No IO.
+//! Bookkeeping of a courier: what its endpoint was told, what it is being told, and what it is behind with. No IO.
 //!
 //! New events of a repository are sent as they are read. Where that fails, or takes long, the repository gets a queue: a place in
 //! the list of events, from which on its events are read when they are due. Whatever is lost with the process was recorded
@@ -17,7 +17,7 @@ const IN_A_ROW: usize = 100;
 /// Time within which a new event is sent, before its repository gets a queue.
 const PROMPT: Duration = Duration::from_secs(1);
 
-/// What is done in order: everything about a repository, and an event that somebody asked for.
+/// Sequence that is kept: all about a repository, or an event that somebody asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Lane {
     Repository(String),
@@ -38,12 +38,12 @@ pub(super) struct Ledger {
     ready: VecDeque<String>,
     turns: HashMap<Lane, Hand>,
     unrecorded: Unrecorded,
-    /// What is being recorded.
+    /// Changes that are being recorded.
     recording: Unrecorded,
     is_recording: bool,
 }
 
-/// What a turn has in hand.
+/// Events that a turn has in hand.
 #[derive(Debug)]
 struct Hand {
     /// New events; none if it works on a queue.

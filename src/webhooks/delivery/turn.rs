@@ -23,7 +23,7 @@ const TURN: Duration = Duration::from_secs(1);
 /// Pause after an error of the database.
 const ERROR_PAUSE: Millis = 1000;
 
-/// What all turns of an endpoint need.
+/// Means that all turns of an endpoint need.
 #[derive(Clone)]
 pub(super) struct Sending {
     pub registry: Registry,
