@@ -27,8 +27,8 @@ const PERIODS: &[(&str, &str)] = &[
     ("trash", "deleted_at"),
     ("uploads", "started_at"),
     ("uploads", "expires_at"),
-    ("deliveries", "since"),
-    ("deliveries", "due_at"),
+    ("queues", "due_at"),
+    ("attempts", "due_at"),
 ];
 /// Other times, which move only if the clock was wrong when they were recorded.
 const RECORDS: &[(&str, &str)] = &[
@@ -50,9 +50,8 @@ const RECORDS: &[(&str, &str)] = &[
     ("undo_ends", "ended_at"),
     ("audit", "at"),
     ("events", "at"),
-    ("deliveries", "tried_at"),
+    ("attempts", "tried_at"),
     ("endpoints", "succeeded_at"),
-    ("endpoints", "seen_at"),
     ("tokens", "created_at"),
     ("tokens", "revoked_at"),
     ("token_secrets", "created_at"),
