@@ -11,7 +11,7 @@ use super::authorization::scope::RequiredScopes;
 use super::current::{Asked, Current, Kept};
 use super::error::Error;
 use super::issued::{Issued, IssuedToken, TokenSource};
-use super::login::{Login, Refusal, Site, TokenRequest};
+use super::login::{Login, Refusal, RefusedLogin, Site, TokenRequest};
 use super::password::{Credentials, htpasswd_file};
 use super::settings::{Method, Settings};
 use super::stats::Stats;
@@ -125,22 +125,37 @@ impl Access {
         let current = self.current.load_full();
         let (login, sent) = (request.login, request.credentials.clone());
         let outcome = current.issue(request, &self.kept).await;
-        if matches!(outcome, Err(Refusal::Challenge { .. })) {
-            let user = sent.map(|(user, _)| user);
-            let user = user.or_else(|| Some(Credentials::of(login)?.user));
-            self.kept
-                .issued
-                .note_refused(&user.unwrap_or_default(), login.address);
+        if let Err(refusal) = &outcome {
+            self.note(refusal, login, sent.map(|(user, _)| user));
         }
         outcome
     }
 
+    /// Notes a refused login for the audit log; `user` is the name beside its header.
+    fn note(&self, refusal: &Refusal, login: Login<'_>, user: Option<String>) {
+        let Refusal::Challenge { message, fault, .. } = refusal else {
+            return;
+        };
+        if user.is_none() && login.is_absent() {
+            return;
+        }
+        let user = user.or_else(|| Some(Credentials::of(login)?.user));
+        // a token of the service that has ended is no login, and its client gets another
+        if user.is_none() && fault.is_none() {
+            return;
+        }
+        let agent = login.user_agent.map(String::from_utf8_lossy);
+        self.kept.issued.note_refused(RefusedLogin {
+            user: &user.unwrap_or_default(),
+            address: login.address,
+            user_agent: agent.as_deref(),
+            reason: message.as_deref().or(*fault),
+        });
+    }
+
     fn count(&self, outcome: &Result<Requester, Refusal>, login: Login<'_>) {
-        if matches!(outcome, Err(Refusal::Challenge { .. }))
-            && !login.is_absent()
-            && let Some(Credentials { user, .. }) = Credentials::of(login)
-        {
-            self.kept.issued.note_refused(&user, login.address);
+        if let Err(refusal) = outcome {
+            self.note(refusal, login, None);
         }
         let counter = match outcome {
             // admitted without a login

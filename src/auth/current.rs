@@ -79,8 +79,17 @@ impl Current {
         };
         let requester = match identity {
             Ok(identity) => self.requester(identity, login),
-            Err(Rejection::Unauthenticated { error, message }) => {
-                return Err(self.challenged(asked, error, message, kept).await);
+            Err(Rejection::Unauthenticated {
+                error,
+                message,
+                fault,
+            }) => {
+                let challenge = self.challenge(asked, error, kept).await;
+                return Err(Refusal::Challenge {
+                    challenge,
+                    message,
+                    fault,
+                });
             }
             Err(rejection) => return Err(rejection.into()),
         };
@@ -89,7 +98,7 @@ impl Current {
         if required.is_empty() {
             let is_unproven = is_absent || !has_rules && self.is_anonymous(&requester);
             return match is_unproven && self.can_log_in(kept).await {
-                true => Err(self.challenged(asked, None, None, kept).await),
+                true => Err(self.challenged(asked, None, kept).await),
                 false => Ok(requester),
             };
         }
@@ -101,22 +110,17 @@ impl Current {
         let may_log_in =
             (is_absent || self.is_anonymous(&requester)) && self.can_log_in(kept).await;
         Err(match may_log_in || is_allowed(&requester, denied) {
-            true => self.challenged(asked, error, None, kept).await,
+            true => self.challenged(asked, error, kept).await,
             false => refusal(&requester, denied),
         })
     }
 
-    /// Refuses a request by a challenge.
-    async fn challenged(
-        &self,
-        asked: Asked<'_>,
-        error: Option<&str>,
-        message: Option<String>,
-        kept: &Kept,
-    ) -> Refusal {
+    /// Refuses a request whose login is right or absent, by a challenge.
+    async fn challenged(&self, asked: Asked<'_>, error: Option<&str>, kept: &Kept) -> Refusal {
         Refusal::Challenge {
             challenge: self.challenge(asked, error, kept).await,
-            message,
+            message: None,
+            fault: None,
         }
     }
 
@@ -251,9 +255,10 @@ impl Current {
         if !self.has_token_service() {
             return Err(Refusal::NoTokenService);
         }
-        let refused = |message| Refusal::Challenge {
+        let refused = |message, fault| Refusal::Challenge {
             challenge: self.basic_challenge(),
             message,
+            fault,
         };
         let TokenRequest {
             login,
@@ -273,9 +278,13 @@ impl Current {
         };
         let identity = match identity {
             // without users every password is accepted, and proves nothing
-            Ok(identity) if !is_absent && identity.name().is_none() => return Err(refused(None)),
+            Ok(identity) if !is_absent && identity.name().is_none() => {
+                return Err(refused(None, Some("no token and no user")));
+            }
             Ok(identity) => identity,
-            Err(Rejection::Unauthenticated { message, .. }) => return Err(refused(message)),
+            Err(Rejection::Unauthenticated { message, fault, .. }) => {
+                return Err(refused(message, fault));
+            }
             Err(rejection) => return Err(rejection.into()),
         };
         let requester = self.requester(identity, login);

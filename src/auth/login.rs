@@ -13,6 +13,19 @@ pub struct Login<'r> {
     pub authorization: Option<&'r [u8]>,
     /// The client's address; `None` if it connected to a Unix socket.
     pub address: Option<IpAddr>,
+    /// Value of the `User-Agent` header.
+    pub user_agent: Option<&'r [u8]>,
+}
+
+/// Login that was refused, for the audit log.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedLogin<'r> {
+    /// The user's name; empty if the login names none.
+    pub user: &'r str,
+    pub address: Option<IpAddr>,
+    pub user_agent: Option<&'r str>,
+    /// Why it was refused; `None` if the login itself was found right.
+    pub reason: Option<&'r str>,
 }
 
 /// Reason why a login proves no identity.
@@ -23,6 +36,8 @@ pub(super) enum Rejection {
         error: Option<&'static str>,
         /// Why, for whoever is known to have had valid ones.
         message: Option<String>,
+        /// What was wrong, for the owner alone: told to the client, it would help to guess.
+        fault: Option<&'static str>,
     },
     /// Failure to read the proof of a login.
     Unavailable,
@@ -64,7 +79,17 @@ impl Rejection {
     pub(super) const UNAUTHENTICATED: Self = Self::Unauthenticated {
         error: None,
         message: None,
+        fault: None,
     };
+
+    /// Rejects a login for a reason that its client is not told.
+    pub(super) const fn wrong(fault: &'static str) -> Self {
+        Self::Unauthenticated {
+            error: None,
+            message: None,
+            fault: Some(fault),
+        }
+    }
 }
 
 /// Reason why a request is refused.
@@ -76,6 +101,8 @@ pub enum Refusal {
         challenge: String,
         /// Why those sent do not count, for whoever is known to have had valid ones.
         message: Option<String>,
+        /// What was wrong with those sent, for the owner alone.
+        fault: Option<&'static str>,
     },
     /// Failure to read the proof of a login.
     Unavailable,

@@ -157,7 +157,7 @@ pub fn main() -> ExitCode {
         Command::Webhook(arguments) => wait_for(webhook::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),
-        Command::Config(arguments) => config::run(arguments),
+        Command::Config(arguments) => wait_for(config::run(arguments)),
         Command::Complete(arguments) => wait_for(completions::complete(arguments)),
         Command::Completions(arguments) => completions::run(arguments, Arguments::command()),
     };

@@ -44,6 +44,20 @@ impl RunningServer {
             .collect()
     }
 
+    /// Reports whether one of them, of this program's version, runs on a data directory: to open that changes nothing.
+    pub(crate) fn is_on(directory: &Path) -> bool {
+        let directory = directory.canonicalize().ok();
+        let served = Self::all()
+            .into_iter()
+            .filter(|server| !server.is_replaced())
+            .filter_map(|server| server.data_directory());
+        directory.is_some_and(|directory| {
+            served
+                .filter_map(|served| served.canonicalize().ok())
+                .any(|served| served == directory)
+        })
+    }
+
     /// Returns its configuration's path, from its command line or environment.
     pub(crate) fn configuration(&self) -> Option<PathBuf> {
         let from_environment = || {
@@ -64,6 +78,12 @@ impl RunningServer {
             data_dir: flags.data_dir.map(absolute),
             ..flags
         }
+    }
+
+    /// Reports whether its program's file was replaced since it started.
+    fn is_replaced(&self) -> bool {
+        let program = self.process.join("exe").read_link();
+        program.is_ok_and(|path| path.as_os_str().as_bytes().ends_with(REPLACED))
     }
 
     fn working_directory(&self) -> PathBuf {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{FAST, push_index};
 use crate::import::Store;
+use crate::login::line;
 use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, sha256};
 
 /// Objects that other tests compare.
@@ -327,7 +328,14 @@ const OTHERS: &[(&str, &str)] = &[
 fn run_others(printed: &mut Printed) {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = |name: &str| directory.path().join(name).display().to_string();
-    let mut server = Server::at(&directory.path().join("data"), &FAST);
+    std::fs::write(path("owners"), line("joe", "secret")).expect("a file");
+    let owners = path("owners");
+    let login = [
+        ("REGISTRY_AUTH_HTPASSWD_REALM", "x"),
+        ("REGISTRY_AUTH_HTPASSWD_PATH", &*owners),
+    ];
+    let settings = [&FAST[..], &login].concat();
+    let mut server = Server::at(&directory.path().join("data"), &settings);
     printed.run_alone("registry health", &["health", "--addr", server.address()]);
     printed.run(&server, "registry gc", &["gc"]);
     machines(printed, &server);

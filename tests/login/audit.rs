@@ -86,7 +86,12 @@ fn first_uses_and_refused_logins_are_there() {
     let ci = token(&guarded, &["ci", "--repositories", "**", "--may", "pull"]);
     for _ in 0..3 {
         get(&guarded, &ci, "/v2/");
-        guarded.login("ann", "wrong").refused(401, "UNAUTHORIZED");
+        let mut client = guarded.client();
+        let request = client.request("GET", "/v2/");
+        let request = request.header("User-Agent", "guess/1.0");
+        let refused = as_user(request, "ann", "wrong").send();
+        refused.refused(401, "UNAUTHORIZED");
+        guarded.login("zoe", "wrong").refused(401, "UNAUTHORIZED");
     }
     eventually("they are written", || {
         let refused = audit(&guarded, &["--action", "login-refused"]);
@@ -95,6 +100,21 @@ fn first_uses_and_refused_logins_are_there() {
     });
     let refused = audit(&guarded, &["--action", "login-refused", "--who", "ann"]);
     assert_eq!(refused[0]["who"]["address"], "127.0.0.1");
+    assert_eq!(refused[0]["userAgent"], "guess/1.0");
+    let detail = |rows: &[Value]| rows[0]["detail"].as_str().map(str::to_owned);
+    let said = detail(&refused).expect("a reason");
+    assert!(said.starts_with("wrong password"), "{said}");
+    let unknown = audit(&guarded, &["--action", "login-refused", "--who", "zoe"]);
+    let said = detail(&unknown).expect("a reason");
+    assert!(said.starts_with("unknown user"), "{said}");
+    for (flags, hint) in [
+        (["--who", "@dev"], "registry access show @dev"),
+        (["--since", "-5d"], "write 5d for 5d ago"),
+    ] {
+        let output = guarded.server.cli(&[&["audit"], &flags[..]].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(hint), "{said}");
+    }
     assert_eq!(audit(&guarded, &["--action", "token-first-use"]).len(), 1);
     let output = guarded.server.cli(&["audit", "--action", "fly"]);
     let said = String::from_utf8_lossy(&output.stderr);

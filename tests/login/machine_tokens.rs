@@ -312,6 +312,18 @@ fn wrong_arguments_make_no_token() {
             &["create", "x", "--expires", "soon"],
             "not a length of time",
         ),
+        (
+            &["create", "x", "--expires", "0s"],
+            "could never be used: write 90d, or never",
+        ),
+        (
+            &["create", "x", "--expires", "-5d"],
+            "write 5d, without the sign",
+        ),
+        (
+            &["create", "x", "--for", "nobody"],
+            "there is no user 'nobody' in",
+        ),
         (&["create", "x", "--may", "pull"], "--repositories"),
         (&["rotate", "none"], "there is no token none"),
         (&["revoke", "none"], "there is no token none"),

@@ -179,6 +179,11 @@ fn a_void_token_may_nothing_and_the_reason_is_named() {
             .success()
     );
     assert!(check("gone").contains("the token gone was revoked at"));
+    let (_, said) = access(&guarded, &config, &["show", "token:gone"]);
+    assert!(
+        said.contains("it is refused everywhere") && !said.contains("anonymous"),
+        "{said}"
+    );
     // another one of this name counts
     token(&guarded, &["gone"]);
     let (code, said) = access(
@@ -192,4 +197,61 @@ fn a_void_token_may_nothing_and_the_reason_is_named() {
     token(&guarded, &["bobs", "--for", "bob"]);
     std::fs::write(&guarded.path, line("ann", "secret")).expect("a file");
     assert!(check("bobs").contains("its user bob does not exist"));
+}
+
+/// What no rule can match is said, or its owner looks for the fault elsewhere.
+#[test]
+fn what_no_rule_can_match_is_noted() {
+    let (guarded, _) = with_rules(json!([
+        { "repositories": "team/**", "who": "users", "may": "pull" },
+    ]));
+    let users = line("ann", "secret") + &line("Bob", "secret");
+    std::fs::write(&guarded.path, users).expect("a file");
+    let config = guarded.server.directory().join("hints.yml");
+    let text = json!({
+        "version": 0.1,
+        "auth": { "htpasswd": { "realm": "x", "path": guarded.path } },
+        "trust": [{ "name": "ci", "issuer": "https://ci.example.com", "audience": "registry" }],
+        "access": { "rules": [
+            { "repositories": "home/{user}/**", "who": "users", "may": "maintain" },
+            { "repositories": "{claim.repository}/**", "who": "trust:ci", "may": "push" },
+            { "repositories": "team/**", "who": ["token:nope", "token:there"], "may": "pull" },
+        ] },
+    });
+    std::fs::write(&config, text.to_string()).expect("a file");
+    token(&guarded, &["there"]);
+    let place = guarded.server.directory().to_str().expect("a path");
+    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(["config", "check", "--data-dir", place])
+        .arg(&config)
+        .output()
+        .expect("the command runs");
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    for hint in [
+        "none can be named after 'Bob':",
+        "there are no such tokens: token:nope in access.rules[2];",
+    ] {
+        assert!(said.contains(hint), "{said}");
+    }
+    for (words, hint) in [
+        (
+            &["check", "Bob", "pull", "home/bob/app"][..],
+            "named after 'Bob'",
+        ),
+        (
+            &["check", "trust:ci", "pull", "acme/app"],
+            "add --claim repository=VALUE",
+        ),
+        (
+            &["check", "trust:none", "pull", "acme/app"],
+            "there is no trusted issuer 'none': trust has ci",
+        ),
+        (&["show", "--help"], "trust:NAME."),
+    ] {
+        let (_, said) = access(&guarded, config.to_str().expect("a path"), words);
+        assert!(said.contains(hint), "{said}");
+    }
+    let bare = guarded.server.cli(&["token", "create", "bare"]);
+    let said = String::from_utf8_lossy(&bare.stderr);
+    assert!(said.contains("note: "), "{said}");
 }

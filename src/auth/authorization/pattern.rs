@@ -61,13 +61,13 @@ impl RepositoryPattern {
     }
 
     /// Reports whether it refers to the name of a user.
-    pub(super) fn is_of_user(&self) -> bool {
+    pub fn is_of_user(&self) -> bool {
         let mut placeholders = self.placeholders.iter();
         placeholders.any(|(_, placeholder)| *placeholder == Placeholder::User)
     }
 
     /// Returns the names of claims that it refers to.
-    pub(super) fn claims(&self) -> impl Iterator<Item = &str> {
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
         self.placeholders
             .iter()
             .filter_map(|(_, placeholder)| match placeholder {

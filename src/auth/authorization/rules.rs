@@ -16,8 +16,20 @@ pub struct AccessRules {
     groups: BTreeMap<String, BTreeSet<String>>,
     rules: Vec<AccessRule>,
     /// Groups of each user.
-    groups_of: HashMap<String, Vec<Who>>,
-    by_who: HashMap<Who, ByComponent>,
+    groups_of: HashMap<String, Vec<String>>,
+    by_who: ByWho,
+}
+
+/// Numbers of rules by the clients that they are for.
+#[derive(Debug, Default)]
+struct ByWho {
+    anonymous: ByComponent,
+    users: ByComponent,
+    /// By the name of the user, group, token or issuer.
+    user: HashMap<String, ByComponent>,
+    group: HashMap<String, ByComponent>,
+    token: HashMap<String, ByComponent>,
+    trust: HashMap<String, ByComponent>,
 }
 
 /// Numbers of rules by the first component of the names that they match.
@@ -113,20 +125,34 @@ impl ByComponent {
     }
 }
 
+impl ByWho {
+    fn of(&mut self, who: &Who) -> &mut ByComponent {
+        let (named, name) = match who {
+            Who::Anonymous => return &mut self.anonymous,
+            Who::Users => return &mut self.users,
+            Who::Group(name) => (&mut self.group, name),
+            Who::User(name) => (&mut self.user, name),
+            Who::Token(name) => (&mut self.token, name),
+            Who::Trust(name) => (&mut self.trust, name),
+        };
+        named.entry(name.clone()).or_default()
+    }
+}
+
 impl AccessRules {
     /// Arranges rules. A group that does not exist has no members.
     pub fn new(groups: BTreeMap<String, BTreeSet<String>>, rules: Vec<AccessRule>) -> Self {
-        let mut by_who: HashMap<Who, ByComponent> = HashMap::new();
+        let mut by_who = ByWho::default();
         for (number, rule) in rules.iter().enumerate() {
             for who in &rule.who {
-                by_who.entry(who.clone()).or_default().add(number, rule);
+                by_who.of(who).add(number, rule);
             }
         }
-        let mut groups_of: HashMap<String, Vec<Who>> = HashMap::new();
+        let mut groups_of: HashMap<String, Vec<String>> = HashMap::new();
         for (group, users) in &groups {
             for user in users {
                 let groups = groups_of.entry(user.clone()).or_default();
-                groups.push(Who::Group(group.clone()));
+                groups.push(group.clone());
             }
         }
         Self {
@@ -139,22 +165,21 @@ impl AccessRules {
 
     /// Returns the rules for a client, whatever its address is, by those that they name.
     fn applicable(&self, subject: Subject<'_>) -> impl Iterator<Item = &ByComponent> {
+        let by_who = &self.by_who;
         let named = match subject {
             Subject::Anonymous => None,
-            Subject::User(name) => self.by_who.get(&Who::User(name.to_owned())),
-            Subject::Token(name) => self.by_who.get(&Who::Token(name.to_owned())),
-            Subject::Trust(name, _) => self.by_who.get(&Who::Trust(name.to_owned())),
+            Subject::User(name) => by_who.user.get(name),
+            Subject::Token(name) => by_who.token.get(name),
+            Subject::Trust(name, _) => by_who.trust.get(name),
         };
         let user = subject.user();
         let groups = user.and_then(|name| self.groups_of.get(name));
-        let users = user.and_then(|_| self.by_who.get(&Who::Users));
+        let users = user.map(|_| &by_who.users);
         let groups = groups
             .into_iter()
             .flatten()
-            .filter_map(|group| self.by_who.get(group));
-        let anonymous = self.by_who.get(&Who::Anonymous);
-        anonymous
-            .into_iter()
+            .filter_map(|group| by_who.group.get(group));
+        std::iter::once(&by_who.anonymous)
             .chain(users)
             .chain(named)
             .chain(groups)
@@ -221,7 +246,7 @@ impl AccessRules {
 
     /// Reports whether a rule is for clients without a login.
     pub(in crate::auth) fn has_anonymous(&self) -> bool {
-        self.by_who.contains_key(&Who::Anonymous)
+        self.by_who.anonymous.all().next().is_some()
     }
 
     /// Returns the names of claims that patterns refer to.

@@ -13,13 +13,13 @@ use super::verified::VerifiedTokens;
 use super::void::Void;
 use crate::auth::authorization::TokenGrant;
 use crate::auth::authorization::identity::Identity;
-use crate::auth::login::Rejection;
+use crate::auth::login::{RefusedLogin, Rejection};
 use crate::auth::password::Htpasswd;
 use crate::auth::throttle::{FailedLogin, Throttle};
 use crate::auth::trust::Trust;
 
-/// Maximum length of a name in the audit log of refused logins.
-const LONGEST_USER: usize = 100;
+/// Maximum length of a name, or of a user agent, in the audit log of refused logins.
+const LONGEST_TEXT: usize = 100;
 /// Maximum number of grants kept in memory.
 const GRANTS: usize = 1000;
 
@@ -61,11 +61,15 @@ impl Issued {
         })
     }
 
-    /// Notes that a login was refused; `user` is empty if it names none.
-    pub(in crate::auth) fn note_refused(&self, user: &str, address: Option<IpAddr>) {
-        // a client chooses it
-        let user: String = user.chars().take(LONGEST_USER).collect();
-        self.source.note_refused(&user, address);
+    /// Notes that a login was refused.
+    pub(in crate::auth) fn note_refused(&self, refused: RefusedLogin<'_>) {
+        // a client chooses them
+        let cut = |text: &str| text.chars().take(LONGEST_TEXT).collect::<String>();
+        self.source.note_refused(RefusedLogin {
+            user: &cut(refused.user),
+            user_agent: refused.user_agent.map(cut).as_deref(),
+            ..refused
+        });
     }
 
     /// Authenticates a password that is a token; `None` if it is none. `users` are those whose tokens may be valid.
@@ -160,6 +164,7 @@ impl Issued {
                 Rejection::Unauthenticated {
                     error: None,
                     message: Some(message),
+                    fault: None,
                 }
             }
             Void::Forged(reason) => {
@@ -172,7 +177,7 @@ impl Issued {
                 let throttle = users.map_or(&self.throttle, Htpasswd::throttle);
                 match throttle.check_lockout(failed, Instant::now()) {
                     Some(wait) => Rejection::Throttled { wait },
-                    None => Rejection::UNAUTHENTICATED,
+                    None => Rejection::wrong(reason),
                 }
             }
             Void::Unreadable => Rejection::Unavailable,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::auth::authorization::{AccessRules, Identity, Requester, TokenGrant};
+use crate::auth::login::RefusedLogin;
 
 /// Stored secret with its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,8 +103,8 @@ pub trait TokenSource: Send + Sync {
     /// Notes that a secret was used by a client at an address.
     fn note_use(&self, id: &str, address: Option<IpAddr>);
 
-    /// Notes that a login was refused; `user` is empty if it names none.
-    fn note_refused(&self, user: &str, address: Option<IpAddr>);
+    /// Notes that a login was refused.
+    fn note_refused(&self, refused: RefusedLogin<'_>);
 
     /// Returns the time by which expiry is judged, in milliseconds since 1970.
     fn now(&self) -> i64;

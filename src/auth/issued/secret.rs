@@ -95,20 +95,22 @@ fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
     [hash[0], hash[1], hash[2]]
 }
 
-/// Base 32 (RFC 4648) in lower case only: one secret has one text.
-const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
+/// Encodes bytes in base 32 (RFC 4648), in lower case.
 fn encoded(bytes: &[u8]) -> String {
     BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
 }
 
-/// Decodes text of exactly the length of `bytes`.
+/// Decodes text of exactly the length of `bytes`. Other than lower case is no digit: one secret has one text.
 fn decode(text: &str, bytes: &mut [u8]) -> Option<()> {
     for (characters, group) in text.as_bytes().chunks(8).zip(bytes.chunks_mut(5)) {
         let mut number: u64 = 0;
         for character in characters {
-            let digit = DIGITS.iter().position(|digit| digit == character)?;
-            number = number << 5 | digit as u64;
+            let digit = match character {
+                b'a'..=b'z' => character - b'a',
+                b'2'..=b'7' => character - b'2' + 26,
+                _ => return None,
+            };
+            number = number << 5 | u64::from(digit);
         }
         group.copy_from_slice(&number.to_be_bytes()[3..]);
     }

@@ -118,7 +118,6 @@ impl Issued {
         match bearer::verify(token, &keys) {
             Ok(claims) => Ok(claims),
             Err(Fault::Forged(reason)) => {
-                self.note_refused("", address);
                 Err(invalid(self.reject(Void::Forged(reason), address, users)))
             }
             Err(fault) => {
@@ -169,9 +168,10 @@ impl Issued {
 /// Names the error by which clients know that they need another token.
 fn invalid(rejection: Rejection) -> Rejection {
     match rejection {
-        Rejection::Unauthenticated { message, .. } => Rejection::Unauthenticated {
+        Rejection::Unauthenticated { message, fault, .. } => Rejection::Unauthenticated {
             error: Some(INVALID_TOKEN),
             message,
+            fault,
         },
         other => other,
     }

@@ -253,14 +253,18 @@ impl Shared {
             fingerprint: Some(check.fingerprint),
             user: &check.user,
             address: check.address,
-            reason: if check.is_user {
-                "wrong password"
-            } else {
-                "unknown user"
-            },
+            reason: wrong(check.is_user),
         };
         self.throttle.count_failure(failed, Instant::now());
         Outcome::Wrong
+    }
+}
+
+/// Names what is wrong with a login that is no user's.
+pub(super) fn wrong(is_user: bool) -> &'static str {
+    match is_user {
+        true => "wrong password",
+        false => "unknown user",
     }
 }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::basic::Credentials;
-use super::bcrypt_hash::BcryptHash;
-use super::bcrypt_pool::{BcryptPool, Outcome, PasswordCheck};
+use super::bcrypt_pool::{BcryptPool, Outcome, PasswordCheck, wrong};
 use super::cache::PasswordCache;
 use super::htpasswd_file::is_missing;
 use super::users::Users;
@@ -80,18 +79,18 @@ impl Htpasswd {
     /// Returns what tells a user's line in the file from any other; `None` if there is none.
     pub(in crate::auth) async fn fingerprint_of(&self, name: &str) -> Option<String> {
         let users = self.users.current().await;
-        users.hash_of(name).map(BcryptHash::fingerprint)
+        users.fingerprint_of(name).map(str::to_owned)
     }
 
     /// Reports whether a user's line in the file is the one with this fingerprint now.
     pub(in crate::auth) async fn has_fingerprint(&self, name: &str, fingerprint: &str) -> bool {
         // one missing a moment ago may have been added since
         let recent = self.users.recent().await;
-        if is_line(&recent, name, fingerprint) {
+        if recent.fingerprint_of(name) == Some(fingerprint) {
             return true;
         }
         let current = self.users.current().await;
-        is_line(&current, name, fingerprint)
+        current.fingerprint_of(name) == Some(fingerprint)
     }
 
     pub(in crate::auth) fn throttle(&self) -> &Throttle {
@@ -122,12 +121,10 @@ impl Htpasswd {
                 address: login.address,
                 reason: "no user and password",
             };
-            let wait = self.throttle.check_lockout(failed, now);
-            return Err(
-                wait.map_or(Rejection::UNAUTHENTICATED, |wait| Rejection::Throttled {
-                    wait,
-                }),
-            );
+            return Err(match self.throttle.check_lockout(failed, now) {
+                Some(wait) => Rejection::Throttled { wait },
+                None => Rejection::wrong(failed.reason),
+            });
         };
         // sent by podman and skopeo without a login
         if credentials.user.is_empty() && credentials.password.is_empty() {
@@ -202,16 +199,10 @@ impl Htpasswd {
         };
         match self.pool.check(check).await {
             Outcome::Correct => Ok(Identity::user(user)),
-            Outcome::Wrong => Err(Rejection::UNAUTHENTICATED),
+            Outcome::Wrong => Err(Rejection::wrong(wrong(is_user))),
             Outcome::Unchecked { wait } => Err(Rejection::Throttled { wait }),
         }
     }
-}
-
-/// Reports whether a user's line is the one with this fingerprint.
-fn is_line(users: &Users, name: &str, fingerprint: &str) -> bool {
-    let hash = users.hash_of(name);
-    hash.is_some_and(|hash| hash.fingerprint() == fingerprint)
 }
 
 #[cfg(test)]
@@ -220,6 +211,7 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
+    use crate::auth::password::bcrypt_hash::BcryptHash;
     use crate::auth::password::bcrypt_pool::tests::keep_busy;
 
     /// Also within the millisecond for which a check of the file counts otherwise.
@@ -246,6 +238,7 @@ mod tests {
             let login = Login {
                 authorization: Some(authorization.as_bytes()),
                 address: None,
+                user_agent: None,
             };
             htpasswd
                 .authenticate(login, Credentials::of(login), &stats)
@@ -285,6 +278,7 @@ mod tests {
             let login = Login {
                 authorization: Some(authorization.as_bytes()),
                 address,
+                user_agent: None,
             };
             htpasswd
                 .authenticate(login, Credentials::of(login), &stats)

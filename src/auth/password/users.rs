@@ -55,10 +55,18 @@ pub fn entries(content: &[u8]) -> impl Iterator<Item = Result<Entry, UserError>>
         })
 }
 
+/// A user's line.
+#[derive(Debug)]
+struct Line {
+    hash: BcryptHash,
+    /// See [`BcryptHash::fingerprint`]; each request with a token of this user compares it.
+    fingerprint: String,
+}
+
 /// Users who may log in, and their hashes.
 #[derive(Debug)]
 pub(super) struct Users {
-    hashes: HashMap<String, BcryptHash>,
+    lines: HashMap<String, Line>,
     /// Hash for unknown users, of the commonest cost: their logins take as long as most.
     dummy: BcryptHash,
 }
@@ -69,7 +77,7 @@ impl Users {
     /// # Errors
     /// The lines that are malformed, or whose hashes are not bcrypt's.
     pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
-        let mut hashes = HashMap::new();
+        let mut lines = HashMap::new();
         let mut bad = Vec::new();
         let read = |entry: Result<Entry, UserError>| {
             let Entry { line, user, hash } = entry?;
@@ -86,14 +94,15 @@ impl Users {
                     continue;
                 }
             };
-            if hashes.contains_key(&user) {
+            if lines.contains_key(&user) {
                 tracing::warn!(
                     user = user.as_str(),
                     line,
                     "this user has more than one line in the htpasswd file; the last one counts"
                 );
             }
-            hashes.insert(user, hash);
+            let fingerprint = hash.fingerprint();
+            lines.insert(user, Line { hash, fingerprint });
         }
         if !bad.is_empty() {
             let more = bad.len().saturating_sub(MOST_NAMED);
@@ -105,12 +114,17 @@ impl Users {
             };
             return Err(format!("{}{more}", bad.join("; ")));
         }
-        let dummy = BcryptHash::dummy(commonest_cost(&hashes));
-        Ok(Self { hashes, dummy })
+        let dummy = BcryptHash::dummy(commonest_cost(&lines));
+        Ok(Self { lines, dummy })
     }
 
     pub(super) fn hash_of(&self, user: &str) -> Option<&BcryptHash> {
-        self.hashes.get(user)
+        self.lines.get(user).map(|line| &line.hash)
+    }
+
+    /// Returns what tells a user's line from any other; `None` if there is none.
+    pub(super) fn fingerprint_of(&self, user: &str) -> Option<&str> {
+        self.lines.get(user).map(|line| &*line.fingerprint)
     }
 
     /// Returns the user's hash and true, or the dummy and false for an unknown user.
@@ -125,10 +139,10 @@ impl Users {
 }
 
 /// Returns the commonest cost, of two the higher: a single costly hash must not slow down every failed login.
-fn commonest_cost(hashes: &HashMap<String, BcryptHash>) -> u32 {
+fn commonest_cost(lines: &HashMap<String, Line>) -> u32 {
     let mut numbers: BTreeMap<u32, usize> = BTreeMap::new();
-    for hash in hashes.values() {
-        *numbers.entry(hash.cost()).or_default() += 1;
+    for line in lines.values() {
+        *numbers.entry(line.hash.cost()).or_default() += 1;
     }
     numbers
         .into_iter()

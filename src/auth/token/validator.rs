@@ -82,15 +82,20 @@ impl Validator {
         let Some(token) = login.authorization.and_then(bearer) else {
             return Err(Rejection::UNAUTHENTICATED);
         };
-        self.verify(token)
-            .await
-            .map_err(|fault| match self.record(fault, login.address) {
+        self.verify(token).await.map_err(|fault| {
+            let guess = match &fault {
+                Fault::Forged(reason) => Some(*reason),
+                Fault::Expired | Fault::Unfit(_) => None,
+            };
+            match self.record(fault, login.address) {
                 Some(wait) => Rejection::Throttled { wait },
                 None => Rejection::Unauthenticated {
                     error: Some(INVALID_TOKEN),
                     message: None,
+                    fault: guess,
                 },
-            })
+            }
+        })
     }
 
     /// Reads the files again if they have changed.

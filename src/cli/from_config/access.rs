@@ -2,12 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tarkeep::auth::{AccessRule, AccessRules, RepositoryPattern, Rights, Who};
+use tarkeep::auth::{AccessRule, AccessRules, Client, RepositoryPattern, Rights, Subject, Who};
 use tarkeep::config::{self, Config, Violations, collect, combine};
 use tarkeep::http::parse_network;
+use tarkeep::oci::RepositoryName;
 use tarkeep::registry::is_token_name;
 
+use crate::cli::from_config::known_users;
 use crate::cli::from_config::trust::is_name;
+use crate::cli::terminal::values::few;
+
+/// Maximum number of users that a note names.
+const UNFIT: usize = 10;
 
 /// Converts the section; `None` if there is none.
 pub(crate) fn rules(config: &Config) -> Result<Option<AccessRules>, Violations> {
@@ -39,7 +45,64 @@ pub(crate) fn notes(config: &Config) -> Vec<String> {
         )
     };
     let notes = rules.unreadable().into_iter().map(note);
-    notes.chain(without_login(config, rules.rules())).collect()
+    notes
+        .chain(without_login(config, rules.rules()))
+        .chain(unfit_users(config, &rules))
+        .collect()
+}
+
+/// Returns a note about users who get nothing by the first rule with `{user}`, because no repository can have their name.
+fn unfit_users(config: &Config, rules: &AccessRules) -> Option<String> {
+    let everybody = known_users::names(config).unwrap_or_default();
+    let users_of = |who: &Who| match who {
+        Who::Users => everybody.iter().cloned().collect(),
+        Who::Group(group) => rules
+            .groups()
+            .get(group)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect(),
+        Who::User(user) => vec![user.clone()],
+        Who::Anonymous | Who::Token(_) | Who::Trust(_) => Vec::new(),
+    };
+    let (number, rule) = of_user(rules).next()?;
+    let users: BTreeSet<String> = rule.who.iter().flat_map(users_of).collect();
+    let unfit: Vec<_> = users
+        .iter()
+        .filter(|user| !is_component(user))
+        .map(|user| format!("'{user}'"))
+        .collect();
+    (!unfit.is_empty()).then(|| unfit_note(number, &few(&unfit, UNFIT)))
+}
+
+/// Returns a note about a user who gets nothing by a rule with `{user}`, if there is one that is for this user.
+pub(crate) fn unfit_user(rules: &AccessRules, user: &str) -> Option<String> {
+    let client = Client {
+        subject: Subject::User(user),
+        address: None,
+    };
+    let own = rules.rules_of(client);
+    let (number, _) = of_user(rules).find(|(number, _)| own.contains(number))?;
+    (!is_component(user)).then(|| unfit_note(number, &format!("'{user}'")))
+}
+
+fn unfit_note(number: usize, users: &str) -> String {
+    format!(
+        "access.rules[{number}] is about repositories with the name of a user, and none can be named after {users}: in such names, letters \
+         are small, and . _ - stand between letters or digits; rename the user, or add a rule that names a repository"
+    )
+}
+
+/// Returns the rules with `{user}`, and their numbers.
+fn of_user(rules: &AccessRules) -> impl Iterator<Item = (usize, &AccessRule)> {
+    let numbered = rules.rules().iter().enumerate();
+    numbered.filter(|(_, rule)| rule.repositories.iter().any(RepositoryPattern::is_of_user))
+}
+
+/// Reports whether a name can be a component of a repository's.
+fn is_component(name: &str) -> bool {
+    RepositoryName::parse(name).is_ok() && !name.contains('/')
 }
 
 /// Returns a note about the first rule for users where no user can log in.

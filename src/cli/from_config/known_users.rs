@@ -7,6 +7,7 @@ use tarkeep::auth::{self, Who};
 use tarkeep::config::{AccessSection, Config};
 use tarkeep::files::regular_file;
 
+use crate::cli::error::Error;
 use crate::cli::terminal::values::few;
 
 /// Maximum number of unknown users that a note names.
@@ -37,6 +38,26 @@ pub(crate) fn note_about(config: &Config, user: &str) -> Option<String> {
     let (file, known) = users(config)?;
     (!known.contains(user))
         .then(|| format!("note: there is no user '{user}' in {}", file.display()))
+}
+
+/// Checks that a user may exist whose rights a token is to have.
+///
+/// # Errors
+/// A sentence, if such a token could never be used.
+pub(crate) fn check_owner(config: &Config, user: &str) -> Result<(), Error> {
+    if !is_gone(config, user) {
+        return Ok(());
+    }
+    Err(Error::Other(match &config.auth.htpasswd {
+        Some(htpasswd) => format!(
+            "there is no user '{user}' in {0}, so nobody could use this token: correct --for, or add the user with registry htpasswd {0} \
+             {user}",
+            htpasswd.path.display()
+        ),
+        None => format!(
+            "there is no user '{user}', because the server has no section auth.htpasswd, so nobody could use this token: leave --for out"
+        ),
+    }))
 }
 
 /// Reports whether a user certainly cannot log in by a password.

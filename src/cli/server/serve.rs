@@ -108,7 +108,7 @@ async fn serve(
     let _ = registry.status().check_disk();
     let (_lock, presence) = join(&registry, reloader.loaded()).await?;
     let takeover = TakeOver::find(&registry, directory, defaults::import_rule(config)).await?;
-    let tokens = Arc::new(RegistryTokens(registry.clone()));
+    let tokens = Arc::new(RegistryTokens::new(registry.clone()));
     let access = Access::open(auth::settings(config)?, tokens);
     let access = access.map_err(|error| auth::violations(&error))?;
     let monitoring = monitoring::start(config, reloader.reloads())?;

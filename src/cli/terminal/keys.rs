@@ -105,11 +105,12 @@ Keys of the configuration (registry config show --example):
 pub(crate) const ACCESS: &str = "\
 Actions: pull, create (new tags), update (move tags), delete.
 Roles:   push (pull, create, update), maintain (push, delete), admin (all).
-Who:     anonymous, users (all who logged in), USER, @GROUP, token:NAME.
+Who:     anonymous, users (all who logged in), USER, @GROUP, token:NAME, trust:NAME.
 
 Keys of the configuration (registry config show --example):
   access.groups       users of each group
   access.rules        who may do what, in which repositories
+  trust               issuers whose tokens are logins, as trust:NAME
   auth.htpasswd.path  the password file";
 
 /// Keys of `registry htpasswd`.

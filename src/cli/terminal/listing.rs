@@ -29,7 +29,7 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// List only what was pushed since a time: 2026-11-21, 2026-11-21T10:29:00Z, or 2h for two hours ago
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
 }
 

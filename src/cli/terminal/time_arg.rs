@@ -18,11 +18,20 @@ pub(crate) fn parse(text: &str, now: Millis) -> Result<Millis, Error> {
             distance(ago, now, Direction::Before).or_else(|| absolute(text))
         }
     };
-    time.map(Timestamp::as_millisecond).ok_or_else(|| {
-        Error::Other(format!(
-            "'{text}' is not a time: write 2026-11-21T10:29:00Z, 2026-11-21, 2h for two hours ago, or +2h for two hours from now"
-        ))
-    })
+    time.map(Timestamp::as_millisecond)
+        .ok_or_else(|| Error::Other(format!("'{text}' is not a time: write {}", example(text))))
+}
+
+/// Shows how a time is written, by the example of what was meant if that is clear.
+fn example(text: &str) -> String {
+    let length = text.strip_prefix('-').map(str::trim_start);
+    match length.filter(|length| length.parse::<Span>().is_ok()) {
+        Some(length) => format!("{length} for {length} ago, or +{length} for {length} from now"),
+        None => {
+            "2026-11-21T10:29:00Z, 2026-11-21, 2h for two hours ago, or +2h for two hours from now"
+                .to_owned()
+        }
+    }
 }
 
 #[derive(Clone, Copy)]

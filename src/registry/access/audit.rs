@@ -38,9 +38,9 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Notes a login that was refused: `user` as the client names it, empty if it names none.
-    pub fn note_refused(self, user: &str, address: Option<String>) {
-        self.registry.refused.note(user, address);
+    /// Notes a login that was refused, and why; the actor is what the client says of itself.
+    pub fn note_refused(self, actor: Actor, reason: Option<String>) {
+        self.registry.refused.note(actor, reason);
     }
 
     /// Writes the refused logins noted since the last call.
@@ -57,13 +57,8 @@ impl Audit<'_> {
                 };
                 tx.audit(AuditAction::LoginRefused, subject, actor, now())
             };
-            for ((user, address), number) in refused.by_client {
-                let actor = Actor {
-                    name: Some(user).filter(|user| !user.is_empty()),
-                    address,
-                    ..Actor::default()
-                };
-                write(&actor, (number > 1).then(|| format!("{number} times")))?;
+            for client in refused.by_client.into_values() {
+                write(&client.actor, client.detail())?;
             }
             if refused.others > 0 {
                 let detail = format!("{} times by further clients", refused.others);

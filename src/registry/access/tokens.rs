@@ -1,5 +1,6 @@
 //! Tokens: made, listed, rotated, revoked, found.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -168,7 +169,7 @@ impl Tokens<'_> {
     }
 
     /// Notes a use of a secret, by a client at `address`.
-    pub fn note_use(self, id: &str, address: Option<String>) {
+    pub fn note_use(self, id: &str, address: Option<IpAddr>) {
         self.registry.token_uses.note(id, address);
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sha2::{Digest, Sha256};
 use tarkeep::auth::{
     Access, Answer, BcryptHash, Challenge, HtpasswdSettings, Login, MIN_COST, Method, Permission,
-    Refusal, Requester, RequiredScopes, Scope, Settings, SigningKey, Site, TokenRecord,
+    Refusal, RefusedLogin, Requester, RequiredScopes, Scope, Settings, SigningKey, Site, TokenRecord,
     TokenSettings, TokenSource,
 };
 use tarkeep::oci::RepositoryName;
@@ -96,6 +96,7 @@ pub fn login(authorization: &[u8]) -> Login<'_> {
     Login {
         authorization: Some(authorization),
         address: Some(IpAddr::V4(Ipv4Addr::from(client))),
+        user_agent: None,
     }
 }
 
@@ -140,7 +141,7 @@ impl TokenSource for OneToken {
 
     fn note_use(&self, _: &str, _: Option<IpAddr>) {}
 
-    fn note_refused(&self, _: &str, _: Option<IpAddr>) {}
+    fn note_refused(&self, _: RefusedLogin<'_>) {}
 
     fn now(&self) -> i64 {
         0

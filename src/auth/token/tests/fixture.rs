@@ -15,7 +15,7 @@ use crate::auth::token::decode::Fault;
 use crate::auth::token::settings::Settings;
 use crate::auth::token::validator::Validator;
 use crate::auth::{
-    Answer, Error, Identity, Permission, Scope, SigningKey, TokenRecord, TokenSource,
+    Answer, Error, Identity, Permission, RefusedLogin, Scope, SigningKey, TokenRecord, TokenSource,
 };
 use crate::oci::RepositoryName;
 
@@ -62,7 +62,7 @@ impl TokenSource for NoTokens {
 
     fn note_use(&self, _id: &str, _address: Option<IpAddr>) {}
 
-    fn note_refused(&self, _user: &str, _address: Option<IpAddr>) {}
+    fn note_refused(&self, _refused: RefusedLogin<'_>) {}
 
     fn now(&self) -> i64 {
         0

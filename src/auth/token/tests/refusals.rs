@@ -26,6 +26,7 @@ async fn only_what_no_server_has_made_is_a_failed_login() {
         let login = Login {
             authorization: Some(authorization.as_bytes()),
             address: None,
+            user_agent: None,
         };
         place.validator.authenticate(login).await
     };
@@ -188,6 +189,7 @@ async fn challenges_say_what_was_wrong() {
         let login = Login {
             authorization,
             address: None,
+            user_agent: None,
         };
         match access.admit(login, &scopes, &site).await {
             Ok(_) => "let in".to_owned(),

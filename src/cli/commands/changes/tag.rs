@@ -64,7 +64,7 @@ struct RestoreArguments {
     reference: String,
     /// Digest, or a time at which the tag pointed there: 2026-11-21T10:29:00Z, 2026-11-21 (midnight UTC), or 2h for two hours
     /// ago [default: the previous manifest]
-    #[arg(long, value_name = "DIGEST|TIME")]
+    #[arg(long, value_name = "DIGEST|TIME", allow_hyphen_values = true)]
     to: Option<String>,
     /// Only say what would be done
     #[arg(long)]

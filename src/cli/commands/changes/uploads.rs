@@ -77,7 +77,7 @@ struct Choice {
 #[derive(clap::Args)]
 struct Idle {
     /// Only uploads that received nothing for this long, or since a time: 1h, 2026-11-21
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     idle: Option<String>,
 }
 

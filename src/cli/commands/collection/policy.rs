@@ -40,7 +40,7 @@ struct PreviewArguments {
     #[arg(long)]
     removed_only: bool,
     /// Decide as at a time: 2027-01-31, 2027-01-31T10:29:00Z, or +30d for 30 days from now [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     at: Option<String>,
     #[command(flatten)]
     store: Store,

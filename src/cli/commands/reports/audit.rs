@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
     /// Only what happened since: 2h, 14d, 2026-11-21
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// Maximum number of rows; 0 for all
     #[arg(long, value_name = "N", default_value_t = 100)]
@@ -99,6 +99,11 @@ fn parsed(arguments: &Arguments) -> Result<(AuditFilter, Wanted), Error> {
         None => Ok(None),
         Some(text) => parse(text).map(Some).map_err(Error::Other),
     };
+    if let Some(group) = arguments.who.as_deref().filter(|who| who.starts_with('@')) {
+        return Err(Error::Other(format!(
+            "the audit log names users, not groups: ask for each of those that registry access show {group} lists"
+        )));
+    }
     let since = match &arguments.since {
         None => Millis::MIN,
         Some(text) => time_arg::parse(text, now())?,

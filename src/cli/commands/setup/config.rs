@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use tarkeep::config::{self, Loaded, Origin, Problem};
 
+use crate::cli::commands::setup::rule_tokens::{self, Place};
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::{self, Flags};
@@ -49,13 +50,13 @@ enum Command {
     },
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     match arguments.command {
         Command::Check {
             config,
             flags,
             output,
-        } => check(Sources::find(config.path(), flags)?, output.format),
+        } => check(Sources::find(config.path(), flags)?, output.format).await,
         Command::Show {
             example: true,
             output,
@@ -79,8 +80,17 @@ fn validated(sources: Sources) -> Result<Loaded, config::Error> {
     draft.finish()
 }
 
-fn check(sources: Sources, format: Format) -> Result<(), Error> {
-    let validated = validated(sources);
+async fn check(sources: Sources, format: Format) -> Result<(), Error> {
+    let named = sources.flags.data_dir.clone();
+    let place = Place {
+        directory: named.or(sources.data_directory.clone()),
+        file: sources.file.clone(),
+    };
+    let mut validated = validated(sources);
+    if let Ok(loaded) = &mut validated {
+        let note = rule_tokens::note(&loaded.config, place).await;
+        loaded.notes.extend(note);
+    }
     match format {
         Format::Text => {
             let notes: String = validated?

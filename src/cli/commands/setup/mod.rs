@@ -6,3 +6,4 @@ pub(crate) mod config;
 pub(crate) mod credential_provider;
 pub(crate) mod health;
 pub(crate) mod htpasswd;
+mod rule_tokens;

@@ -59,7 +59,7 @@ pub(super) struct CreateArguments {
 #[derive(clap::Args)]
 pub(super) struct Lifetime {
     /// Time until the secret expires: 90d, 12h, or never [default: 90d for a new token, else as before]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub expires: Option<String>,
 }
 
@@ -79,7 +79,12 @@ pub(super) struct RotateArguments {
     /// Name of the token
     pub name: String,
     /// Time for which the former secret goes on working
-    #[arg(long, value_name = "TIME", default_value = "7d")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "7d",
+        allow_hyphen_values = true
+    )]
     pub overlap: String,
     #[command(flatten)]
     pub lifetime: Lifetime,
@@ -105,7 +110,12 @@ impl Lifetime {
         match self.expires.as_deref() {
             None => Ok(None),
             Some("never") => Ok(Some(None)),
-            Some(text) => time(text).map(|time| Some(Some(time))),
+            Some(text) => match time(text)? {
+                Duration::ZERO => Err(Error::Other(format!(
+                    "a token that expires after {text} could never be used: write 90d, or never"
+                ))),
+                time => Ok(Some(Some(time))),
+            },
         }
     }
 }
@@ -119,9 +129,10 @@ pub(super) fn time(text: &str) -> Result<Duration, Error> {
             .ok()?;
         Duration::try_from(time).ok()
     };
-    parse().ok_or_else(|| {
-        Error::Other(format!(
-            "'{text}' is not a length of time: write 90d, 12h or 10m"
-        ))
-    })
+    let example = match text.strip_prefix('-') {
+        Some(length) if length.parse::<Span>().is_ok() => format!("{length}, without the sign"),
+        _ => "90d, 12h or 10m".to_owned(),
+    };
+    parse()
+        .ok_or_else(|| Error::Other(format!("'{text}' is not a length of time: write {example}")))
 }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tarkeep::auth::{RepositoryPattern, Rights, TokenSecret};
+use tarkeep::auth::{RepositoryPattern, Rights, TokenSecret, Who};
+use tarkeep::config::Config;
 use tarkeep::registry::{Millis, NewSecret, NewToken, Rotation};
 
 use super::arguments::{CreateArguments, RevokeArguments, RotateArguments, time};
 use crate::cli::actor;
 use crate::cli::error::Error;
+use crate::cli::from_config::{access, known_users};
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::values::{exact_time, plain};
@@ -25,17 +27,50 @@ pub(super) async fn create(arguments: CreateArguments) -> Result<(), Error> {
             arguments.may.join(",")
         ));
     }
-    let name = token.name.clone();
+    let (name, config) = (token.name.clone(), arguments.store.server_configuration());
+    if let (Some(config), Some(user)) = (&config, &token.owner) {
+        known_users::check_owner(config, user)?;
+    }
+    let powerless = powerless(&token, config.as_ref());
     let registry = arguments.store.open_or_create().await?;
     let secret = secret()?;
     let tokens = registry.tokens();
     let expires = tokens
         .create(token, stored(&secret), actor::local_user())
         .await?;
+    if let Some(note) = powerless {
+        output::complain(&note);
+    }
     match arguments.output.format {
         Format::Json => json::print(&as_json(&name, &secret, expires)),
         Format::Text => shown(&name, &secret, expires),
     }
+}
+
+/// Returns a note about a token that was made for nothing, and to which no rule gives anything.
+fn powerless(token: &NewToken, config: Option<&Config>) -> Option<String> {
+    if !token.repositories.is_empty() {
+        return None;
+    }
+    let name = &token.name;
+    let how = "make it with --repositories and --may";
+    let Some(config) = config else {
+        return Some(format!(
+            "note: the server's configuration is not known: this token may do what rules for token:{name} allow and nothing else"
+        ));
+    };
+    let Ok(Some(rules)) = access::rules(config) else {
+        return Some(format!(
+            "note: nothing is allowed to this token, because there are no access rules: {how}"
+        ));
+    };
+    let own = Who::Token(name.clone());
+    let is_named = rules.rules().iter().any(|rule| rule.who.contains(&own));
+    (!is_named).then(|| {
+        format!(
+            "note: no rule names token:{name}, so it may do what anonymous clients may and nothing else: add a rule with who: 'token:{name}', or {how}"
+        )
+    })
 }
 
 /// Checks the arguments of a new token; returns it, and its rights.

@@ -1,7 +1,7 @@
 //! The token service: `GET` and `POST` of `/v2/_token` (distribution's `docs/content/spec/auth/{token,oauth}.md`).
 
 use axum::body::Body;
-use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, USER_AGENT};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -47,6 +47,7 @@ async fn issue(
             .get(AUTHORIZATION)
             .map(|value| value.as_bytes()),
         address: client.and_then(|client| client.address),
+        user_agent: head.headers.get(USER_AGENT).map(|value| value.as_bytes()),
     };
     let request = TokenRequest {
         login,

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use http::Request;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, USER_AGENT};
 
 use crate::auth::{
     Access, Login, Permission, Refusal, Requester, RequiredScopes, Scope, Site, is_authorized,
@@ -37,6 +37,7 @@ pub(crate) async fn admit(
     let login = Login {
         authorization: headers.get(AUTHORIZATION).map(|value| value.as_bytes()),
         address: client.and_then(|client| client.address),
+        user_agent: headers.get(USER_AGENT).map(|value| value.as_bytes()),
     };
     let admitted = access.admit(login, &required, &site).await;
     let requester = admitted.map_err(|refusal| refused(refusal, required))?;
@@ -48,7 +49,9 @@ pub(crate) async fn admit(
 /// Returns the error that a refusal is sent as.
 pub(crate) fn refused(refusal: Refusal, required: RequiredScopes) -> ApiError {
     match refusal {
-        Refusal::Challenge { challenge, message } => ApiError::Unauthorized {
+        Refusal::Challenge {
+            challenge, message, ..
+        } => ApiError::Unauthorized {
             challenge,
             required,
             message,

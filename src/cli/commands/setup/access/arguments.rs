@@ -1,9 +1,10 @@
 //! The arguments of the commands.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use tarkeep::auth::{Claims, Client, Subject};
+use tarkeep::auth::{AccessRules, Claims, Client, Subject, Who};
 
 use crate::cli::terminal::keys;
 use crate::cli::terminal::output::Output;
@@ -92,6 +93,24 @@ impl Person {
     /// Returns the name of the group, if it is one.
     pub(super) fn group(&self) -> Option<&str> {
         self.who.strip_prefix('@')
+    }
+
+    /// Returns the name of the issuer in the section `trust`, if it is about the logins of one.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.who.strip_prefix("trust:")
+    }
+
+    /// Returns the claims that rules for it refer to and that were not given.
+    pub(super) fn missing_claims<'r>(&self, rules: &'r AccessRules) -> Vec<&'r str> {
+        let Some(issuer) = self.issuer() else {
+            return Vec::new();
+        };
+        let own = Who::Trust(issuer.to_owned());
+        let own = rules.rules().iter().filter(|rule| rule.who.contains(&own));
+        let patterns = own.flat_map(|rule| &rule.repositories);
+        let names: BTreeSet<_> = patterns.flat_map(|pattern| pattern.claims()).collect();
+        let is_given = |name: &str| self.claims.iter().any(|(given, _)| given == name);
+        names.into_iter().filter(|name| !is_given(name)).collect()
     }
 
     /// Returns the name of the token, if it is one.

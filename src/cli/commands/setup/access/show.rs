@@ -25,13 +25,21 @@ pub(super) async fn show(ShowArguments { who, source }: ShowArguments) -> Result
     let rules = rules.as_deref();
     let format = source.output.format;
     let claims = who.claims();
-    let numbers = rules.map(|rules| rules.rules_of(who.client(&claims, source.from)));
+    let is_void = token.as_ref().is_some_and(|token| token.void.is_some());
+    let rules_that_count = rules.filter(|_| !is_void);
+    let numbers = rules_that_count.map(|rules| rules.rules_of(who.client(&claims, source.from)));
     let numbers = numbers.unwrap_or_default();
     if format == Format::Text {
         match (&token, rules) {
             (Some(token), _) => bounds(&who, token)?,
             (None, Some(rules)) => output::say(&membership(&who, rules))?,
             (None, None) => {}
+        }
+        if is_void {
+            let name = &who.who;
+            return output::say(&format!(
+                "{name}: so it is refused everywhere, also where anybody may read"
+            ));
         }
         if numbers.is_empty() {
             return output::say(&format!("no rule gives {} any rights", who.who));

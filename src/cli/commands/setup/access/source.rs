@@ -49,6 +49,11 @@ impl Source {
             None => return Err(Error::Other(missing)),
         };
         note_unknown_user(who, &config);
+        if let Some(rules) = &rules {
+            check_issuer(who, &config)?;
+            note_claims(who, rules);
+            note_unfit_user(who, rules);
+        }
         Ok(Judges { rules, token })
     }
 }
@@ -90,6 +95,53 @@ fn no_group(group: &str, rules: &AccessRules) -> Error {
         known => format!("access.groups has {}", known.join(", ")),
     };
     Error::Other(format!("there is no group '{group}': {known}"))
+}
+
+/// Checks that the section `trust` has an issuer, if it is about the logins of one.
+fn check_issuer(who: &Person, config: &Config) -> Result<(), Error> {
+    let Some(name) = who.issuer() else {
+        return Ok(());
+    };
+    let mut known = config.trust.iter().map(|trusted| trusted.name.as_str());
+    if known.clone().any(|known| known == name) {
+        return Ok(());
+    }
+    let has = match known.next() {
+        None => "there is no section trust".to_owned(),
+        Some(first) => {
+            let all: Vec<_> = std::iter::once(first).chain(known).collect();
+            format!("trust has {}", all.join(", "))
+        }
+    };
+    Err(Error::Other(format!(
+        "there is no trusted issuer '{name}': {has}"
+    )))
+}
+
+/// Says which claims decide that were not given.
+fn note_claims(who: &Person, rules: &AccessRules) {
+    let missing = who.missing_claims(rules);
+    if !missing.is_empty() {
+        output::complain(&format!(
+            "note: rules for {} refer to {}, and allow nothing without: add {}",
+            who.who,
+            missing.join(", "),
+            missing
+                .iter()
+                .map(|name| format!("--claim {name}=VALUE"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        ));
+    }
+}
+
+fn note_unfit_user(who: &Person, rules: &AccessRules) {
+    if who.group().is_none()
+        && let Subject::User(user) = Subject::parse(&who.who, &Claims::default())
+        && let Some(note) = access::unfit_user(rules, user)
+    {
+        output::complain(&format!("note: {note}"));
+    }
 }
 
 fn note_unknown_user(who: &Person, config: &Config) {
