@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sha2::{Digest, Sha256};
 use tarkeep::auth::{
     Access, Answer, BcryptHash, Challenge, HtpasswdSettings, Login, MIN_COST, Method, Permission,
-    Refusal, RefusedLogin, Requester, RequiredScopes, Scope, Settings, SigningKey, Site, TokenRecord,
-    TokenSettings, TokenSource,
+    Refusal, RefusedLogin, Requester, RequiredScopes, Scope, Settings, SigningKey, Site,
+    TokenRecord, TokenSettings, TokenSource,
 };
 use tarkeep::oci::RepositoryName;
 use tokio::runtime::Runtime;
