@@ -23,7 +23,7 @@ impl Mirrors {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<(), Error> {
-        let Some((mirror, mirrored)) = self.mirrored(registry, name) else {
+        let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
             return Ok(());
         };
         if !matches!(
@@ -64,6 +64,6 @@ impl Mirrored {
             }
         }
         let pieces = vec![ImportPiece::Stored(self.name.clone(), vec![digest.clone()])];
-        Ok(import.record(pieces, self.actor.clone()).await?)
+        self.record_pieces(pieces).await
     }
 }

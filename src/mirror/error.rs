@@ -26,8 +26,13 @@ impl From<registry::Error> for Error {
 }
 
 impl Error {
-    /// Reports whether the upstream says that there is no such content.
+    /// Reports whether there is no such content for this repository.
     pub(super) fn is_absence(&self) -> bool {
-        matches!(self, Self::Upstream(upstream::Error::NotFound))
+        match self {
+            Self::Upstream(error) => *error == upstream::Error::NotFound,
+            // it became one's own meanwhile
+            Self::Registry(error) => matches!(**error, registry::Error::NoCache(_)),
+            Self::Altered(_) | Self::Interrupted => false,
+        }
     }
 }

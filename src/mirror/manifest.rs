@@ -32,7 +32,7 @@ impl Mirrors {
         name: &RepositoryName,
         reference: &ManifestReference,
     ) -> Result<Currency, Error> {
-        let Some((mirror, mirrored)) = self.mirrored(registry, name) else {
+        let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
             return Ok(Currency::Current);
         };
         let here = registry.manifests().get(name, reference).await.ok();
@@ -124,10 +124,6 @@ impl Mirrored {
             tag.moves = true;
             pieces.push(ImportPiece::Tags(self.name.clone(), vec![tag]));
         }
-        Ok(self
-            .registry
-            .import()
-            .record(pieces, self.actor.clone())
-            .await?)
+        self.record_pieces(pieces).await
     }
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::error::Error;
 use super::flights::Flights;
 use super::settings::MirrorSettings;
 use crate::log_limit::LogLimiter;
 use crate::oci::{Glob, RepositoryName, TagName};
-use crate::registry::{Actor, Registry};
+use crate::registry::{self, Actor, ImportPiece, Registry, RepositorySource};
 use crate::upstream::Upstream;
 
 /// Maximum number of tags whose last check is remembered.
@@ -28,7 +29,7 @@ pub struct Mirrors(Arc<Vec<Mirror>>);
 /// Times at which an upstream was last asked for tags.
 type Checks = Arc<Mutex<HashMap<(RepositoryName, TagName), Instant>>>;
 
-/// One upstream, mirrored below a prefix.
+/// One upstream, mirrored below a prefix or by the whole registry.
 pub(super) struct Mirror {
     settings: MirrorSettings,
     upstream: Upstream,
@@ -45,6 +46,7 @@ pub(super) struct Mirrored {
     pub name: RepositoryName,
     /// Name upstream.
     pub source: RepositoryName,
+    origin: RepositorySource,
     pub actor: Actor,
     checked: Checks,
 }
@@ -69,46 +71,70 @@ impl Mirrors {
         Ok(Self(Arc::new(mirrors)))
     }
 
-    /// Returns the name here of a repository that a client looks up in a namespace (`?ns=`).
-    pub fn name_in(&self, namespace: &str, name: &RepositoryName) -> Option<RepositoryName> {
+    /// Returns the prefix of the upstream for a namespace (`?ns=`).
+    pub fn prefix_of(&self, namespace: &str) -> Option<&RepositoryName> {
         let mut mirrors = self.0.iter();
         let mirror =
             mirrors.find(|mirror| mirror.settings.namespace.as_deref() == Some(namespace))?;
-        RepositoryName::parse(&format!("{}/{name}", mirror.settings.prefix)).ok()
+        mirror.settings.prefix.as_ref()
     }
 
-    /// Returns the URL of the upstream that a repository mirrors.
-    pub fn url_of(&self, name: &RepositoryName) -> Option<&str> {
-        let (mirror, _) = self.find(name)?;
-        Some(&mirror.settings.upstream.url)
+    /// Reports whether the whole registry is a cache of one upstream.
+    pub fn are_everything(&self) -> bool {
+        self.0.iter().any(|mirror| mirror.settings.prefix.is_none())
+    }
+
+    /// Reports whether a repository is an upstream's, and so takes no pushes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn have(
+        &self,
+        registry: &Registry,
+        name: &RepositoryName,
+    ) -> Result<bool, registry::Error> {
+        match self.find(name) {
+            Some(_) => Ok(!is_own(registry, name).await?),
+            None => Ok(false),
+        }
     }
 
     fn find(&self, name: &RepositoryName) -> Option<(&Mirror, RepositoryName)> {
         self.0.iter().find_map(|mirror| {
-            let rest = name
-                .as_str()
-                .strip_prefix(mirror.settings.prefix.as_str())?;
-            let source = RepositoryName::parse(rest.strip_prefix('/')?).ok()?;
+            let source = match &mirror.settings.prefix {
+                Some(prefix) => {
+                    let rest = name.as_str().strip_prefix(prefix.as_str())?;
+                    RepositoryName::parse(rest.strip_prefix('/')?).ok()?
+                }
+                None => name.clone(),
+            };
             Some((mirror, source))
         })
     }
 
-    /// Finds the mirror of a repository, unless it may not be fetched.
-    pub(super) fn mirrored(
+    /// Finds the mirror of a repository, unless it may not be fetched or is one's own.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn mirrored(
         &self,
         registry: &Registry,
         name: &RepositoryName,
-    ) -> Option<(&Mirror, Mirrored)> {
-        let (mirror, source) = self.find(name)?;
-        let allow = &mirror.settings.allow;
-        let is_allowed = |glob: &Glob| glob.matches(source.as_str());
+    ) -> Result<Option<(&Mirror, Mirrored)>, Error> {
+        let Some((mirror, source)) = self.find(name) else {
+            return Ok(None);
+        };
+        let (allow, full) = (&mirror.settings.allow, mirror.upstream.name(&source));
+        let is_allowed = |glob: &Glob| glob.matches(full.as_str());
         let is_open = allow.is_empty() || allow.iter().any(is_allowed);
         // nothing is stored while the registry takes no changes
-        if !is_open || registry.check_writable().is_err() {
-            return None;
+        if !is_open || registry.check_writable().is_err() || is_own(registry, name).await? {
+            return Ok(None);
         }
+        let place = mirror.settings.prefix.as_ref();
+        let place = place.map_or(&*mirror.settings.upstream.url, RepositoryName::as_str);
         let actor = Actor {
-            name: Some(format!("mirror {}", mirror.settings.prefix)),
+            name: Some(format!("mirror {place}")),
             ..Actor::default()
         };
         let mirrored = Mirrored {
@@ -116,11 +142,18 @@ impl Mirrors {
             upstream: mirror.upstream.clone(),
             name: name.clone(),
             source,
+            origin: RepositorySource::Upstream(mirror.settings.upstream.url.as_str().into()),
             actor,
             checked: Arc::clone(&mirror.checked),
         };
-        Some((mirror, mirrored))
+        Ok(Some((mirror, mirrored)))
     }
+}
+
+/// Reports whether a repository has content that comes from no upstream.
+async fn is_own(registry: &Registry, name: &RepositoryName) -> Result<bool, registry::Error> {
+    let source = registry.repositories().source(name).await?;
+    Ok(source == Some(RepositorySource::Own))
 }
 
 impl Mirror {
@@ -135,6 +168,15 @@ impl Mirror {
 }
 
 impl Mirrored {
+    /// Records content of the upstream.
+    ///
+    /// # Errors
+    /// Those of the database, and [`registry::Error::NoCache`] if the repository became one's own.
+    pub async fn record_pieces(&self, pieces: Vec<ImportPiece>) -> Result<(), Error> {
+        let (origin, actor) = (self.origin.clone(), self.actor.clone());
+        Ok(self.registry.import().record(pieces, origin, actor).await?)
+    }
+
     /// Notes that the upstream was asked for a tag.
     pub fn checked(&self, tag: &TagName) {
         let mut checked = self.checked.lock();

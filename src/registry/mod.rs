@@ -35,9 +35,10 @@ pub use crate::meta::{
     Actor, AffectedImage, AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow,
     BackupMark, ClockState, Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace,
     DeliveryRow, DeliveryState, EndpointRow, Idle, Jump, ListedToken, ListeningEndpoint, Millis,
-    NewEvent, Quarantined, Queue, QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow, SecretRow,
-    SecretUse, SigningKeyRow, TagEnd, TagRow, TagState, TakeOver, TokenRow, Told, Totals, TrashRow,
-    UndoEnd, Usage, VerificationRun, backup_mark, now, remove_copy, settle_log,
+    NewEvent, Quarantined, Queue, QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow,
+    RepositorySource, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState, TakeOver,
+    TokenRow, Told, Totals, TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now,
+    remove_copy, settle_log,
 };
 pub use access::events::EventPage;
 pub use access::tokens::{NewSecret, NewToken, Rotated, Rotation, is_token_name};

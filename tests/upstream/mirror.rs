@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use crate::support::hub::{Hub, Part};
 use crate::support::{Image, Server, noise, sha256};
 
-const SEVEN: &str = "/v2/hub/library/redis/manifests/7";
+pub const SEVEN: &str = "/v2/hub/library/redis/manifests/7";
 
 /// Starts a mirror of a registry below `hub`, with more keys.
-fn mirror(hub: &Hub, more: &Value) -> Server {
+pub fn mirror(hub: &Hub, more: &Value) -> Server {
     mirror_of(&hub.url(), more)
 }
 
@@ -19,7 +19,7 @@ fn mirror_of(url: &str, more: &Value) -> Server {
     Server::with(&[("REGISTRY_UPSTREAMS", &json!([upstream]).to_string())])
 }
 
-fn hub() -> (Hub, Image) {
+pub fn hub() -> (Hub, Image) {
     let hub = Hub::start();
     let image = Image::new("mirrored", vec![noise(1, 300_000), noise(2, 1000)]);
     hub.add("library/redis", "7", &image);

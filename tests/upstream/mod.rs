@@ -7,6 +7,7 @@ mod mirror;
 mod pulls;
 mod refused;
 mod surroundings;
+mod ways;
 
 use std::time::Duration;
 

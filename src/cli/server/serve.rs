@@ -18,7 +18,8 @@ use crate::cli::actor;
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::Flags;
-use crate::cli::from_config::{auth, defaults, http, log, registry, upstreams};
+use crate::cli::from_config::upstreams::store_source;
+use crate::cli::from_config::{auth, defaults, http, log, registry};
 use crate::cli::owner;
 use crate::cli::server::announce::{
     announce, cannot_bind, warn_open_to_network, warn_short_leases,
@@ -28,7 +29,7 @@ use crate::cli::server::reload::{Reloader, Witness};
 use crate::cli::server::signals::{self, Signals};
 use crate::cli::server::sockets::Inherited;
 use crate::cli::server::token_source::RegistryTokens;
-use crate::cli::server::{monitoring, parts, webhooks};
+use crate::cli::server::{monitoring, parts, upstreams, webhooks};
 use crate::cli::terminal::output::{Format, Output};
 
 /// Threads for blocking work: enough to keep a disk busy with syncs, few enough that a burst of uploads does not need
@@ -107,7 +108,8 @@ async fn serve(
     // logs a warning itself; pulls work without free disk
     let _ = registry.status().check_disk();
     let (_lock, presence) = join(&registry, reloader.loaded()).await?;
-    let takeover = TakeOver::find(&registry, directory, defaults::import_rule(config)).await?;
+    let (rule, source) = (defaults::import_rule(config), store_source(config));
+    let takeover = TakeOver::find(&registry, directory, rule, source).await?;
     let tokens = Arc::new(RegistryTokens::new(registry.clone()));
     let access = Access::open(auth::settings(config)?, tokens);
     let access = access.map_err(|error| auth::violations(&error))?;
@@ -118,8 +120,8 @@ async fn serve(
     let listener = inherited.main(address).await?;
     let addresses = listener.addresses();
     let addresses = addresses.map_err(|error| cannot_bind(address, &error))?;
-    let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring)
-        .with_mirrors(upstreams::mirrors(config)?);
+    let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring);
+    let server = upstreams::add(server, config).await?;
     reloader.register(parts::registry(registry.clone()));
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));

@@ -33,6 +33,7 @@ const MIGRATIONS: [&str; 20] = [
     include_str!("../../../migrations/18-quota-parts.sql"),
     include_str!("../../../migrations/19-events.sql"),
     include_str!("../../../migrations/20-outbox.sql"),
+    include_str!("../../../migrations/21-mirrored-repositories.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.

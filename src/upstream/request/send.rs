@@ -96,7 +96,7 @@ impl Upstream {
     }
 
     /// Returns the name that a repository has upstream.
-    pub(in crate::upstream) fn name(&self, repository: &RepositoryName) -> RepositoryName {
+    pub fn name(&self, repository: &RepositoryName) -> RepositoryName {
         if self.0.dialect == Dialect::DockerHub && !repository.as_str().contains('/') {
             let official = RepositoryName::parse(&format!("library/{repository}"));
             return official.unwrap_or_else(|_| repository.clone());

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::meta::{Actor, ManifestId, NewManifest, TagOrigin, TagTarget, now};
+use crate::meta::{Actor, ManifestId, NewManifest, RepositorySource, TagOrigin, TagTarget, now};
 use crate::oci::{Digest, Reference, RepositoryName, TagName};
 use crate::registry::content::lost_blobs::BlobFiles;
 use crate::registry::content::pull::manifest::manifest_unknown;
@@ -43,6 +43,9 @@ impl Tags<'_> {
         let files = self.registry.blob_files();
         self.registry
             .write(actor, move |tx, actor| {
+                if let Some(RepositorySource::Upstream(_)) = tx.repository_source(&name)? {
+                    return Err(Error::Cache(name));
+                }
                 let found = match &reference {
                     ManifestReference::Tag(tag) => tx.manifest_by_tag(&source, tag)?,
                     ManifestReference::Digest(digest) => tx.manifest_by_digest(&source, digest)?,
