@@ -319,7 +319,7 @@ async fn dispatch(
 ) -> Result<Response<Body>, ApiError> {
     let registry = &app.registry;
     let (head, body) = request.into_parts();
-    let lists = || Lists::new(registry, &app.list_room, &head);
+    let lists = || Lists::new(registry, &app.mirrors, &app.list_room, &head);
     let pull = || Pull::new(&app.mirrors, registry, &head);
     match action {
         Action::Root => Ok(builder::empty(StatusCode::OK)

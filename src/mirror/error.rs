@@ -27,7 +27,7 @@ impl From<registry::Error> for Error {
 
 impl Error {
     /// Reports whether there is no such content for this repository.
-    pub(super) fn is_absence(&self) -> bool {
+    pub fn is_absence(&self) -> bool {
         match self {
             Self::Upstream(error) => *error == upstream::Error::NotFound,
             // it became one's own meanwhile

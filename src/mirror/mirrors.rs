@@ -1,6 +1,6 @@
 //! All mirrors of a registry, and which of them a repository belongs to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::error::Error;
 use super::flights::Flights;
+use super::recent::Recent;
 use super::settings::MirrorSettings;
 use crate::log_limit::LogLimiter;
-use crate::oci::{Glob, RepositoryName, TagName};
+use crate::oci::{Digest, Glob, Referrer, RepositoryName, TagName};
 use crate::registry::{self, Actor, ImportPiece, Registry, RepositorySource};
 use crate::upstream::Upstream;
 
@@ -36,6 +37,9 @@ pub(super) struct Mirror {
     checked: Checks,
     pub(super) flights: Flights,
     pub(super) stale: LogLimiter<RepositoryName>,
+    /// Tags that it has lately listed.
+    pub(super) tags: Recent<RepositoryName, BTreeSet<String>>,
+    pub(super) referrers: Recent<(RepositoryName, Digest), Vec<Referrer>>,
 }
 
 /// A repository of a mirror, with what is needed to fetch from its upstream.
@@ -66,6 +70,8 @@ impl Mirrors {
                 checked: Arc::default(),
                 flights: Flights::default(),
                 stale: LogLimiter::new("upstreams that fail", LOG_PERIOD, LOG_LINES),
+                tags: Recent::default(),
+                referrers: Recent::default(),
             });
         }
         Ok(Self(Arc::new(mirrors)))
@@ -157,6 +163,11 @@ async fn is_own(registry: &Registry, name: &RepositoryName) -> Result<bool, regi
 }
 
 impl Mirror {
+    /// Time for which the upstream is not asked the same again.
+    pub fn fresh(&self) -> Duration {
+        self.settings.fresh
+    }
+
     /// Reports whether the upstream was asked for a tag a short time ago.
     pub fn is_fresh(&self, name: &RepositoryName, tag: &TagName) -> bool {
         let key = (name.clone(), tag.clone());

@@ -7,11 +7,14 @@
 mod blob;
 mod error;
 mod flights;
+mod lists;
 mod manifest;
 mod mirrors;
+mod recent;
 mod settings;
 
 pub use error::Error;
+pub use lists::Listed;
 pub use manifest::Currency;
 pub use mirrors::Mirrors;
 pub use settings::MirrorSettings;

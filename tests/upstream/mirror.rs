@@ -69,12 +69,12 @@ fn a_namespace_leads_to_its_mirror_and_other_repositories_ask_nobody() {
     assert_eq!(&client.get(&blob).body, layer);
     image.assert_pulls(&mut client, "hub/redis", "7");
     hub.seen();
-    for path in [
-        "/v2/library/redis/manifests/7",
-        "/v2/library/redis/manifests/7?ns=ghcr.io",
-        "/v2/hubs/redis/manifests/7",
+    for (path, code) in [
+        ("/v2/library/redis/manifests/7", "MANIFEST_UNKNOWN"),
+        ("/v2/library/redis/manifests/7?ns=ghcr.io", "NAME_UNKNOWN"),
+        ("/v2/hubs/redis/manifests/7", "MANIFEST_UNKNOWN"),
     ] {
-        client.get(path).refused(404, "MANIFEST_UNKNOWN");
+        client.get(path).refused(404, code);
     }
     assert!(hub.seen().is_empty());
 }

@@ -3,6 +3,7 @@
 mod broken;
 mod lists;
 mod logins;
+mod merged;
 mod mirror;
 mod pulls;
 mod refused;

@@ -61,7 +61,10 @@ fn own_repositories_below_a_prefix_stay_ones_own() {
     );
     let mut client = server.client();
     own.assert_pulls(&mut client, "hub/library/redis", "7");
-    assert_eq!(client.get(&format!("{SEVEN}?ns=docker.io")).body, own.manifest);
+    assert_eq!(
+        client.get(&format!("{SEVEN}?ns=docker.io")).body,
+        own.manifest
+    );
     for path in [
         "/v2/hub/library/redis/manifests/8".to_owned(),
         format!("/v2/hub/library/redis/manifests/{}", image.digest()),
@@ -156,7 +159,10 @@ fn a_namespace_is_a_closed_look_up_and_means_nothing_to_writes() {
     // writes
     let other = Image::small(6);
     for blob in [&other.config, &other.layers[0]] {
-        let path = format!("/v2/own/app/blobs/uploads/?ns=ghcr.io&digest={}", sha256(blob));
+        let path = format!(
+            "/v2/own/app/blobs/uploads/?ns=ghcr.io&digest={}",
+            sha256(blob)
+        );
         let pushed = client.request("POST", &path).body(blob).send();
         assert_eq!(pushed.status, 201);
     }
@@ -246,7 +252,10 @@ fn an_address_of_its_own_has_the_logins_of_the_registry() {
             let challenge = answer.header("www-authenticate").unwrap_or_default();
             assert!(!challenge.is_empty(), "{challenge}");
             // what is mirrored is told to nobody who may not pull
-            let foreign = guarded.server.client().get(&format!("{path}?ns=none.example"));
+            let foreign = guarded
+                .server
+                .client()
+                .get(&format!("{path}?ns=none.example"));
             assert_eq!(foreign.status, 401);
             let push = guarded.server.client().put_manifest(
                 "hub/library/redis",

@@ -12,7 +12,7 @@ use crate::oci::{Digest, RepositoryName};
 use crate::registry::{ManifestReference, Registry};
 
 /// Warning that the upstream could not be asked (RFC 7234, section 5.5.2).
-const STALE: &str = "111 - \"Revalidation Failed\"";
+pub(super) const STALE: &str = "111 - \"Revalidation Failed\"";
 
 /// A pull from a repository that may be a mirror.
 pub(crate) struct Pull<'p> {
