@@ -11,7 +11,7 @@ use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
 use crate::cli::commands::reports::{audit, du, inspect, ls, quotas, verify, why};
 use crate::cli::commands::setup::{
-    access, completions, config, credential_provider, health, htpasswd,
+    access, completions, config, credential_provider, health, htpasswd, mirror_config,
 };
 use crate::cli::commands::token;
 use crate::cli::commands::transfer::{backup, export, import};
@@ -98,6 +98,7 @@ enum Command {
     Quotas(quotas::Arguments),
     /// List webhooks and what they were told; tell them again, or send a test
     Webhook(webhook::Arguments),
+    MirrorConfig(mirror_config::Arguments),
     Htpasswd(htpasswd::Arguments),
     Health(health::Arguments),
     /// Check a configuration, or show the effective one
@@ -155,6 +156,7 @@ pub fn main() -> ExitCode {
         Command::Quotas(arguments) => wait_for(quotas::run(arguments)),
         Command::Token(arguments) => wait_for(token::run(arguments)),
         Command::Webhook(arguments) => wait_for(webhook::run(arguments)),
+        Command::MirrorConfig(arguments) => wait_for(mirror_config::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),
         Command::Config(arguments) => wait_for(config::run(arguments)),

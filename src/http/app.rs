@@ -23,7 +23,7 @@ use crate::http::api::handlers::lists::Lists;
 use crate::http::api::handlers::mirrors::Pull;
 use crate::http::api::handlers::{blobs, manifests, tag_history, token, uploads};
 use crate::http::api::request::action::Action;
-use crate::http::api::request::upstream_ways::{self, Entrance};
+use crate::http::api::request::upstream_ways::{self, Asked, Entrance};
 use crate::http::api::request::{actor, authorize, route, validate};
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::head_budget::HeadBudget;
@@ -158,7 +158,7 @@ impl App {
         let action = validate::check(request)
             .and_then(|()| inner.as_ref().ok_or(ApiError::UnknownPath))
             .and_then(|uri| Action::parse(request.method(), uri))
-            .and_then(|action| upstream_ways::lead(action, &self.mirrors, request));
+            .and_then(|action| upstream_ways::lead(action, &self.mirrors, Asked::of(request)));
         let label = match (&action, &path) {
             (Ok(action), _) => action.endpoint().info().label,
             (Err(_), Some(path)) => route::label_of(path),
@@ -269,7 +269,7 @@ async fn run(
     mut request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let is_change = action.endpoint().is_change();
-    upstream_ways::check(&action, &app.mirrors, &app.registry, &request).await?;
+    upstream_ways::check(&action, &app.mirrors, &app.registry, Asked::of(&request)).await?;
     if is_change {
         app.registry.check_writable()?;
     }

@@ -436,6 +436,15 @@ fn webhooks(printed: &mut Printed) {
     printed.add("registry webhook test", &test.output().expect("it runs"));
 }
 
+/// Files for a client of an upstream.
+fn mirrors(printed: &mut Printed) {
+    let mut files = Command::new(env!("CARGO_BIN_EXE_registry"));
+    let upstreams = "[{prefix: hub, ns: docker.io, url: 'https://registry-1.docker.io'}]";
+    files.env("REGISTRY_UPSTREAMS", upstreams);
+    files.args(["mirror-config", "containerd", "-o", "json"]);
+    printed.add("registry mirror-config", &files.output().expect("it runs"));
+}
+
 /// Starts a server and returns what it says first.
 fn first_line(data: &str) -> Output {
     let mut serve = crate::support::server::command(std::path::Path::new(data));
@@ -463,6 +472,7 @@ fn every_command_prints_what_is_documented() {
     hand_on(&mut printed);
     import(&mut printed);
     webhooks(&mut printed);
+    mirrors(&mut printed);
     run_others(&mut printed);
     let documented = documented();
     for (heading, types) in &documented {

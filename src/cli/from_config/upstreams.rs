@@ -1,13 +1,14 @@
 //! Mirrors of other registries, from the sections `upstreams` and `proxy`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tarkeep::config::{self, Config, Violations, collect, combine};
 use tarkeep::mirror::{MirrorSettings, Mirrors};
 use tarkeep::oci::{Glob, RepositoryName};
 use tarkeep::registry::RepositorySource;
-use tarkeep::upstream::{Credentials, Dialect, Login, Settings};
+use tarkeep::upstream::{Credentials, Dialect, Helper, Login, Settings};
 
 use crate::cli::from_config::defaults;
 
@@ -65,13 +66,7 @@ fn proxy(config: &Config) -> Result<Option<MirrorSettings>, Violations> {
     }
     let mut upstream = Settings::of(url);
     upstream.timeout = TIMEOUT;
-    if let Some(username) = proxy.username.clone().filter(|name| !name.is_empty()) {
-        let password = proxy.password.clone().unwrap_or_default();
-        upstream.logins.push(Login {
-            repositories: None,
-            credentials: Credentials::Given { username, password },
-        });
-    }
+    upstream.logins.extend(proxy_login(proxy, url));
     Ok(Some(MirrorSettings {
         prefix: None,
         namespace: None,
@@ -79,6 +74,24 @@ fn proxy(config: &Config) -> Result<Option<MirrorSettings>, Violations> {
         fresh: FRESH,
         allow: Vec::new(),
     }))
+}
+
+/// Returns the login of a cache; a helper comes before the user, as in distribution.
+fn proxy_login(proxy: &config::Proxy, url: &str) -> Option<Login> {
+    let is_given = |text: &String| !text.is_empty();
+    let credentials = if let Some(command) = proxy.exec.command.clone().filter(is_given) {
+        let lifetime = proxy.exec.lifetime.map(|lifetime| lifetime.0);
+        Credentials::Helper(Arc::new(Helper::new(command, url.to_owned(), lifetime)))
+    } else {
+        Credentials::Given {
+            username: proxy.username.clone().filter(is_given)?,
+            password: proxy.password.clone().unwrap_or_default(),
+        }
+    };
+    Some(Login {
+        repositories: None,
+        credentials,
+    })
 }
 
 fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {

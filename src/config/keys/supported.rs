@@ -99,6 +99,8 @@ const DISTRIBUTION: &[Row] = &[
     Row("proxy.remoteurl", Url, "", Restart, "Registry of which this whole one is a cache, which takes only pulls"),
     Row("proxy.username", Text, "", Restart, "User there"),
     Row("proxy.password", Kind::Secret, "", Restart, "The user's password or token"),
+    Row("proxy.exec.command", Text, "", Restart, "Program that tells both instead, as docker-credential-ecr-login does"),
+    Row("proxy.exec.lifetime", GoTime, "(until it is refused)", Restart, "Time for which its answer holds; 0s asks it every time"),
     Row("validation.enabled", Switch, "", Live, "Override disabled; if true, also reject layers with URLs unless a rule below allows them"),
     Row("validation.disabled", Switch, "false", Live, "Turn off the rules below"),
     Row("validation.manifests.urls.allow", Texts, "", Live, "Regular expressions: each URL of a layer must match one of them"),

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::config::schema::interval::Interval;
+
 /// The upstream of which the whole registry is a cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -10,6 +12,17 @@ pub struct Proxy {
     pub remoteurl: Option<String>,
     pub username: Option<String>,
     pub password: Option<String>,
+    /// A credential helper instead.
+    pub exec: Exec,
+}
+
+/// A program that tells a login, by the protocol of Docker's credential helpers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Exec {
+    pub command: Option<String>,
+    /// Time for which its answer holds; 0 for no time, and without it until it is refused.
+    pub lifetime: Option<Interval>,
 }
 
 impl Proxy {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::Request;
 use http::header::HOST;
+use http::{Extensions, HeaderMap, Request, Uri};
 
 use crate::http::api::request::action::Action;
 use crate::http::api::request::query::Query;
@@ -18,6 +18,36 @@ use crate::registry::Registry;
 #[derive(Clone)]
 pub(crate) struct Entrance(pub Arc<RepositoryName>);
 
+/// Parts of a request that say what it means.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'r> {
+    uri: &'r Uri,
+    headers: &'r HeaderMap,
+    extensions: &'r Extensions,
+}
+
+impl<'r> Asked<'r> {
+    pub(crate) fn of(request: &'r Request<Body>) -> Self {
+        Self {
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+
+    fn entrance(self) -> Option<&'r Entrance> {
+        self.extensions.get()
+    }
+
+    /// Reports whether a namespace is the host that the client has asked.
+    fn is_own(self, namespace: &str) -> bool {
+        let host = self.headers.get(HOST);
+        let host = host.and_then(|host| host.to_str().ok());
+        let authority = || Some(self.uri.authority()?.as_str());
+        host.or_else(authority) == Some(namespace)
+    }
+}
+
 /// Way by which a request looks up a repository.
 enum Way<'w> {
     /// By its name here.
@@ -29,13 +59,13 @@ enum Way<'w> {
 }
 
 impl<'w> Way<'w> {
-    fn of(request: &'w Request<Body>, mirrors: &'w Mirrors) -> Self {
-        if let Some(Entrance(prefix)) = request.extensions().get() {
+    fn of(asked: Asked<'w>, mirrors: &'w Mirrors) -> Self {
+        if let Some(Entrance(prefix)) = asked.entrance() {
             return Self::Below(prefix);
         }
-        let query = request.uri().query();
+        let query = asked.uri.query();
         let namespace = query.and_then(|query| Query(query).get("ns"));
-        match namespace.filter(|namespace| !is_own(namespace, request)) {
+        match namespace.filter(|namespace| !asked.is_own(namespace)) {
             // as in distribution, a cache of one upstream asks that one
             Some(_) if mirrors.are_everything() => Self::Plain,
             None => Self::Plain,
@@ -47,14 +77,6 @@ impl<'w> Way<'w> {
     }
 }
 
-/// Reports whether a namespace is the host that the client has asked.
-fn is_own(namespace: &str, request: &Request<Body>) -> bool {
-    let host = request.headers().get(HOST);
-    let host = host.and_then(|host| host.to_str().ok());
-    let authority = || Some(request.uri().authority()?.as_str());
-    host.or_else(authority) == Some(namespace)
-}
-
 /// Leads an action to the repository here that its request means. Writes know no namespace.
 ///
 /// # Errors
@@ -62,12 +84,12 @@ fn is_own(namespace: &str, request: &Request<Body>) -> bool {
 pub(crate) fn lead(
     mut action: Action,
     mirrors: &Mirrors,
-    request: &Request<Body>,
+    asked: Asked<'_>,
 ) -> Result<Action, ApiError> {
-    let Way::Below(prefix) = Way::of(request, mirrors) else {
+    let Way::Below(prefix) = Way::of(asked, mirrors) else {
         return Ok(action);
     };
-    let is_entered = request.extensions().get::<Entrance>().is_some();
+    let is_entered = asked.entrance().is_some();
     if let Action::GetToken { scopes } = &mut action
         && is_entered
     {
@@ -112,15 +134,15 @@ pub(crate) async fn check(
     action: &Action,
     mirrors: &Mirrors,
     registry: &Registry,
-    request: &Request<Body>,
+    asked: Asked<'_>,
 ) -> Result<(), ApiError> {
     if action.is_look_up()
-        && let Way::Nowhere(namespace) = Way::of(request, mirrors)
+        && let Way::Nowhere(namespace) = Way::of(asked, mirrors)
     {
         return Err(ApiError::Namespace(namespace));
     }
     let (is_change, info) = (action.endpoint().is_change(), action.endpoint().info());
-    let is_entered = request.extensions().get::<Entrance>().is_some();
+    let is_entered = asked.entrance().is_some();
     if is_change && (is_entered || mirrors.are_everything())
         || is_entered && info.right == Right::Catalog
     {
