@@ -121,11 +121,11 @@ fn run(command: &str, server: &str) -> Result<Answer, String> {
     }
     let status = child.wait().map_err(|error| error.to_string())?;
     let output = output.ok_or_else(|| format!("gave no answer within {} s", PATIENCE.as_secs()))?;
-    if !status.success() {
-        return Err(format!("failed ({status})"));
-    }
     if output.len() as u64 > LARGEST {
         return Err("says too much".to_owned());
+    }
+    if !status.success() {
+        return Err(format!("failed ({status})"));
     }
     let answer: Answer =
         serde_json::from_slice(&output).map_err(|_| "tells no Username and Secret".to_owned())?;

@@ -67,8 +67,8 @@ const WORDS: [(&str, &str); 10] = [
     ("storage.", "another storage driver"),
     ("middleware.", "middleware"),
     (
-        "for a later version",
-        "what follows in a later version (proxy)",
+        "must be a map of header names",
+        "a placeholder where headers belong",
     ),
     ("reporting.", "reporting"),
 ];

@@ -388,7 +388,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::DigestMismatch { .. } | Error::Digest(_) => {
             rendered(S::BAD_REQUEST, "DIGEST_INVALID")
         }
-        Error::ManifestInvalid(_) | Error::ManifestBody(_) => {
+        Error::ManifestInvalid(_) | Error::ManifestBody(_) | Error::UrlRefused(_) => {
             rendered(S::BAD_REQUEST, "MANIFEST_INVALID")
         }
         Error::ManifestTooLarge { .. } => rendered(S::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID"),
@@ -412,7 +412,6 @@ fn registry_error(error: &Error) -> Rendered {
             rendered(S::FORBIDDEN, "DENIED").detail(json!({ "tag": tag.as_str() }))
         }
         Error::NothingToRestore(_) => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
-        Error::UrlRefused(_) => rendered(S::BAD_REQUEST, "MANIFEST_INVALID"),
         Error::ClassRefused(_) => rendered(S::FORBIDDEN, "DENIED"),
         Error::DeleteDisabled | Error::ReadOnly | Error::Cache(_) => {
             rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD")
