@@ -17,6 +17,8 @@ pub enum Error {
     Registry(Arc<registry::Error>),
     #[error("the fetch from the upstream ended early")]
     Interrupted,
+    #[error("too much is being fetched from other registries: try again later")]
+    Crowded,
 }
 
 impl From<registry::Error> for Error {

@@ -46,13 +46,16 @@ impl Mirrors {
         };
         let known = here.as_ref().map(|manifest| manifest.digest.clone());
         let reference = reference.clone();
-        let work = async move {
+        let work = |_| async move {
             match reference {
                 ManifestReference::Digest(digest) => mirrored.bring_by_digest(&digest, None).await,
                 ManifestReference::Tag(tag) => mirrored.check(&tag, known).await,
             }
         };
-        let brought = mirror.flights.join(format!("manifest {image}"), work).await;
+        let brought = mirror
+            .manifests
+            .join(&mirror.space, image.clone(), work)
+            .await;
         match brought {
             Ok(()) => Ok(Currency::Current),
             Err(error) if here.is_some() => {

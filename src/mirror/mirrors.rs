@@ -7,7 +7,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::flights::Flights;
+use super::brought::BroughtBlob;
+use super::flights::{Airspace, Flights};
 use super::settings::MirrorSettings;
 use crate::log_limit::LogLimiter;
 use crate::oci::{Glob, RepositoryName, TagName};
@@ -33,7 +34,11 @@ pub(super) struct Mirror {
     settings: MirrorSettings,
     upstream: Upstream,
     checked: Checks,
-    pub(super) flights: Flights,
+    pub(super) space: Airspace,
+    pub(super) manifests: Flights<()>,
+    pub(super) blobs: Flights<BroughtBlob>,
+    /// Questions about blobs; an answer is a size, if it is known.
+    pub(super) sizes: Flights<Option<u64>>,
     pub(super) stale: LogLimiter<RepositoryName>,
 }
 
@@ -55,14 +60,17 @@ impl Mirrors {
     /// # Errors
     /// Those of [`Upstream::new`], with the mirror's number.
     pub fn new(settings: Vec<MirrorSettings>) -> Result<Self, (usize, String)> {
-        let mut mirrors = Vec::new();
+        let (mut mirrors, mut space) = (Vec::new(), Airspace::of_each());
         for (number, settings) in settings.into_iter().enumerate() {
             let upstream = Upstream::new(&settings.upstream).map_err(|error| (number, error))?;
             mirrors.push(Mirror {
                 settings,
                 upstream,
                 checked: Arc::default(),
-                flights: Flights::default(),
+                space: space(),
+                manifests: Flights::default(),
+                blobs: Flights::default(),
+                sizes: Flights::default(),
                 stale: LogLimiter::new("upstreams that fail", LOG_PERIOD, LOG_LINES),
             });
         }

@@ -5,12 +5,14 @@
 //! then, what is here is served. Repositories elsewhere never ask an upstream.
 
 mod blob;
+mod brought;
 mod error;
 mod flights;
 mod manifest;
 mod mirrors;
 mod settings;
 
+pub use brought::{BroughtBlob, KnownBlob};
 pub use error::Error;
 pub use manifest::Currency;
 pub use mirrors::Mirrors;

@@ -1,5 +1,6 @@
 //! The client of other registries, against one that speaks Docker Hub's dialect and against this one.
 
+mod arriving;
 mod broken;
 mod lists;
 mod logins;

@@ -354,6 +354,8 @@ fn mirror_error(error: &mirror::Error) -> Rendered {
                 None => rendered,
             }
         }
+        mirror::Error::Crowded => rendered(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
+            .header(RETRY_AFTER, RETRY_SECONDS),
         mirror::Error::Upstream(U::Unauthorized(_) | U::Denied) => {
             rendered(StatusCode::FORBIDDEN, "DENIED")
         }

@@ -1,6 +1,7 @@
 //! The way of a request: its turn, its login, its redirects, and what its status means.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +38,8 @@ struct Inner {
     gate: Gate,
     breaker: Breaker,
     quota: Mutex<Option<Quota>>,
+    /// True if `HEAD` of a blob was refused that a `GET` then found.
+    refuses_head: AtomicBool,
     timeout: Duration,
     stall: Duration,
     manifest_limit: usize,
@@ -74,6 +77,7 @@ impl Upstream {
             gate: Gate::new(settings.concurrency, settings.rate),
             breaker: Breaker::default(),
             quota: Mutex::default(),
+            refuses_head: AtomicBool::new(false),
             timeout: settings.timeout,
             stall: settings.stall,
             manifest_limit: settings.manifest_limit,
@@ -88,6 +92,16 @@ impl Upstream {
 
     pub(in crate::upstream) fn origin(&self) -> &Origin {
         &self.0.origin
+    }
+
+    /// Reports whether the upstream refuses `HEAD` of blobs, as far as is known.
+    pub(in crate::upstream) fn refuses_head(&self) -> bool {
+        self.0.refuses_head.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the upstream refuses `HEAD` of blobs that it has.
+    pub(in crate::upstream) fn note_head_refused(&self) {
+        self.0.refuses_head.store(true, Ordering::Relaxed);
     }
 
     /// Maximum size of a manifest, in bytes.

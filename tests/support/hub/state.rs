@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::reply::Pause;
+
 /// Part of the registry that a request reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -70,6 +72,10 @@ pub struct Behaviour {
     pub too_long: usize,
     /// A byte of every blob is changed.
     pub alters_blobs: bool,
+    /// Blobs come in chunks, without their length.
+    pub sends_chunks: bool,
+    /// Pause in each next blob answer.
+    pub pauses: VecDeque<Pause>,
 }
 
 impl Default for Behaviour {
@@ -90,6 +96,8 @@ impl Default for Behaviour {
             ends_tokens_at_reset: false,
             too_long: 0,
             alters_blobs: false,
+            sends_chunks: false,
+            pauses: VecDeque::new(),
         }
     }
 }

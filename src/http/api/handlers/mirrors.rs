@@ -3,11 +3,11 @@
 use axum::body::Body;
 use http::header::WARNING;
 use http::request::Parts;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Method, Response};
 
 use crate::http::api::handlers::{blobs, manifests};
 use crate::http::response::error::ApiError;
-use crate::mirror::{Currency, Mirrors};
+use crate::mirror::{BroughtBlob, Currency, KnownBlob, Mirrors};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{ManifestReference, Registry};
 
@@ -50,8 +50,18 @@ impl<'p> Pull<'p> {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Response<Body>, ApiError> {
-        let bringing = self.mirrors.bring_blob(self.registry, name, digest);
-        bringing.await?;
-        blobs::get(self.registry, name, digest, self.head).await
+        let (registry, head) = (self.registry, self.head);
+        if head.method == Method::HEAD {
+            let asking = self.mirrors.ask_for_blob(registry, name, digest);
+            if let KnownBlob::Upstream { size } = asking.await? {
+                return blobs::head_elsewhere(registry, name, digest, size, head);
+            }
+        } else {
+            let bringing = self.mirrors.bring_blob(registry, name, digest);
+            if let BroughtBlob::Arriving(blob) = bringing.await? {
+                return blobs::get_arriving(registry, name, digest, blob, head);
+            }
+        }
+        blobs::get(registry, name, digest, head).await
     }
 }
