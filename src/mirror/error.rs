@@ -13,6 +13,8 @@ pub enum Error {
     Upstream(#[from] upstream::Error),
     #[error("the upstream sent other content than {0}")]
     Altered(Digest),
+    #[error("the upstream sent a manifest that is none: {0}")]
+    Invalid(String),
     #[error(transparent)]
     Registry(Arc<registry::Error>),
     #[error("the fetch from the upstream ended early")]

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::error::Error;
+use super::refusals::Refusals;
 
 /// Maximum number of fetches from one upstream at once, those that wait for their turn included.
 const FROM_ONE: usize = 128;
@@ -18,7 +19,11 @@ type State<T> = Option<Result<T, Error>>;
 type Waiting<T> = Arc<Mutex<HashMap<String, watch::Receiver<State<T>>>>>;
 
 /// Fetches that are under way, each with what it says to all who wait.
-pub(super) struct Flights<T>(Waiting<T>);
+pub(super) struct Flights<T> {
+    waiting: Waiting<T>,
+    /// Failures of those that ended a short time ago.
+    refusals: Arc<Refusals>,
+}
 
 /// Limit of fetches that are under way.
 pub(super) struct Airspace {
@@ -38,7 +43,10 @@ pub(super) struct Announcer<T>(watch::Sender<State<T>>);
 
 impl<T> Default for Flights<T> {
     fn default() -> Self {
-        Self(Waiting::default())
+        Self {
+            waiting: Waiting::default(),
+            refusals: Arc::default(),
+        }
     }
 }
 
@@ -76,7 +84,7 @@ impl Airspace {
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// Does some work, or joins the same work that was begun before; returns what it says first.
     ///
-    /// It is completed even if all who wait for it leave.
+    /// It is completed even if all who wait for it leave. One that failed a short time ago is not tried again.
     ///
     /// # Errors
     /// Those of the work, [`Error::Crowded`] if too much is under way, and [`Error::Interrupted`] if it panicked.
@@ -104,24 +112,83 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let mut waiting = self.0.lock();
+        let mut waiting = self.waiting.lock();
         if let Some(begun) = waiting.get(&key) {
             return Ok(begun.clone());
+        }
+        if let Some(refusal) = self.refusals.of(&key) {
+            return Err(refusal);
         }
         let places = space.enter()?;
         let (sender, receiver) = watch::channel(None);
         waiting.insert(key.clone(), receiver.clone());
         let flight = Flight {
-            waiting: Arc::clone(&self.0),
+            waiting: Arc::clone(&self.waiting),
             key,
             _places: places,
         };
+        let refusals = Arc::clone(&self.refusals);
         let work = work(Announcer(sender.clone()));
         tokio::spawn(async move {
             let outcome = work.await;
+            match &outcome {
+                Ok(_) => refusals.forget(&flight.key),
+                Err(error) => refusals.keep(&flight.key, error),
+            }
             drop(flight);
             sender.send_replace(Some(outcome));
         });
         Ok(receiver)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(work)
+    }
+
+    #[test]
+    fn fetches_are_bounded_and_one_that_is_under_way_is_joined() {
+        run(async {
+            let space = Airspace {
+                one: Arc::new(Semaphore::new(1)),
+                all: Arc::new(Semaphore::new(9)),
+            };
+            let flights = Flights::<u8>::default();
+            let (end, ended) = tokio::sync::oneshot::channel::<()>();
+            let work = |announcer: Announcer<u8>| async move {
+                announcer.say(1);
+                let _ = ended.await;
+                Ok(2)
+            };
+            let said = flights.join(&space, "a".to_owned(), work).await;
+            assert_eq!(said.ok(), Some(1));
+            let never = |_| async { Ok(9) };
+            let said = flights.join(&space, "a".to_owned(), never).await;
+            assert_eq!(said.ok(), Some(1));
+            let refused = flights.join(&space, "b".to_owned(), never).await;
+            assert!(matches!(refused, Err(Error::Crowded)));
+            end.send(()).unwrap();
+            while space.one.available_permits() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let said = flights.join(&space, "b".to_owned(), never).await;
+            assert_eq!(said.ok(), Some(9));
+        });
+    }
+
+    #[test]
+    fn who_waits_for_a_fetch_that_panics_is_told() {
+        run(async {
+            let space = Airspace::of_each()();
+            let flights = Flights::<u8>::default();
+            let work = |_| async { panic!("as a test") };
+            let said = flights.join(&space, "a".to_owned(), work).await;
+            assert!(matches!(said, Err(Error::Interrupted)));
+        });
     }
 }

@@ -8,12 +8,13 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::brought::BroughtBlob;
+use super::counters::MirrorCounters;
 use super::flights::{Airspace, Flights};
 use super::settings::MirrorSettings;
 use crate::log_limit::LogLimiter;
 use crate::oci::{Glob, RepositoryName, TagName};
 use crate::registry::{Actor, Registry};
-use crate::upstream::Upstream;
+use crate::upstream::{Quota, Upstream};
 
 /// Maximum number of tags whose last check is remembered.
 const TAGS: usize = 1 << 16;
@@ -34,6 +35,7 @@ pub(super) struct Mirror {
     settings: MirrorSettings,
     upstream: Upstream,
     checked: Checks,
+    pub(super) counters: Arc<MirrorCounters>,
     pub(super) space: Airspace,
     pub(super) manifests: Flights<()>,
     pub(super) blobs: Flights<BroughtBlob>,
@@ -52,6 +54,7 @@ pub(super) struct Mirrored {
     pub source: RepositoryName,
     pub actor: Actor,
     checked: Checks,
+    counters: Arc<MirrorCounters>,
 }
 
 impl Mirrors {
@@ -67,6 +70,7 @@ impl Mirrors {
                 settings,
                 upstream,
                 checked: Arc::default(),
+                counters: Arc::default(),
                 space: space(),
                 manifests: Flights::default(),
                 blobs: Flights::default(),
@@ -85,10 +89,17 @@ impl Mirrors {
         RepositoryName::parse(&format!("{}/{name}", mirror.settings.prefix)).ok()
     }
 
-    /// Returns the URL of the upstream that a repository mirrors.
-    pub fn url_of(&self, name: &RepositoryName) -> Option<&str> {
-        let (mirror, _) = self.find(name)?;
-        Some(&mirror.settings.upstream.url)
+    /// Returns the mirrors by their prefixes, each with its counters and the quota that its upstream named last.
+    pub fn counters(&self) -> impl Iterator<Item = (&str, &MirrorCounters, Option<Quota>)> {
+        self.0.iter().map(|mirror| {
+            let prefix = mirror.settings.prefix.as_str();
+            (prefix, &*mirror.counters, mirror.upstream.quota())
+        })
+    }
+
+    /// Reports whether a repository shows the content of an upstream.
+    pub fn has(&self, name: &RepositoryName) -> bool {
+        self.find(name).is_some()
     }
 
     fn find(&self, name: &RepositoryName) -> Option<(&Mirror, RepositoryName)> {
@@ -126,6 +137,7 @@ impl Mirrors {
             source,
             actor,
             checked: Arc::clone(&mirror.checked),
+            counters: Arc::clone(&mirror.counters),
         };
         Some((mirror, mirrored))
     }
@@ -145,6 +157,7 @@ impl Mirror {
 impl Mirrored {
     /// Notes that the upstream was asked for a tag.
     pub fn checked(&self, tag: &TagName) {
+        self.counters.mark_present(&self.name, tag);
         let mut checked = self.checked.lock();
         if checked.len() >= TAGS {
             checked.clear();

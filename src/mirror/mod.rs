@@ -6,13 +6,16 @@
 
 mod blob;
 mod brought;
+mod counters;
 mod error;
 mod flights;
 mod manifest;
 mod mirrors;
+mod refusals;
 mod settings;
 
 pub use brought::{BroughtBlob, KnownBlob};
+pub use counters::MirrorCounters;
 pub use error::Error;
 pub use manifest::Currency;
 pub use mirrors::Mirrors;

@@ -72,6 +72,7 @@ pub use gc::run::SweepOptions;
 pub use gc::sweep_counts::{RemovedByRule, Sweep, SweepCounts};
 pub use import::bring::{Brought, Unbrought, Way};
 pub use import::check::{BlobCheck, UnsoundBlob};
+pub use import::mirrored::MirroredManifest;
 pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
 pub use import::progress::{ImportCounts, ImportProgress};
 pub use import::record::Present;

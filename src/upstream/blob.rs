@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::error::Error;
 use super::login::Scope;
-use super::request::{Answer, Ask, Upstream};
+use super::request::{Answer, Ask, Lane, Upstream};
 use crate::oci::{Digest, RepositoryName};
 
 /// Maximum number of breaks in a row.
@@ -84,6 +84,7 @@ impl Upstream {
                 method,
                 url: self.origin().url(&path)?,
                 scope: &scope,
+                lane: Lane::Question,
                 headers,
             })
         };
@@ -229,6 +230,7 @@ impl BlobStream {
             method: Method::GET,
             url: self.upstream.origin().url(&path)?,
             scope: &self.scope,
+            lane: Lane::Fetch,
             headers,
         };
         let answer = self.upstream.send(ask).await?;

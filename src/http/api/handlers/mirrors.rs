@@ -13,6 +13,8 @@ use crate::registry::{ManifestReference, Registry};
 
 /// Warning that the upstream could not be asked (RFC 7234, section 5.5.2).
 const STALE: &str = "111 - \"Revalidation Failed\"";
+/// Warning that the upstream has it no more.
+const GONE: &str = "199 - \"Gone upstream\"";
 
 /// A pull from a repository that may be a mirror.
 pub(crate) struct Pull<'p> {
@@ -38,10 +40,13 @@ impl<'p> Pull<'p> {
         let bringing = self.mirrors.bring_manifest(self.registry, name, reference);
         let currency = bringing.await?;
         let mut answer = manifests::get(self.registry, name, reference, self.head).await?;
-        if currency == Currency::Stale {
-            let warning = HeaderValue::from_static(STALE);
-            answer.headers_mut().insert(WARNING, warning);
-        }
+        let warning = match currency {
+            Currency::Current => return Ok(answer),
+            Currency::Stale => STALE,
+            Currency::Gone => GONE,
+        };
+        let warning = HeaderValue::from_static(warning);
+        answer.headers_mut().insert(WARNING, warning);
         Ok(answer)
     }
 
