@@ -109,8 +109,8 @@ impl Mirrored {
         announcer: Announcer<BroughtBlob>,
     ) -> Result<(), Error> {
         let size = blob.size();
-        let expected = self.registry.blobs().expect(&self.name, digest, size).await;
-        let (arrival, growing) = expected?;
+        let blobs = self.registry.blobs();
+        let (arrival, growing) = blobs.prepare_for(&self.name, digest, size).await?;
         // of an empty one no last byte can be held back until it is compared with its digest
         if size != Some(0) {
             announcer.say(BroughtBlob::Arriving(growing));

@@ -11,6 +11,8 @@ use tarkeep::upstream::{Credentials, Dialect, Login, Queue, Settings};
 const FRESH: Duration = Duration::from_secs(300);
 /// Maximum time for an upstream's answer, while a client waits.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// Time between two pieces of an answer, as a multiple of that.
+const STALL: u32 = 10;
 /// Maximum number of blobs that are fetched from one upstream at once.
 const FETCHES: usize = 32;
 
@@ -40,6 +42,7 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
         upstream.queue = Queue::Timed;
         upstream.fetches = FETCHES;
         upstream.timeout = given.timeout.map_or(TIMEOUT, |timeout| timeout.0);
+        upstream.stall = upstream.timeout * STALL;
         upstream.ca.clone_from(&given.ca);
         upstream.proxy.clone_from(&given.proxy);
         Ok(MirrorSettings {

@@ -32,7 +32,7 @@ impl Blobs<'_> {
     ///
     /// # Errors
     /// [`Error::Reserve`], [`Error::StorageFull`] and [`Error::QuotaExceeded`] if it does not fit.
-    pub async fn expect(
+    pub async fn prepare_for(
         self,
         repository: &RepositoryName,
         digest: &Digest,

@@ -154,11 +154,16 @@ fn serve(
             headers,
             connection,
         };
-        let reply = {
+        let (reply, delay) = {
             let mut state = state.lock().ok()?;
             state.seen.push(seen.clone());
-            answer(&mut state, &seen, ports)
+            if state.behaviour.is_down {
+                return stream.shutdown(Shutdown::Both).ok();
+            }
+            let delay = state.behaviour.delay;
+            (answer(&mut state, &seen, ports), delay)
         };
+        std::thread::sleep(delay);
         stream.write_all(reply.head.as_bytes()).ok()?;
         if seen.method != "HEAD" {
             write(&mut stream, &reply)?;

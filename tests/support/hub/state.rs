@@ -1,6 +1,7 @@
 //! State of a fake registry: content, behaviour, and the requests that came.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::reply::Pause;
 
@@ -74,6 +75,10 @@ pub struct Behaviour {
     pub alters_blobs: bool,
     /// Blobs come in chunks, without their length.
     pub sends_chunks: bool,
+    /// Every request is answered by the end of its connection.
+    pub is_down: bool,
+    /// Time before each answer.
+    pub delay: Duration,
     /// Pause in each next blob answer.
     pub pauses: VecDeque<Pause>,
 }
@@ -97,6 +102,8 @@ impl Default for Behaviour {
             too_long: 0,
             alters_blobs: false,
             sends_chunks: false,
+            is_down: false,
+            delay: Duration::ZERO,
             pauses: VecDeque::new(),
         }
     }
