@@ -302,10 +302,9 @@ mod tests {
             .build()
             .unwrap();
         let reached = |list: &[&str]| {
-            let racing = race(addresses(list), reach_fake);
-            runtime
-                .block_on(timeout(Duration::from_secs(20), racing))
-                .unwrap()
+            let racing =
+                async { timeout(Duration::from_secs(20), race(addresses(list), reach_fake)).await };
+            runtime.block_on(racing).unwrap()
         };
         let silent = "1.1.1.1:1";
         assert_eq!(reached(&[silent, silent, "1.1.1.1:7"]).unwrap(), 7);

@@ -208,6 +208,29 @@ fn refusals_are_kept_for_a_short_time() {
     assert!(hub.seen().is_empty(), "the upstream is left alone");
 }
 
+#[test]
+fn what_comes_counts_in_quotas() {
+    let (hub, image) = hub();
+    let section = json!([{ "prefix": "hub", "ns": "docker.io", "url": hub.url() }]).to_string();
+    let quotas = |bytes: usize| json!([{ "repositories": "hub/**", "bytes": bytes }]).to_string();
+    let start = |bytes| {
+        Server::with(&[
+            ("REGISTRY_UPSTREAMS", &section),
+            ("REGISTRY_QUOTAS", &quotas(bytes)),
+        ])
+    };
+    let size = image.manifest.len();
+    let server = start(size - 1);
+    server.client().get(SEVEN).refused(403, "DENIED");
+    let server = start(size + 1000);
+    let mut client = server.client();
+    assert_eq!(client.get(SEVEN).status, 200);
+    let blob = format!("/v2/hub/library/redis/blobs/{}", sha256(&image.layers[0]));
+    client.get(&blob).refused(403, "DENIED");
+    assert_eq!(server.blob_files(), [] as [std::path::PathBuf; 0]);
+    assert_eq!(server.upload_files(), [] as [std::path::PathBuf; 0]);
+}
+
 /// It is the upstream's fault, not the client's.
 #[test]
 fn a_manifest_that_is_none_is_the_upstreams_fault() {
