@@ -243,7 +243,7 @@ fn what_does_not_fit_is_refused_and_leaves_nothing() {
     let section = json!([{ "prefix": "hub", "url": hub.url(), "ns": "docker.io" }]).to_string();
     let server = Server::with(&[
         ("REGISTRY_UPSTREAMS", &section),
-        ("REGISTRY_STORAGE_RESERVE", "1000TB"),
+        ("REGISTRY_STORAGE_RESERVE", "1000TiB"),
     ]);
     server
         .client()

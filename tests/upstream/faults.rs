@@ -193,6 +193,18 @@ fn an_upstream_that_is_down_at_the_start_takes_nothing_away() {
     };
     let up = start(&hub.url());
     image.assert_pulls(&mut up.client(), "hub/library/redis", "7");
+    // a client has a blob a moment before it is stored, but nobody is asked about what is
+    let blobs = image.layers.iter().chain([&image.config]);
+    let paths = blobs.map(|blob| format!("/v2/hub/library/redis/blobs/{}", sha256(blob)));
+    let paths: Vec<_> = paths.collect();
+    eventually("it is stored", || {
+        hub.seen();
+        let mut client = up.client();
+        paths
+            .iter()
+            .for_each(|path| assert_eq!(client.head(path).status, 200));
+        hub.seen().is_empty()
+    });
     drop(up);
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = closed.local_addr().expect("an address");
