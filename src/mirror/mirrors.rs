@@ -7,14 +7,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::brought::BroughtBlob;
+use super::counters::MirrorCounters;
 use super::error::Error;
-use super::flights::Flights;
+use super::flights::{Airspace, Flights};
 use super::recent::Recent;
 use super::settings::MirrorSettings;
 use crate::log_limit::LogLimiter;
 use crate::oci::{Digest, Glob, Referrer, RepositoryName, TagName};
 use crate::registry::{self, Actor, ImportPiece, Registry, RepositorySource};
-use crate::upstream::Upstream;
+use crate::upstream::{Quota, Upstream};
 
 /// Maximum number of tags whose last check is remembered.
 const TAGS: usize = 1 << 16;
@@ -35,7 +37,12 @@ pub(super) struct Mirror {
     settings: MirrorSettings,
     upstream: Upstream,
     checked: Checks,
-    pub(super) flights: Flights,
+    pub(super) counters: Arc<MirrorCounters>,
+    pub(super) space: Airspace,
+    pub(super) manifests: Flights<()>,
+    pub(super) blobs: Flights<BroughtBlob>,
+    /// Questions about blobs; an answer is a size, if it is known.
+    pub(super) sizes: Flights<Option<u64>>,
     pub(super) stale: LogLimiter<RepositoryName>,
     /// Tags that it has lately listed.
     pub(super) tags: Recent<RepositoryName, BTreeSet<String>>,
@@ -50,9 +57,10 @@ pub(super) struct Mirrored {
     pub name: RepositoryName,
     /// Name upstream.
     pub source: RepositoryName,
-    origin: RepositorySource,
+    pub(super) origin: RepositorySource,
     pub actor: Actor,
     checked: Checks,
+    counters: Arc<MirrorCounters>,
 }
 
 impl Mirrors {
@@ -61,14 +69,18 @@ impl Mirrors {
     /// # Errors
     /// Those of [`Upstream::new`], with the mirror's number.
     pub fn new(settings: Vec<MirrorSettings>) -> Result<Self, (usize, String)> {
-        let mut mirrors = Vec::new();
+        let (mut mirrors, mut space) = (Vec::new(), Airspace::of_each());
         for (number, settings) in settings.into_iter().enumerate() {
             let upstream = Upstream::new(&settings.upstream).map_err(|error| (number, error))?;
             mirrors.push(Mirror {
                 settings,
                 upstream,
                 checked: Arc::default(),
-                flights: Flights::default(),
+                counters: Arc::default(),
+                space: space(),
+                manifests: Flights::default(),
+                blobs: Flights::default(),
+                sizes: Flights::default(),
                 stale: LogLimiter::new("upstreams that fail", LOG_PERIOD, LOG_LINES),
                 tags: Recent::default(),
                 referrers: Recent::default(),
@@ -83,6 +95,15 @@ impl Mirrors {
         let mirror =
             mirrors.find(|mirror| mirror.settings.namespace.as_deref() == Some(namespace))?;
         mirror.settings.prefix.as_ref()
+    }
+
+    /// Returns the mirrors by their prefixes, each with its counters and the quota that its upstream named last.
+    pub fn counters(&self) -> impl Iterator<Item = (&str, &MirrorCounters, Option<Quota>)> {
+        self.0.iter().map(|mirror| {
+            let prefix = mirror.settings.prefix.as_ref();
+            let prefix = prefix.map(RepositoryName::as_str).unwrap_or_default();
+            (prefix, &*mirror.counters, mirror.upstream.quota())
+        })
     }
 
     /// Reports whether the whole registry is a cache of one upstream.
@@ -151,6 +172,7 @@ impl Mirrors {
             origin: RepositorySource::Upstream(mirror.settings.upstream.url.as_str().into()),
             actor,
             checked: Arc::clone(&mirror.checked),
+            counters: Arc::clone(&mirror.counters),
         };
         Ok(Some((mirror, mirrored)))
     }
@@ -190,6 +212,7 @@ impl Mirrored {
 
     /// Notes that the upstream was asked for a tag.
     pub fn checked(&self, tag: &TagName) {
+        self.counters.mark_present(&self.name, tag);
         let mut checked = self.checked.lock();
         if checked.len() >= TAGS {
             checked.clear();

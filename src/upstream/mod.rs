@@ -19,4 +19,4 @@ pub use error::Error;
 pub use helper::Helper;
 pub use manifest::ManifestHead;
 pub use request::{Quota, Upstream};
-pub use settings::{Credentials, Dialect, Login, Settings};
+pub use settings::{Credentials, Dialect, Login, Queue, Settings};

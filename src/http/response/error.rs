@@ -360,9 +360,13 @@ fn mirror_error(error: &mirror::Error) -> Rendered {
         mirror::Error::Upstream(U::TooManyRequests { retry_after }) => {
             let rendered = rendered(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS");
             match retry_after {
-                Some(wait) => rendered.header(RETRY_AFTER, wait.as_secs()),
+                Some(wait) => rendered.header(RETRY_AFTER, seconds(*wait)),
                 None => rendered,
             }
+        }
+        mirror::Error::Crowded | mirror::Error::Upstream(U::Crowded) => {
+            rendered(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
+                .header(RETRY_AFTER, RETRY_SECONDS)
         }
         mirror::Error::Upstream(U::Unauthorized(_) | U::Denied) => {
             rendered(StatusCode::FORBIDDEN, "DENIED")

@@ -86,8 +86,21 @@ impl WriteTx<'_> {
         }
     }
 
+    /// Returns the repository of that name for content of `source`; `None` if it is one's own and the content is not.
+    pub fn repository_for(
+        &self,
+        name: &RepositoryName,
+        source: &RepositorySource,
+        now: Millis,
+    ) -> Result<Option<RepositoryId>, Error> {
+        match source {
+            RepositorySource::Own => self.ensure_repository(name, now).map(Some),
+            RepositorySource::Upstream(url) => self.ensure_cache(name, url, now),
+        }
+    }
+
     /// Returns the repository of that name as a cache of an upstream, creating it if absent; `None` if it is one's own.
-    pub fn ensure_cache(
+    fn ensure_cache(
         &self,
         name: &RepositoryName,
         upstream: &str,

@@ -202,16 +202,14 @@ impl Recording<'_> {
     }
 
     fn repository(&self, name: &RepositoryName) -> Result<RepositoryId, Error> {
-        match self.source {
-            RepositorySource::Own => Ok(self.tx.ensure_repository(name, self.now)?),
-            RepositorySource::Upstream(url) => {
-                match (self.tx.ensure_cache(name, url, self.now)?, self.names) {
-                    (Some(cache), _) => Ok(cache),
-                    // another configuration began the take-over
-                    (None, Names::SyncedLater) => Ok(self.tx.ensure_repository(name, self.now)?),
-                    (None, Names::SyncedFirst) => Err(Error::NoCache(name.clone())),
-                }
-            }
+        match (
+            self.tx.repository_for(name, self.source, self.now)?,
+            self.names,
+        ) {
+            (Some(repository), _) => Ok(repository),
+            // another configuration began the take-over
+            (None, Names::SyncedLater) => Ok(self.tx.ensure_repository(name, self.now)?),
+            (None, Names::SyncedFirst) => Err(Error::NoCache(name.clone())),
         }
     }
 
@@ -284,7 +282,7 @@ fn record_manifest(change: &RepositoryChange<'_>, imported: ImportedManifest) ->
 }
 
 /// Points a tag at its target, unless it was changed here or the target was left out.
-fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Error> {
+pub(super) fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Error> {
     let (tx, id) = (change.tx, change.id);
     let Some(manifest) = tx.manifest(id, &tag.target)? else {
         return Ok(());
