@@ -15,6 +15,7 @@ use crate::cli::commands::setup::{
 };
 use crate::cli::commands::token;
 use crate::cli::commands::transfer::{backup, export, import};
+use crate::cli::commands::upstream;
 use crate::cli::commands::webhook;
 use crate::cli::configuration;
 use crate::cli::docker_entrypoint;
@@ -98,6 +99,8 @@ enum Command {
     Quotas(quotas::Arguments),
     /// List webhooks and what they were told; tell them again, or send a test
     Webhook(webhook::Arguments),
+    /// List the registries whose content is cached here, or make a cached image one's own
+    Upstream(upstream::Arguments),
     MirrorConfig(mirror_config::Arguments),
     Htpasswd(htpasswd::Arguments),
     Health(health::Arguments),
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Quotas(arguments) => wait_for(quotas::run(arguments)),
         Command::Token(arguments) => wait_for(token::run(arguments)),
         Command::Webhook(arguments) => wait_for(webhook::run(arguments)),
+        Command::Upstream(arguments) => wait_for(upstream::run(arguments)),
         Command::MirrorConfig(arguments) => wait_for(mirror_config::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),

@@ -40,6 +40,7 @@ pub use content::repositories::RepositorySource;
 pub use content::tag_history::{RecordedState, TagEnd, TagState};
 pub use content::tags::{TagActivity, TagOrigin, TagSource, TagTarget};
 pub use content::uploads::{ExpiredUpload, OpenUpload, UploadRow};
+pub use content::upstreams::{UpstreamRow, UpstreamState};
 pub use error::{Error, Fault};
 pub use gc::candidates::{DueCounts, IdleBlob, IdleLink, IdleManifest};
 pub use gc::clock_record::ClockState;

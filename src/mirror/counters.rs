@@ -13,6 +13,8 @@ const TAGS: usize = 1 << 16;
 /// Counters of one mirror.
 #[derive(Debug, Default)]
 pub struct MirrorCounters {
+    /// Pulls that were answered.
+    pub pulls: Counter,
     /// Pulls that were served with what is here, although the upstream failed or has it no more.
     pub stale: Counter,
     gone: Mutex<HashSet<(RepositoryName, TagName)>>,

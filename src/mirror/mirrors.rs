@@ -13,10 +13,11 @@ use super::error::Error;
 use super::flights::{Airspace, Flights};
 use super::recent::Recent;
 use super::settings::MirrorSettings;
+use super::states::Recorded;
 use crate::log_limit::LogLimiter;
 use crate::oci::{Digest, Glob, Referrer, RepositoryName, TagName};
 use crate::registry::{self, Actor, ImportPiece, Registry, RepositorySource};
-use crate::upstream::{Quota, Upstream};
+use crate::upstream::Upstream;
 
 /// Maximum number of tags whose last check is remembered.
 const TAGS: usize = 1 << 16;
@@ -46,6 +47,7 @@ pub(super) struct Mirror {
     pub(super) stale: LogLimiter<RepositoryName>,
     /// Tags that it has lately listed.
     pub(super) tags: Recent<RepositoryName, BTreeSet<String>>,
+    pub(super) recorded: Recorded,
     pub(super) referrers: Recent<(RepositoryName, Digest), Vec<Referrer>>,
 }
 
@@ -83,6 +85,7 @@ impl Mirrors {
                 sizes: Flights::default(),
                 stale: LogLimiter::new("upstreams that fail", LOG_PERIOD, LOG_LINES),
                 tags: Recent::default(),
+                recorded: Recorded::default(),
                 referrers: Recent::default(),
             });
         }
@@ -97,12 +100,12 @@ impl Mirrors {
         mirror.settings.prefix.as_ref()
     }
 
-    /// Returns the mirrors by their prefixes, each with its counters and the quota that its upstream named last.
-    pub fn counters(&self) -> impl Iterator<Item = (&str, &MirrorCounters, Option<Quota>)> {
+    /// Returns the mirrors by their prefixes, each with its counters and its upstream.
+    pub fn counters(&self) -> impl Iterator<Item = (&str, &MirrorCounters, &Upstream)> {
         self.0.iter().map(|mirror| {
             let prefix = mirror.settings.prefix.as_ref();
             let prefix = prefix.map(RepositoryName::as_str).unwrap_or_default();
-            (prefix, &*mirror.counters, mirror.upstream.quota())
+            (prefix, &*mirror.counters, &mirror.upstream)
         })
     }
 
@@ -126,7 +129,11 @@ impl Mirrors {
         }
     }
 
-    fn find(&self, name: &RepositoryName) -> Option<(&Mirror, RepositoryName)> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Mirror> {
+        self.0.iter()
+    }
+
+    pub(super) fn find(&self, name: &RepositoryName) -> Option<(&Mirror, RepositoryName)> {
         self.0.iter().find_map(|mirror| {
             let source = match &mirror.settings.prefix {
                 Some(prefix) => {
@@ -185,6 +192,18 @@ async fn is_own(registry: &Registry, name: &RepositoryName) -> Result<bool, regi
 }
 
 impl Mirror {
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    pub fn prefix(&self) -> Option<&RepositoryName> {
+        self.settings.prefix.as_ref()
+    }
+
+    pub fn url(&self) -> &str {
+        &self.settings.upstream.url
+    }
+
     /// Time for which the upstream is not asked the same again.
     pub fn fresh(&self) -> Duration {
         self.settings.fresh

@@ -15,6 +15,7 @@ mod mirrors;
 mod recent;
 mod refusals;
 mod settings;
+mod states;
 
 pub use brought::{BroughtBlob, KnownBlob};
 pub use counters::MirrorCounters;

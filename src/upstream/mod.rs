@@ -18,5 +18,5 @@ pub use blob::{BlobStream, StreamFailure};
 pub use error::Error;
 pub use helper::Helper;
 pub use manifest::ManifestHead;
-pub use request::{Quota, Upstream};
+pub use request::{Last, Quota, Tally, Upstream};
 pub use settings::{Credentials, Dialect, Login, Queue, Settings};

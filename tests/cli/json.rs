@@ -443,6 +443,15 @@ fn mirrors(printed: &mut Printed) {
     files.env("REGISTRY_UPSTREAMS", upstreams);
     files.args(["mirror-config", "containerd", "-o", "json"]);
     printed.add("registry mirror-config", &files.output().expect("it runs"));
+    let hub = crate::support::hub::Hub::start();
+    hub.add("a/b", "v1", &crate::support::Image::small(1));
+    let upstreams = format!("[{{prefix: hub, url: '{}'}}]", hub.url());
+    let mut server = Server::with(&[("REGISTRY_UPSTREAMS", &upstreams)]);
+    crate::support::Image::small(1).assert_pulls(&mut server.client(), "hub/a/b", "v1");
+    let keep = ["upstream", "keep", "hub/a/b:v1", "own/app:v1"];
+    printed.run(&server, "registry upstream keep", &keep);
+    server.stop();
+    printed.run(&server, "registry upstream ls", &["upstream", "ls"]);
 }
 
 /// Starts a server and returns what it says first.

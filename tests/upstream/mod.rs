@@ -2,6 +2,7 @@
 
 mod arriving;
 mod broken;
+mod commands;
 mod faults;
 mod lists;
 mod logins;

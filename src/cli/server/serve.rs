@@ -9,6 +9,7 @@ use tarkeep::config::{Config, Loaded};
 use tarkeep::health::Health;
 use tarkeep::http::{AccessLog, Address, DebugServer, Server};
 use tarkeep::import::TakeOver;
+use tarkeep::mirror::Mirrors;
 use tarkeep::registry::{KeptOpen, Registry};
 use tarkeep::service_manager::Notifier;
 use tarkeep::webhooks::Webhooks;
@@ -121,7 +122,7 @@ async fn serve(
     let addresses = listener.addresses();
     let addresses = addresses.map_err(|error| cannot_bind(address, &error))?;
     let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring);
-    let server = upstreams::add(server, config).await?;
+    let (server, mirrors) = upstreams::add(server, config).await?;
     reloader.register(parts::registry(registry.clone()));
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));
@@ -140,6 +141,7 @@ async fn serve(
         health,
         access,
         webhooks.clone(),
+        mirrors.clone(),
         debug,
         Arc::clone(&notifier),
     ));
@@ -158,6 +160,7 @@ async fn serve(
     }
     reloading.abort();
     end(background, &webhooks).await;
+    upstreams::record_last(&mirrors, &registry).await;
     finish(&registry, access_log).await;
     Ok(())
 }
@@ -203,6 +206,7 @@ async fn background(
     health: Health,
     access: Access,
     webhooks: Webhooks,
+    mirrors: Mirrors,
     debug: Option<DebugServer>,
     notifier: Arc<Notifier>,
 ) {
@@ -224,6 +228,7 @@ async fn background(
         health.run(&registry),
         access.watch(),
         webhooks.run(&registry),
+        upstreams::record(&mirrors, &registry),
         notifier.keep_alive(),
         debug
     );

@@ -1,15 +1,23 @@
 //! The upstreams of a server, and the addresses that lead to one of them.
 
+use std::time::Duration;
+
 use tarkeep::config::Config;
 use tarkeep::http::{Address, Listener, Server};
+use tarkeep::mirror::Mirrors;
+use tarkeep::registry::{Registry, UpstreamState};
 
 use crate::cli::error::Error;
 use crate::cli::from_config::upstreams;
 use crate::cli::server::announce::cannot_bind;
 
+/// Interval at which the states of upstreams are recorded.
+const INTERVAL: Duration = Duration::from_secs(10);
+
 /// Adds the mirrors to a server, and listens on their own addresses.
-pub(super) async fn add(server: Server, config: &Config) -> Result<Server, Error> {
-    let mut server = server.with_mirrors(upstreams::mirrors(config)?);
+pub(super) async fn add(server: Server, config: &Config) -> Result<(Server, Mirrors), Error> {
+    let mirrors = upstreams::mirrors(config)?;
+    let mut server = server.with_mirrors(mirrors.clone());
     for (prefix, address) in upstreams::entrances(config)? {
         let address = Address::Tcp(address);
         let bound = Listener::bind(&address).await;
@@ -20,5 +28,30 @@ pub(super) async fn add(server: Server, config: &Config) -> Result<Server, Error
         }
         server.add_entrance(listener, prefix);
     }
-    Ok(server)
+    Ok((server, mirrors))
+}
+
+/// Records from time to time what the upstreams do, until it is dropped.
+pub(super) async fn record(mirrors: &Mirrors, registry: &Registry) {
+    let (mut interval, mut before) = (tokio::time::interval(INTERVAL), None);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let states = mirrors.states();
+        if before.as_ref() != Some(&states) {
+            write(registry, states.clone()).await;
+            before = Some(states);
+        }
+    }
+}
+
+/// Records what the upstreams did at last.
+pub(super) async fn record_last(mirrors: &Mirrors, registry: &Registry) {
+    write(registry, mirrors.states()).await;
+}
+
+async fn write(registry: &Registry, states: Vec<UpstreamState>) {
+    if let Err(error) = registry.upstreams().record(states).await {
+        tracing::warn!(%error, "cannot record the state of the upstreams");
+    }
 }
