@@ -17,6 +17,8 @@ pub struct MirrorCounters {
     pub pulls: Counter,
     /// Pulls that were served with what is here, although the upstream failed or has it no more.
     pub stale: Counter,
+    /// What was recorded last: pulls, stale ones, fetches and their bytes.
+    recorded: Mutex<[u64; 4]>,
     gone: Mutex<HashSet<(RepositoryName, TagName)>>,
 }
 
@@ -24,6 +26,11 @@ impl MirrorCounters {
     /// Number of tags that are here, and that the upstream was last asked for in vain.
     pub fn gone_tags(&self) -> usize {
         self.gone.lock().len()
+    }
+
+    /// Notes what is recorded now, and returns what was recorded before.
+    pub(super) fn record(&self, counts: [u64; 4]) -> [u64; 4] {
+        std::mem::replace(&mut *self.recorded.lock(), counts)
     }
 
     /// Marks a tag as gone upstream.

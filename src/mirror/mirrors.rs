@@ -13,7 +13,6 @@ use super::error::Error;
 use super::flights::{Airspace, Flights};
 use super::recent::Recent;
 use super::settings::MirrorSettings;
-use super::states::Recorded;
 use crate::log_limit::LogLimiter;
 use crate::oci::{Digest, Glob, Referrer, RepositoryName, TagName};
 use crate::registry::{self, Actor, ImportPiece, Registry, RepositorySource};
@@ -47,7 +46,6 @@ pub(super) struct Mirror {
     pub(super) stale: LogLimiter<RepositoryName>,
     /// Tags that it has lately listed.
     pub(super) tags: Recent<RepositoryName, BTreeSet<String>>,
-    pub(super) recorded: Recorded,
     pub(super) referrers: Recent<(RepositoryName, Digest), Vec<Referrer>>,
 }
 
@@ -85,7 +83,6 @@ impl Mirrors {
                 sizes: Flights::default(),
                 stale: LogLimiter::new("upstreams that fail", LOG_PERIOD, LOG_LINES),
                 tags: Recent::default(),
-                recorded: Recorded::default(),
                 referrers: Recent::default(),
             });
         }

@@ -2,15 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
-
 use super::mirrors::{Mirror, Mirrors};
 use crate::oci::RepositoryName;
 use crate::registry::{Millis, UpstreamState};
-
-/// Counts that were recorded: pulls, stale ones, fetches and their bytes.
-#[derive(Debug, Default)]
-pub(super) struct Recorded(Mutex<[u64; 4]>);
 
 impl Mirrors {
     /// Counts a pull that was answered.
@@ -36,7 +30,7 @@ impl Mirror {
             tally.fetches.get(),
             tally.fetched.get(),
         ];
-        let before = std::mem::replace(&mut *self.recorded.0.lock(), now);
+        let before = self.counters.record(now);
         let since = |number: usize| now[number].saturating_sub(before[number]);
         let (last, misses) = (tally.last(), since(2));
         let failed_at = last.failed.as_ref().map(|(at, _)| millis(*at));

@@ -9,7 +9,6 @@ use tarkeep::config::{Config, Loaded};
 use tarkeep::health::Health;
 use tarkeep::http::{AccessLog, Address, DebugServer, Server};
 use tarkeep::import::TakeOver;
-use tarkeep::mirror::Mirrors;
 use tarkeep::registry::{KeptOpen, Registry};
 use tarkeep::service_manager::Notifier;
 use tarkeep::webhooks::Webhooks;
@@ -30,6 +29,7 @@ use crate::cli::server::reload::{Reloader, Witness};
 use crate::cli::server::signals::{self, Signals};
 use crate::cli::server::sockets::Inherited;
 use crate::cli::server::token_source::RegistryTokens;
+use crate::cli::server::upstreams::Recorder;
 use crate::cli::server::{monitoring, parts, upstreams, webhooks};
 use crate::cli::terminal::output::{Format, Output};
 
@@ -122,7 +122,7 @@ async fn serve(
     let addresses = listener.addresses();
     let addresses = addresses.map_err(|error| cannot_bind(address, &error))?;
     let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring);
-    let (server, mirrors) = upstreams::add(server, config).await?;
+    let (server, recorder) = upstreams::add(server, &registry, config).await?;
     reloader.register(parts::registry(registry.clone()));
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));
@@ -141,7 +141,6 @@ async fn serve(
         health,
         access,
         webhooks.clone(),
-        mirrors.clone(),
         debug,
         Arc::clone(&notifier),
     ));
@@ -160,8 +159,7 @@ async fn serve(
     }
     reloading.abort();
     end(background, &webhooks).await;
-    upstreams::record_last(&mirrors, &registry).await;
-    finish(&registry, access_log).await;
+    finish(&registry, access_log, recorder).await;
     Ok(())
 }
 
@@ -206,7 +204,6 @@ async fn background(
     health: Health,
     access: Access,
     webhooks: Webhooks,
-    mirrors: Mirrors,
     debug: Option<DebugServer>,
     notifier: Arc<Notifier>,
 ) {
@@ -228,7 +225,6 @@ async fn background(
         health.run(&registry),
         access.watch(),
         webhooks.run(&registry),
-        upstreams::record(&mirrors, &registry),
         notifier.keep_alive(),
         debug
     );
@@ -259,8 +255,9 @@ async fn shutdown(mut signals: Signals) {
     });
 }
 
-/// Writes what is still in memory: counts of pulls, events, and the access log.
-async fn finish(registry: &Registry, access_log: AccessLog) {
+/// Writes what is still in memory: counts of pulls and of upstreams, events, and the access log.
+async fn finish(registry: &Registry, access_log: AccessLog, recorder: Recorder) {
+    recorder.end().await;
     if let Err(error) = registry.manifests().record_uses().await {
         tracing::warn!(%error, "cannot record the last pulls");
     }

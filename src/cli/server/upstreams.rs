@@ -6,6 +6,8 @@ use tarkeep::config::Config;
 use tarkeep::http::{Address, Listener, Server};
 use tarkeep::mirror::Mirrors;
 use tarkeep::registry::{Registry, UpstreamState};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use crate::cli::error::Error;
 use crate::cli::from_config::upstreams;
@@ -14,8 +16,12 @@ use crate::cli::server::announce::cannot_bind;
 /// Interval at which the states of upstreams are recorded.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Adds the mirrors to a server, and listens on their own addresses.
-pub(super) async fn add(server: Server, config: &Config) -> Result<(Server, Mirrors), Error> {
+/// Adds the mirrors to a server, listens on their own addresses, and begins to record what they do.
+pub(super) async fn add(
+    server: Server,
+    registry: &Registry,
+    config: &Config,
+) -> Result<(Server, Recorder), Error> {
     let mirrors = upstreams::mirrors(config)?;
     let mut server = server.with_mirrors(mirrors.clone());
     for (prefix, address) in upstreams::entrances(config)? {
@@ -28,26 +34,45 @@ pub(super) async fn add(server: Server, config: &Config) -> Result<(Server, Mirr
         }
         server.add_entrance(listener, prefix);
     }
-    Ok((server, mirrors))
+    Ok((server, Recorder::start(mirrors, registry.clone())))
 }
 
-/// Records from time to time what the upstreams do, until it is dropped.
-pub(super) async fn record(mirrors: &Mirrors, registry: &Registry) {
+/// A task that records what the upstreams do.
+pub(super) struct Recorder {
+    mirrors: Mirrors,
+    registry: Registry,
+    task: JoinHandle<()>,
+}
+
+impl Recorder {
+    fn start(mirrors: Mirrors, registry: Registry) -> Self {
+        let task = tokio::spawn(record(mirrors.clone(), registry.clone()));
+        Self {
+            mirrors,
+            registry,
+            task,
+        }
+    }
+
+    /// Ends the task, and records what the upstreams did at last.
+    pub(super) async fn end(self) {
+        self.task.abort();
+        let _ = self.task.await;
+        write(&self.registry, self.mirrors.states()).await;
+    }
+}
+
+async fn record(mirrors: Mirrors, registry: Registry) {
     let (mut interval, mut before) = (tokio::time::interval(INTERVAL), None);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
         let states = mirrors.states();
         if before.as_ref() != Some(&states) {
-            write(registry, states.clone()).await;
+            write(&registry, states.clone()).await;
             before = Some(states);
         }
     }
-}
-
-/// Records what the upstreams did at last.
-pub(super) async fn record_last(mirrors: &Mirrors, registry: &Registry) {
-    write(registry, mirrors.states()).await;
 }
 
 async fn write(registry: &Registry, states: Vec<UpstreamState>) {
