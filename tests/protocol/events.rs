@@ -56,6 +56,34 @@ fn events_are_those_of_the_audit_log_page_by_page() {
     assert_eq!((ids(&rest), &rest["last"]), (Vec::new(), &all["last"]));
 }
 
+/// A number names the same event for good: over restarts, beside later events, and wherever one begins.
+#[test]
+fn numbers_of_events_stay_and_since_is_exact() {
+    let mut server = Server::start();
+    let mut client = server.client();
+    for number in 0..5 {
+        push_image(&mut client, "team/app", "v1", &format!("{number}"));
+    }
+    let before = page(&mut client, "?since=0&wait=0");
+    let before = before["events"].as_array().expect("a list").clone();
+    server.stop();
+    server.restart();
+    let mut client = server.client();
+    push_image(&mut client, "team/other", "v1", "6");
+    let all = page(&mut client, "?since=0&wait=0");
+    let after = all["events"].as_array().expect("a list");
+    assert_eq!(after[..before.len()], before);
+    let numbers = ids(&all);
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    let last = all["last"].as_i64().expect("a number");
+    for since in 0..=last {
+        let rest = page(&mut client, &format!("?since={since}&wait=0"));
+        let later = numbers.iter().filter(|number| **number > since);
+        assert_eq!(ids(&rest), Vec::from_iter(later.copied()), "since {since}");
+        assert_eq!(rest["last"], last, "since {since}");
+    }
+}
+
 #[test]
 fn a_request_waits_for_the_next_event() {
     let server = Server::start();
