@@ -60,7 +60,7 @@ impl Pool {
 /// The connections for reads.
 #[derive(Clone)]
 pub struct Pools {
-    /// For point reads, which run on the async workers: one connection per worker.
+    /// For point reads, which run on the async workers and the thread that delivers events: one connection for each.
     pub(in crate::meta) points: Pool,
     /// For scans, which run on blocking threads.
     pub(in crate::meta) scans: Pool,
@@ -73,7 +73,7 @@ impl Pools {
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
         let scans = workers.max(MIN_SCANS);
         Ok(Self {
-            points: Pool::open(path, workers)?,
+            points: Pool::open(path, workers + 1)?,
             scans: Pool::open(path, scans)?,
             scan_permits: Arc::new(Semaphore::new(scans)),
         })
