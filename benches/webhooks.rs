@@ -89,7 +89,16 @@ fn main() {
     for server in &servers {
         let mut connection = connect(&server.address);
         let path = format!("/v2/app/blobs/uploads/?digest={CONFIG}");
-        assert_eq!(request(&mut connection, "POST", &path, "application/octet-stream", b"{}"), 201);
+        assert_eq!(
+            request(
+                &mut connection,
+                "POST",
+                &path,
+                "application/octet-stream",
+                b"{}"
+            ),
+            201
+        );
         push(&server.address, 0, 200, 1);
     }
     std::thread::sleep(REST);
@@ -149,7 +158,9 @@ fn spawn(root: &Path, webhooks: &str) -> Server {
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
     stdout.read_line(&mut line).expect("a line");
-    let address = line.split_once("http://").and_then(|(_, rest)| rest.split(',').next());
+    let address = line
+        .split_once("http://")
+        .and_then(|(_, rest)| rest.split(',').next());
     let address = address.expect("an address").to_owned();
     Server {
         child,
@@ -174,7 +185,11 @@ fn turn(
     clients: usize,
 ) -> Turn {
     let cpu = |process: u32| 1e6 * cpu_time(process) / pushes as f64;
-    let before = (cpu(server.child.id()), cpu(receivers.process()), receivers.taken());
+    let before = (
+        cpu(server.child.id()),
+        cpu(receivers.process()),
+        receivers.taken(),
+    );
     let begun = Instant::now();
     let mut times = push(&server.address, first, pushes, clients);
     let rate = pushes as f64 / begun.elapsed().as_secs_f64();
@@ -201,7 +216,10 @@ fn cpu_time(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
     let rest = stat.rsplit_once(") ").expect("a name").1;
     let ticks = rest.split(' ').skip(11).take(2);
-    ticks.map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / TICKS
+    ticks
+        .map(|ticks| ticks.parse::<f64>().expect("a number"))
+        .sum::<f64>()
+        / TICKS
 }
 
 /// Pushes manifests of one image, each client under its own tags; returns the time of each push.
@@ -222,8 +240,12 @@ fn push(address: &str, first: usize, pushes: usize, clients: usize) -> Vec<Durat
             }
             times
         };
-        let threads: Vec<_> = (0..clients).map(|client| scope.spawn(move || work(client))).collect();
-        let times = threads.into_iter().flat_map(|thread| thread.join().expect("no panic"));
+        let threads: Vec<_> = (0..clients)
+            .map(|client| scope.spawn(move || work(client)))
+            .collect();
+        let times = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("no panic"));
         times.collect()
     })
 }
@@ -245,7 +267,9 @@ fn request(
         "{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    let sent = connection.get_mut().write_all(&[head.as_bytes(), body].concat());
+    let sent = connection
+        .get_mut()
+        .write_all(&[head.as_bytes(), body].concat());
     sent.expect("the request is sent");
     let (mut status, mut length, mut line) = (0, 0, String::new());
     while line != "\r\n" {

@@ -90,7 +90,10 @@ mod tests {
         let work = move || async move {
             let task = tokio::spawn(async { niceness() });
             let call = tokio::task::spawn_blocking(niceness);
-            noted.store(task.await.unwrap().min(call.await.unwrap()), Ordering::SeqCst);
+            noted.store(
+                task.await.unwrap().min(call.await.unwrap()),
+                Ordering::SeqCst,
+            );
         };
         run("test", work).await.unwrap();
         assert_eq!(found.load(Ordering::SeqCst), (before + NICENESS).min(19));

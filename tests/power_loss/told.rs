@@ -41,7 +41,9 @@ impl Pushes {
                 "annotations": {"n": number.to_string()},
             });
             let path = format!("/v2/{repository}/manifests/v{number}");
-            let sent = client.request("PUT", &path).header("Content-Type", OCI_MANIFEST);
+            let sent = client
+                .request("PUT", &path)
+                .header("Content-Type", OCI_MANIFEST);
             let answer = sent.body(manifest.to_string().as_bytes()).try_send();
             let is_taken = answer.is_ok_and(|answer| answer.status == 201);
             if is_taken && !has_failed.load(Ordering::SeqCst) {
@@ -75,7 +77,9 @@ fn events_of_acknowledged_changes_survive_a_power_loss() {
     let mut server = Server::at(&disk.path().join("data"), &environment);
     let repositories: Vec<_> = (0..CLIENTS).map(|number| format!("app{number}")).collect();
     for repository in &repositories {
-        server.client().push_blob(repository, &Image::small(1).config);
+        server
+            .client()
+            .push_blob(repository, &Image::small(1).config);
     }
     let pushes: Vec<_> = repositories.iter().map(|_| Pushes::default()).collect();
     let acknowledged = || {
@@ -123,7 +127,11 @@ fn check(server: &Server, receiver: &Receiver, repository: &str, acknowledged: &
     let client = &mut server.client();
     for number in told {
         let path = format!("/v2/{repository}/manifests/v{number}");
-        assert_eq!(client.head(&path).status, 200, "{repository}:v{number} was told");
+        assert_eq!(
+            client.head(&path).status,
+            200,
+            "{repository}:v{number} was told"
+        );
     }
 }
 

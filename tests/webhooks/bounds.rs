@@ -43,7 +43,9 @@ fn a_full_outbox_drops_the_oldest() {
     assert_eq!(number(&connection, ends), 1001 * 1_000_000 + 123_000);
     let log = server.log();
     let lost = log.lines().filter_map(|line| {
-        let (_, rest) = line.split_once("deliveries=").filter(|_| line.contains("oldest events are dropped"))?;
+        let (_, rest) = line
+            .split_once("deliveries=")
+            .filter(|_| line.contains("oldest events are dropped"))?;
         rest.split_whitespace().next()?.parse::<u64>().ok()
     });
     assert_eq!(lost.sum::<u64>(), 3000, "{log}");
@@ -63,7 +65,10 @@ fn events_that_everybody_was_told_of_go() {
     database(&server).execute_batch(told).expect("rows");
     server.restart();
     let connection = database(&server);
-    let (events, attempts) = ("SELECT count(*) FROM events", "SELECT count(*) FROM attempts");
+    let (events, attempts) = (
+        "SELECT count(*) FROM events",
+        "SELECT count(*) FROM attempts",
+    );
     eventually("they are gone", || {
         (number(&connection, events), number(&connection, attempts)) == (10_001, 10_001)
     });

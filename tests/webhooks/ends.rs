@@ -11,8 +11,11 @@ use crate::support::{Image, Server, eventually};
 /// Tags of the CloudEvents that were taken.
 fn tags(receiver: &Receiver) -> Vec<String> {
     let taken = receiver.taken();
-    let tags = taken.iter().map(|taken| taken.json()["data"]["tag"].clone());
-    tags.filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
+    let tags = taken
+        .iter()
+        .map(|taken| taken.json()["data"]["tag"].clone());
+    tags.filter_map(|tag| tag.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// What has no answer yet is not recorded as told, whatever is committed meanwhile.
@@ -26,7 +29,9 @@ fn an_attempt_that_a_crash_cuts_off_is_made_again() {
     Image::small(1).push(&mut server.client(), "app", "v1");
     eventually("it is sent", || receiver.arrived() == 1);
     Image::small(2).push(&mut server.client(), "other", "v2");
-    eventually("another repository's is taken", || tags(&receiver) == ["v2"]);
+    eventually("another repository's is taken", || {
+        tags(&receiver) == ["v2"]
+    });
     // what is recorded along with changes is recorded by now
     let begun = Instant::now();
     let mut number = 3;
@@ -36,7 +41,9 @@ fn an_attempt_that_a_crash_cuts_off_is_made_again() {
     }
     server.kill();
     server.restart();
-    eventually("it is sent again", || tags(&receiver).contains(&"v1".to_owned()));
+    eventually("it is sent again", || {
+        tags(&receiver).contains(&"v1".to_owned())
+    });
 }
 
 /// The courier is woken by a commit: it does not wait for the look at the database that it takes each second.

@@ -212,7 +212,9 @@ fn docker_hubs_format_leaves_out_what_has_no_tag() {
     image.push(client, "app", "v2");
     eventually("both tags arrive", || receiver.taken().len() >= 2);
     let told = receiver.taken();
-    let told = told.iter().map(|taken| taken.json()["push_data"]["tag"].clone());
+    let told = told
+        .iter()
+        .map(|taken| taken.json()["push_data"]["tag"].clone());
     assert_eq!(Vec::from_iter(told), ["v1", "v2"]);
     let failed = server.cli(&["webhook", "deliveries", "--failed"]);
     let failed = String::from_utf8_lossy(&failed.stdout).into_owned();

@@ -155,13 +155,14 @@ fn webhook(number: usize, given: &config::Webhook) -> Result<Endpoint, Violation
 /// Checks the key of a webhook in Harbor's format, which is sent as `Authorization` itself.
 fn check_harbor_key(place: &str, key: &[u8], headers: &HeaderMap) -> Result<(), Violations> {
     let place = format!("{place}.hmac");
-    let fault =
-        |sentence: &str| Err(Violations::within(&place, format!("{place} {sentence}")));
+    let fault = |sentence: &str| Err(Violations::within(&place, format!("{place} {sentence}")));
     match HeaderValue::from_bytes(key) {
-        Err(_) => fault("has a key that no header can have: harbor's receivers compare it with Authorization"),
-        Ok(_) if headers.contains_key(AUTHORIZATION) => {
-            fault("is sent as Authorization with the format harbor, which headers has as well: leave one of them out")
-        }
+        Err(_) => fault(
+            "has a key that no header can have: harbor's receivers compare it with Authorization",
+        ),
+        Ok(_) if headers.contains_key(AUTHORIZATION) => fault(
+            "is sent as Authorization with the format harbor, which headers has as well: leave one of them out",
+        ),
         Ok(_) => Ok(()),
     }
 }

@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 20] = [
+const MIGRATIONS: [&str; 21] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -331,7 +331,10 @@ mod tests {
     /// The next event has a higher number than those that are there, and than what any endpoint was told of.
     #[test]
     fn numbers_of_events_go_on_after_what_is_there() {
-        for (present, expected) in [("(7, 'u', 3, 'tag-move', 'app')", "8;7;app7;7"), ("", "1;0;;")] {
+        for (present, expected) in [
+            ("(7, 'u', 3, 'tag-move', 'app')", "8;7;app7;7"),
+            ("", "1;0;;"),
+        ] {
             let present = match present {
                 "" => String::new(),
                 row => format!("INSERT INTO events (id, uuid, at, kind, repository) VALUES {row};"),

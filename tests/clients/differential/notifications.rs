@@ -182,7 +182,10 @@ pub fn notifications(sandbox: &Sandbox) {
         assert_eq!(told, expected, "in another order: {sequence:?}");
     }
     let events = expected.values().map(Vec::len);
-    println!("{} events of manifests in the same order", events.sum::<usize>());
+    println!(
+        "{} events of manifests in the same order",
+        events.sum::<usize>()
+    );
 }
 
 /// Events of manifests in their order: of each repository the changes, and its pulls, which are told later here. Clients
@@ -192,11 +195,16 @@ fn sequences(told: &[String]) -> BTreeMap<(String, bool), Vec<String>> {
     for envelope in told {
         let event = &serde_json::from_str::<Value>(envelope).unwrap()["events"][0];
         let target = &event["target"];
-        let is_blob = target["url"].as_str().is_some_and(|url| url.contains("/blobs/"));
+        let is_blob = target["url"]
+            .as_str()
+            .is_some_and(|url| url.contains("/blobs/"));
         if !is_blob {
             let repository = target["repository"].as_str().unwrap().to_owned();
             let sequence = (repository, event["action"] == "pull");
-            sequences.entry(sequence).or_default().push(envelope.clone());
+            sequences
+                .entry(sequence)
+                .or_default()
+                .push(envelope.clone());
         }
     }
     sequences

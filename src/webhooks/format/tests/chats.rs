@@ -7,8 +7,7 @@ use crate::events::Event;
 use crate::webhooks::settings::Format;
 
 /// Name that would mention everybody, link, format, or begin a line in one of the chats.
-const NAME: &str =
-    "<!channel> @everyone *bold* [x](https://evil.example) <@1> `c` &amp; :tada: {{{DATE(2017-02-14T06:00:00Z)}}\n# big\u{202e}";
+const NAME: &str = "<!channel> @everyone *bold* [x](https://evil.example) <@1> `c` &amp; :tada: {{{DATE(2017-02-14T06:00:00Z)}}\n# big\u{202e}";
 
 fn hostile() -> Event {
     let mut event = push();
