@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
@@ -34,6 +35,7 @@ impl Pool {
             .with_init(|connection| {
                 connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
                 connection.busy_handler(Some(wait_for_others))?;
+                plan_once(connection)?;
                 connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
             });
         r2d2::Pool::builder()
@@ -55,6 +57,14 @@ impl Pool {
             .get()
             .map_err(|error| Error::Exhausted(error.to_string()))
     }
+}
+
+/// Has statements planned once, whatever values are bound to them.
+///
+/// Else SQLite looks at the values, and so parses a statement with `LIMIT ?1` again each time that it is run.
+pub(super) fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    let guarantee = DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
+    connection.set_db_config(guarantee, true).map(drop)
 }
 
 /// The connections for reads.
