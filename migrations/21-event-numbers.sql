@@ -1,4 +1,5 @@
--- A push writes to no table of numbers. The newest event stays, so that numbers go on.
+-- A push writes to no table of numbers: the newest event stays, so that numbers go on. Nor does it write to an index: what a queue
+-- waits for is looked for among the events from its place on.
 ALTER TABLE events RENAME TO events_before;
 CREATE TABLE events (
     id              INTEGER PRIMARY KEY,
@@ -20,7 +21,6 @@ CREATE TABLE events (
 ) STRICT;
 INSERT INTO events SELECT * FROM events_before;
 DROP TABLE events_before;
-CREATE INDEX events_by_repository ON events (repository, id);
 CREATE INDEX events_of_pulls ON events (id) WHERE kind IN ('manifest-pull', 'manifest-check', 'blob-pull', 'blob-check');
 
 -- Numbers of events that are gone come again.

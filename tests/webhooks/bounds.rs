@@ -78,6 +78,26 @@ fn events_that_everybody_was_told_of_go() {
     assert!(!server.log().contains("oldest events are dropped"));
 }
 
+/// However old it is, the newest event stays: numbers go on, and endpoints know by them what they were told.
+#[test]
+fn the_newest_event_stays() {
+    let receiver = Receiver::start();
+    let mut server = server(&format!("[{{name: all, url: '{}'}}]", receiver.url()));
+    server.stop();
+    let old = "INSERT INTO events (uuid, at, kind, repository, tag)
+        SELECT value, (unixepoch() - 31 * 86400) * 1000, 'tag-move', 'app', 'v' FROM json_each('[1, 2, 3]');
+        UPDATE endpoints SET last_event = 3";
+    database(&server).execute_batch(old).expect("rows");
+    server.restart();
+    let connection = database(&server);
+    eventually("the others are gone", || {
+        number(&connection, "SELECT count(*) FROM events") <= 1
+    });
+    Image::small(1).push(&mut server.client(), "app", "v1");
+    eventually("the next one arrives", || !receiver.taken().is_empty());
+    assert_eq!(receiver.taken()[0].json()["data"]["tag"], "v1");
+}
+
 /// An event that was refused for three days is a dead letter, those after it are delivered, and a server that was down
 /// for a week tries for three days all the same.
 #[test]
