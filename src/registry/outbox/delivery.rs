@@ -136,6 +136,7 @@ impl Outbox<'_> {
         limit: usize,
     ) -> Result<Vec<Event>, Error> {
         let repository = repository.to_owned();
+        let _one = self.registry.notes.looking.lock().await;
         let read = move |reader: &Reader<'_>| reader.events_of(&repository, from, to, limit);
         self.registry.scan(read).await
     }
