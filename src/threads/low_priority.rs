@@ -4,11 +4,14 @@ use std::io;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustix::process::{getpriority_process, setpriority_process};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 /// Difference to the usual priority: of a processor that requests need too, about a tenth is left.
 const NICENESS: i32 = 10;
+/// Lowest priority that there is.
+const LOWEST: i32 = 19;
 /// Maximum time for blocking calls that are under way when the work is dropped.
 const LAST_CALLS: Duration = Duration::from_millis(100);
 
@@ -50,7 +53,9 @@ fn block_on<F: Future<Output = ()>>(
     ended: oneshot::Receiver<()>,
 ) {
     // threads of blocking calls take the priority of this one
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+    let lowered = getpriority_process(None)
+        .and_then(|priority| setpriority_process(None, (priority + NICENESS).min(LOWEST)));
+    if let Err(error) = lowered {
         tracing::debug!(%error, "cannot lower the priority of a thread");
     }
     runtime.block_on(async {
@@ -79,7 +84,7 @@ mod tests {
     use super::*;
 
     fn niceness() -> i32 {
-        rustix::process::getpriority_process(None).unwrap()
+        getpriority_process(None).unwrap()
     }
 
     #[tokio::test]
@@ -96,7 +101,10 @@ mod tests {
             );
         };
         run("test", work).await.unwrap();
-        assert_eq!(found.load(Ordering::SeqCst), (before + NICENESS).min(19));
+        assert_eq!(
+            found.load(Ordering::SeqCst),
+            (before + NICENESS).min(LOWEST)
+        );
         assert_eq!(niceness(), before);
     }
 
