@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Maximum number of entries of a list that is remembered.
 const REMEMBERED: usize = 10_000;
 
-/// What an upstream lists, in order.
+/// List of an upstream, in order.
 #[derive(Debug)]
 pub enum Listed<T> {
     /// The repository has no upstream, or may not ask it.

@@ -26,7 +26,7 @@ impl<K, V> Default for Recent<K, V> {
 impl<K: Clone + Eq + Hash, V> Recent<K, V> {
     /// Returns an answer that is not older than `fresh`, or asks once for all who wait.
     ///
-    /// What `is_small` does not accept is asked for again every time.
+    /// An answer that `is_small` does not accept is asked for again every time.
     ///
     /// # Errors
     /// Those of `ask`.

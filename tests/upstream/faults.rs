@@ -8,7 +8,7 @@ use super::mirror::{hub, mirror};
 use crate::support::hub::{Hub, Part};
 use crate::support::{Image, Server, eventually, sha256};
 
-/// What a client gets that asks for a blob, if it is not here.
+/// Outcome of a client's request for a blob that is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Whole,

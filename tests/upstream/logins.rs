@@ -156,7 +156,7 @@ fn a_credential_helper_tells_the_login() {
     });
 }
 
-/// What a helper does instead of answering is said, and nothing that it prints.
+/// A failure is said, and nothing that the helper prints.
 #[test]
 fn a_credential_helper_that_fails_is_named() {
     let hub = Hub::start();

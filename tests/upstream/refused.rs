@@ -92,7 +92,7 @@ fn an_upstream_that_is_not_there_is_told_apart_too() {
     assert_eq!(asked, Err(Error::Timeout(settings.timeout)));
 }
 
-/// What waits for its turn when the upstream fails is not sent.
+/// Requests that wait for their turn are not sent once the upstream has failed.
 #[test]
 fn a_queue_ends_with_the_failures_that_end_trust() {
     let hub = Hub::start();

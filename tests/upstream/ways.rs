@@ -85,7 +85,7 @@ fn own_repositories_below_a_prefix_stay_ones_own() {
     assert!(!log.contains("internal failure"), "{log}");
 }
 
-/// What was a cache is one's own from the first push on that the configuration allows.
+/// A cache is one's own from the first push on that the configuration allows.
 #[test]
 fn a_push_after_the_upstream_is_gone_makes_a_repository_ones_own() {
     let (hub, image) = hub();
