@@ -17,7 +17,7 @@ pub struct MirrorCounters {
     pub pulls: Counter,
     /// Pulls that were served with what is here, although the upstream failed or has it no more.
     pub stale: Counter,
-    /// What was recorded last: pulls, stale ones, fetches and their bytes.
+    /// Counts that were recorded last: pulls, stale ones, fetches and their bytes.
     recorded: Mutex<[u64; 4]>,
     gone: Mutex<HashSet<(RepositoryName, TagName)>>,
 }
