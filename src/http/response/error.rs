@@ -98,8 +98,8 @@ pub(crate) enum ApiError {
         wait: Duration,
     },
     /// Push to a repository that shows the content of another registry.
-    #[error("this repository mirrors {0}: push there, or to a repository elsewhere")]
-    Mirrored(String),
+    #[error("this repository mirrors another registry: push there, or to a repository elsewhere")]
+    Mirrored,
     #[error(transparent)]
     Mirror(#[from] mirror::Error),
     #[error("{INTERNAL}")]
@@ -263,7 +263,7 @@ impl ApiError {
             Self::NotEncrypted | Self::Host => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::Unhealthy | Self::LoginUnchecked => (S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::UnknownPath => (S::NOT_FOUND, "UNSUPPORTED"),
-            Self::Method { .. } | Self::Mirrored(_) => (S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+            Self::Method { .. } | Self::Mirrored => (S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Self::Name(NameError::Tag(_)) => (S::BAD_REQUEST, "TAG_INVALID"),
             Self::Name(_) => (S::BAD_REQUEST, "NAME_INVALID"),
             Self::Digest(_) | Self::DigestMissing => (S::BAD_REQUEST, "DIGEST_INVALID"),
@@ -350,9 +350,13 @@ fn mirror_error(error: &mirror::Error) -> Rendered {
         mirror::Error::Upstream(U::TooManyRequests { retry_after }) => {
             let rendered = rendered(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS");
             match retry_after {
-                Some(wait) => rendered.header(RETRY_AFTER, wait.as_secs()),
+                Some(wait) => rendered.header(RETRY_AFTER, seconds(*wait)),
                 None => rendered,
             }
+        }
+        mirror::Error::Crowded | mirror::Error::Upstream(U::Crowded) => {
+            rendered(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
+                .header(RETRY_AFTER, RETRY_SECONDS)
         }
         mirror::Error::Upstream(U::Unauthorized(_) | U::Denied) => {
             rendered(StatusCode::FORBIDDEN, "DENIED")
