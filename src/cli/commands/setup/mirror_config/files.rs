@@ -50,9 +50,9 @@ pub(super) fn files(
 
 /// Docker knows mirrors of Docker Hub only, and no paths.
 fn docker(upstreams: &[Upstream]) -> Result<File, Error> {
-    let hub = upstreams
-        .iter()
-        .find(|upstream| upstream.host == "docker.io");
+    // the whole registry is a cache of what the client takes for Docker Hub
+    let is_hub = |upstream: &&Upstream| upstream.host == "docker.io" || upstream.prefix.is_none();
+    let hub = upstreams.iter().find(is_hub);
     let alone = hub.and_then(|hub| hub.alone.as_ref()).ok_or_else(|| {
         Error::Other(
             "Docker knows mirrors of Docker Hub only, at an address of their own: add listen: ':5001' to the upstream with ns: docker.io"
