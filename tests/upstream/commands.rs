@@ -1,5 +1,8 @@
 //! `registry upstream`: what the server sees of its upstreams, and keeping what is cached.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use super::mirror::{SEVEN, hub, mirror};
@@ -9,6 +12,14 @@ fn printed(server: &Server, words: &[&str]) -> Value {
     let output = server.cli(&[words, &["--output=json"]].concat());
     assert!(output.status.success(), "{output:?}");
     serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Waits until an image of two layers is stored, which clients do not; returns its files.
+fn stored(server: &Server) -> BTreeSet<PathBuf> {
+    eventually_some("it is stored", || {
+        let files: BTreeSet<_> = server.blob_files().into_iter().collect();
+        (files.len() >= 3).then_some(files)
+    })
 }
 
 #[test]
@@ -23,6 +34,7 @@ fn the_list_says_what_an_upstream_did() {
     for _ in 0..2 {
         image.assert_pulls(&mut client, "hub/library/redis", "7");
     }
+    stored(&server);
     hub.behave(|behaviour| behaviour.statuses = [(503, "")].into());
     assert_eq!(client.get(SEVEN).status, 200);
     server.stop();
@@ -67,7 +79,7 @@ fn what_is_kept_is_ones_own_and_no_byte_is_copied() {
     let server = mirror(&hub, &json!({}));
     let mut client = server.client();
     image.assert_pulls(&mut client, "hub/library/redis", "7");
-    let files = server.blob_files();
+    let files = stored(&server);
     hub.behave(|behaviour| behaviour.statuses = [(404, ""), (404, ""), (404, "")].into());
     let kept = printed(
         &server,
@@ -77,7 +89,7 @@ fn what_is_kept_is_ones_own_and_no_byte_is_copied() {
         (&kept["digest"], &kept["missingCount"]),
         (&json!(image.digest()), &json!(0))
     );
-    assert_eq!(server.blob_files(), files);
+    assert_eq!(stored(&server), files);
     image.assert_pulls(&mut client, "team/redis", "7");
     Image::small(8).push(&mut client, "team/redis", "8");
     let output = server.cli(&["upstream", "keep", "team/redis:7", "team/other:7"]);
