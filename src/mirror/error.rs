@@ -13,10 +13,14 @@ pub enum Error {
     Upstream(#[from] upstream::Error),
     #[error("the upstream sent other content than {0}")]
     Altered(Digest),
+    #[error("the upstream sent a manifest that is none: {0}")]
+    Invalid(String),
     #[error(transparent)]
     Registry(Arc<registry::Error>),
     #[error("the fetch from the upstream ended early")]
     Interrupted,
+    #[error("too much is being fetched from other registries: try again later")]
+    Crowded,
 }
 
 impl From<registry::Error> for Error {
@@ -26,8 +30,13 @@ impl From<registry::Error> for Error {
 }
 
 impl Error {
-    /// Reports whether the upstream says that there is no such content.
-    pub(super) fn is_absence(&self) -> bool {
-        matches!(self, Self::Upstream(upstream::Error::NotFound))
+    /// Reports whether there is no such content for this repository.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::Upstream(error) => *error == upstream::Error::NotFound,
+            // it became one's own meanwhile
+            Self::Registry(error) => matches!(**error, registry::Error::NoCache(_)),
+            Self::Altered(_) | Self::Invalid(_) | Self::Interrupted | Self::Crowded => false,
+        }
     }
 }

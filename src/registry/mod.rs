@@ -28,16 +28,17 @@ mod upload;
 mod verify;
 
 pub use crate::blob::{
-    BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, CopyPace, DirectoryLock, Hasher,
-    KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
+    BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, CopyPace, DirectoryLock, GrowingBlob,
+    Hasher, KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
 };
 pub use crate::meta::{
     Actor, AffectedImage, AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow,
     BackupMark, ClockState, Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace,
     DeliveryRow, DeliveryState, EndpointRow, Idle, Jump, ListedToken, ListeningEndpoint, Millis,
-    NewEvent, Quarantined, Queue, QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow, SecretRow,
-    SecretUse, SigningKeyRow, TagEnd, TagRow, TagState, TakeOver, TokenRow, Told, Totals, TrashRow,
-    UndoEnd, Usage, VerificationRun, backup_mark, now, remove_copy, settle_log,
+    NewEvent, Quarantined, Queue, QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow,
+    RepositorySource, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState, TakeOver,
+    TokenRow, Told, Totals, TrashRow, UndoEnd, UpstreamRow, UpstreamState, Usage, VerificationRun,
+    backup_mark, now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;
 pub use access::tokens::{NewSecret, NewToken, Rotated, Rotation, is_token_name};
@@ -50,7 +51,7 @@ pub use content::precondition::{EntityTags, Precondition};
 pub use content::pull::blob::FoundBlob;
 pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
-pub use content::push::promotion::Promotion;
+pub use content::push::promotion::{Gaps, Promotion};
 pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
@@ -63,7 +64,7 @@ pub use export::blob::{BlobReader, CopyError};
 pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
     Audit, Backups, Blobs, Export, Gc, Import, Manifests, Outbox, Quotas, Reports, Repositories,
-    Status, Tags, Tokens, Trash, Uploads, Verify,
+    Status, Tags, Tokens, Trash, Uploads, Upstreams, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;
@@ -72,6 +73,7 @@ pub use gc::run::SweepOptions;
 pub use gc::sweep_counts::{RemovedByRule, Sweep, SweepCounts};
 pub use import::bring::{Brought, Unbrought, Way};
 pub use import::check::{BlobCheck, UnsoundBlob};
+pub use import::mirrored::MirroredManifest;
 pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
 pub use import::progress::{ImportCounts, ImportProgress};
 pub use import::record::Present;
@@ -98,6 +100,7 @@ pub use report::usage::TagUsage;
 pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, TagHold};
 pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};
+pub use upload::arrival::Arrival;
 pub use upload::body::{BodyError, BodyStream, DirectSource, Part};
 pub use upload::chunk_range::ChunkRange;
 pub use upload::listing::UploadSession;

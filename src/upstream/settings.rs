@@ -3,8 +3,10 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::helper::Helper;
 use crate::oci::Glob;
 
 /// Hosts by which people name Docker Hub.
@@ -26,12 +28,15 @@ pub struct Settings {
     pub logins: Vec<Login>,
     /// Hosts of token services, beside the registry's own, that get the login.
     pub realms: Vec<String>,
-    /// Maximum time for a connection, and for the head of an answer.
+    /// Maximum time for the head of an answer, with connections, logins and redirects on the way to it.
     pub timeout: Duration,
+    pub queue: Queue,
     /// Maximum time between two pieces of an answer.
     pub stall: Duration,
-    /// Maximum number of requests at once.
+    /// Maximum number of requests at once, the content of blobs aside.
     pub concurrency: usize,
+    /// Maximum number of blobs that are fetched at once.
+    pub fetches: usize,
     /// Maximum number of requests in a second; `None` for no limit.
     pub rate: Option<NonZeroU32>,
     /// Maximum size of a manifest, in bytes.
@@ -55,12 +60,23 @@ impl Settings {
             logins: Vec::new(),
             realms: Vec::new(),
             timeout: Duration::from_secs(10),
+            queue: Queue::Patient,
             stall: Duration::from_secs(30),
             concurrency: 8,
+            fetches: 8,
             rate: None,
             manifest_limit: 4 << 20,
         }
     }
+}
+
+/// Time for which a request waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// As long as it takes.
+    Patient,
+    /// No longer than for the answer, both together: a client waits.
+    Timed,
 }
 
 /// Ways in which registries differ.
@@ -103,6 +119,8 @@ pub enum Credentials {
         username: String,
         path: PathBuf,
     },
+    /// A program that is asked.
+    Helper(Arc<Helper>),
 }
 
 impl fmt::Debug for Credentials {
@@ -110,6 +128,7 @@ impl fmt::Debug for Credentials {
         match self {
             Self::Given { .. } => formatter.write_str("(secret)"),
             Self::PasswordFile { path, .. } => path.fmt(formatter),
+            Self::Helper(helper) => helper.fmt(formatter),
         }
     }
 }

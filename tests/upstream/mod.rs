@@ -1,12 +1,17 @@
 //! The client of other registries, against one that speaks Docker Hub's dialect and against this one.
 
+mod arriving;
 mod broken;
+mod commands;
+mod faults;
 mod lists;
 mod logins;
+mod merged;
 mod mirror;
 mod pulls;
 mod refused;
 mod surroundings;
+mod ways;
 
 use std::time::Duration;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::blob::{HardLinks, SourceFile};
 use crate::meta::{
-    Actor, BlobRow, FormerTarget, Millis, TagOrigin, TagTarget, TakeOver, WithdrawnFile, WriteTx,
-    now,
+    Actor, BlobRow, FormerTarget, Millis, RepositoryId, RepositorySource, TagOrigin, TagTarget,
+    TakeOver, WithdrawnFile, WriteTx, now,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
@@ -70,17 +70,29 @@ impl<'r> Import<'r> {
     ///
     /// # Errors
     /// [`Error::Link`], file system and database errors.
-    pub async fn record_lazily(self, pieces: Vec<ImportPiece>) -> Result<(), Error> {
-        let recording = recording(self.registry, pieces, Names::SyncedLater, Actor::default());
+    pub async fn record_lazily(
+        self,
+        pieces: Vec<ImportPiece>,
+        source: RepositorySource,
+    ) -> Result<(), Error> {
+        let (names, actor) = (Names::SyncedLater, Actor::default());
+        let recording = recording(self.registry, pieces, names, source, actor);
         self.registry.meta.write_lazily(recording).await
     }
 
     /// Records pieces in one transaction, durably, on behalf of `actor`.
     ///
     /// # Errors
-    /// As [`Self::record_lazily`], and [`Error::BlobUnknown`] if a stored blob was collected meanwhile.
-    pub async fn record(self, pieces: Vec<ImportPiece>, actor: Actor) -> Result<(), Error> {
-        let recording = recording(self.registry, pieces, Names::SyncedFirst, actor.clone());
+    /// As [`Self::record_lazily`], [`Error::BlobUnknown`] if a stored blob was collected meanwhile, and [`Error::NoCache`] if the
+    /// pieces come from an upstream and the repository is one's own.
+    pub async fn record(
+        self,
+        pieces: Vec<ImportPiece>,
+        source: RepositorySource,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        let names = Names::SyncedFirst;
+        let recording = recording(self.registry, pieces, names, source, actor.clone());
         self.registry.write(actor, |tx, _| recording(tx)).await
     }
 
@@ -120,6 +132,7 @@ fn recording(
     registry: &Registry,
     pieces: Vec<ImportPiece>,
     names: Names,
+    source: RepositorySource,
     actor: Actor,
 ) -> impl FnOnce(&WriteTx<'_>) -> Result<(), Error> + Send + 'static {
     let (registry, settings) = (registry.clone(), registry.settings());
@@ -129,6 +142,7 @@ fn recording(
             registry: &registry,
             settings: &settings,
             names,
+            source: &source,
             actor: &actor,
             now: now(),
         };
@@ -144,6 +158,7 @@ struct Recording<'c> {
     registry: &'c Registry,
     settings: &'c RegistrySettings,
     names: Names,
+    source: &'c RepositorySource,
     actor: &'c Actor,
     now: Millis,
 }
@@ -186,8 +201,20 @@ impl Recording<'_> {
         Ok(())
     }
 
+    fn repository(&self, name: &RepositoryName) -> Result<RepositoryId, Error> {
+        match (
+            self.tx.repository_for(name, self.source, self.now)?,
+            self.names,
+        ) {
+            (Some(repository), _) => Ok(repository),
+            // another configuration began the take-over
+            (None, Names::SyncedLater) => Ok(self.tx.ensure_repository(name, self.now)?),
+            (None, Names::SyncedFirst) => Err(Error::NoCache(name.clone())),
+        }
+    }
+
     fn blobs(&self, repository: &RepositoryName, blobs: &[ImportedBlob]) -> Result<(), Error> {
-        let id = self.tx.ensure_repository(repository, self.now)?;
+        let id = self.repository(repository)?;
         for imported in blobs {
             let blob = match self.tx.blob(&imported.digest)? {
                 Some(blob) => blob,
@@ -200,7 +227,7 @@ impl Recording<'_> {
     }
 
     fn stored(&self, repository: &RepositoryName, digests: &[Digest]) -> Result<(), Error> {
-        let id = self.tx.ensure_repository(repository, self.now)?;
+        let id = self.repository(repository)?;
         for digest in digests {
             let blob = self.tx.blob(digest)?.ok_or_else(|| Error::BlobUnknown {
                 repository: repository.clone(),
@@ -230,7 +257,7 @@ impl Recording<'_> {
     ) -> Result<(), Error> {
         work(&RepositoryChange {
             tx: self.tx,
-            id: self.tx.ensure_repository(name, self.now)?,
+            id: self.repository(name)?,
             name,
             settings: self.settings,
             actor: self.actor,
@@ -255,7 +282,7 @@ fn record_manifest(change: &RepositoryChange<'_>, imported: ImportedManifest) ->
 }
 
 /// Points a tag at its target, unless it was changed here or the target was left out.
-fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Error> {
+pub(super) fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Error> {
     let (tx, id) = (change.tx, change.id);
     let Some(manifest) = tx.manifest(id, &tag.target)? else {
         return Ok(());

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
 use crate::events::EventKind;
-use crate::meta::{self, Actor, WriteTx, now};
+use crate::meta::{self, Actor, RepositorySource, WriteTx, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::blob_events::blob_subject;
@@ -20,11 +20,13 @@ use crate::threads;
 
 /// Way in which an upload arrives.
 #[derive(Clone, Copy)]
-pub(super) enum Origin<'r> {
+pub(in crate::registry) enum Origin<'r> {
     /// A session of several requests; the last one has a condition on the blob.
     Session(&'r Precondition),
     /// A single request with the whole blob.
     Request,
+    /// Another registry.
+    Upstream(&'r RepositorySource),
 }
 
 /// A verified upload that becomes a blob.
@@ -32,11 +34,14 @@ struct Publication {
     blobs: Arc<BlobStore>,
     /// Without one, nobody sees the blob, and it stays for one hold period.
     repository: Option<RepositoryName>,
+    source: RepositorySource,
     id: UploadId,
     digest: Digest,
     /// Condition of the session that it ends, if it had one.
     condition: Option<Precondition>,
     quota: Option<QuotaLimit>,
+    /// Event that is told of it.
+    event: Option<EventKind>,
 }
 
 impl Publication {
@@ -48,7 +53,10 @@ impl Publication {
         }
         let repository = self
             .repository
-            .map(|name| tx.ensure_repository(&name, now))
+            .map(|name| {
+                let found = tx.repository_for(&name, &self.source, now)?;
+                found.ok_or(Error::NoCache(name))
+            })
             .transpose()?;
         if let Some(repository) = repository
             && let Some(condition) = self.condition.filter(|condition| !condition.is_absent())
@@ -81,8 +89,10 @@ impl Publication {
         match repository {
             Some(repository) => {
                 tx.link_blob(repository, &self.digest, blob, now)?;
-                let subject = blob_subject(repository, &self.digest, file.length());
-                tx.tell(EventKind::BlobPushed, actor, now, || Ok(subject))?;
+                if let Some(event) = self.event {
+                    let subject = blob_subject(repository, &self.digest, file.length());
+                    tx.tell(event, actor, now, || Ok(subject))?;
+                }
             }
             None => tx.renew_blob(blob, now)?,
         }
@@ -109,9 +119,17 @@ impl Uploads<'_> {
             repository: repository.cloned(),
             id: id.clone(),
             digest: digest.clone(),
+            source: match origin {
+                Origin::Upstream(source) => source.clone(),
+                Origin::Session(_) | Origin::Request => RepositorySource::Own,
+            },
             condition: match origin {
                 Origin::Session(condition) => Some(condition.clone()),
-                Origin::Request => None,
+                Origin::Request | Origin::Upstream(_) => None,
+            },
+            event: match origin {
+                Origin::Session(_) | Origin::Request => Some(EventKind::BlobPushed),
+                Origin::Upstream(_) => None,
             },
             quota: repository.and_then(|name| self.registry.settings().quotas.of(name.as_str())),
         };
@@ -123,7 +141,9 @@ impl Uploads<'_> {
             let file = Arc::new(file);
             match verified {
                 Ok(()) => {
-                    if let Some(repository) = &publication.repository {
+                    if let Some(repository) = &publication.repository
+                        && publication.event.is_some()
+                    {
                         let digest = &publication.digest;
                         registry.blobs().note_promise(repository, digest);
                     }

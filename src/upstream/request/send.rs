@@ -1,6 +1,7 @@
 //! The way of a request: its turn, its login, its redirects, and what its status means.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,18 +10,19 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
 use super::breaker::Breaker;
-use super::gate::Gate;
+use super::gate::{Gate, Lane, Permit};
 use super::quota::{Quota, retry_after};
+use super::tally::{Object, Tally};
 use crate::oci::RepositoryName;
 use crate::outbound::{Authorities, Client, ClientSettings, Proxy};
 use crate::upstream::error::Error;
 use crate::upstream::login::{Challenge, Scope, TokenRequest, Tokens};
 use crate::upstream::origin::{Origin, resolve};
-use crate::upstream::settings::{Dialect, Settings};
+use crate::upstream::settings::{Dialect, Queue, Settings};
 
 /// Maximum number of redirects to follow.
 const REDIRECTS: usize = 5;
@@ -37,6 +39,10 @@ struct Inner {
     gate: Gate,
     breaker: Breaker,
     quota: Mutex<Option<Quota>>,
+    tally: Tally,
+    /// True if `HEAD` of a blob was refused that a `GET` then found.
+    refuses_head: AtomicBool,
+    queue: Queue,
     timeout: Duration,
     stall: Duration,
     manifest_limit: usize,
@@ -47,6 +53,7 @@ pub(in crate::upstream) struct Ask<'a> {
     pub method: Method,
     pub url: Uri,
     pub scope: &'a Scope,
+    pub lane: Lane,
     pub headers: HeaderMap,
 }
 
@@ -71,9 +78,12 @@ impl Upstream {
             dialect: settings.dialect,
             client,
             tokens: Tokens::new(settings, &origin),
-            gate: Gate::new(settings.concurrency, settings.rate),
+            gate: Gate::new(settings),
             breaker: Breaker::default(),
             quota: Mutex::default(),
+            tally: Tally::default(),
+            refuses_head: AtomicBool::new(false),
+            queue: settings.queue,
             timeout: settings.timeout,
             stall: settings.stall,
             manifest_limit: settings.manifest_limit,
@@ -86,8 +96,23 @@ impl Upstream {
         *self.0.quota.lock()
     }
 
+    /// Returns the counts of its requests.
+    pub fn tally(&self) -> &Tally {
+        &self.0.tally
+    }
+
     pub(in crate::upstream) fn origin(&self) -> &Origin {
         &self.0.origin
+    }
+
+    /// Reports whether the upstream refuses `HEAD` of blobs, as far as is known.
+    pub(in crate::upstream) fn refuses_head(&self) -> bool {
+        self.0.refuses_head.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the upstream refuses `HEAD` of blobs that it has.
+    pub(in crate::upstream) fn note_head_refused(&self) {
+        self.0.refuses_head.store(true, Ordering::Relaxed);
     }
 
     /// Maximum size of a manifest, in bytes.
@@ -96,7 +121,7 @@ impl Upstream {
     }
 
     /// Returns the name that a repository has upstream.
-    pub(in crate::upstream) fn name(&self, repository: &RepositoryName) -> RepositoryName {
+    pub fn name(&self, repository: &RepositoryName) -> RepositoryName {
         if self.0.dialect == Dialect::DockerHub && !repository.as_str().contains('/') {
             let official = RepositoryName::parse(&format!("library/{repository}"));
             return official.unwrap_or_else(|_| repository.clone());
@@ -116,6 +141,7 @@ impl Upstream {
             method: Method::GET,
             url: self.0.origin.url("")?,
             scope,
+            lane: Lane::Question,
             headers: HeaderMap::new(),
         };
         match self.send(ask).await {
@@ -129,16 +155,33 @@ impl Upstream {
     /// # Errors
     /// Every [`Error`].
     pub(in crate::upstream) async fn send(&self, ask: Ask<'_>) -> Result<Answer, Error> {
+        self.0.breaker.check()?;
+        let begun = Instant::now();
+        let until = match self.0.queue {
+            Queue::Patient => None,
+            Queue::Timed => Some(begun + self.0.timeout),
+        };
+        let place = self.0.gate.enter(ask.lane, until).await?;
         self.0.breaker.pass(self.0.timeout)?;
-        let outcome = self.0.send(ask).await;
+        let sent = Instant::now();
+        let deadline = until.unwrap_or(sent + self.0.timeout);
+        let late = |_| match sent - begun > deadline - sent {
+            // the queue took most of the time, which says nothing of the upstream
+            true if until.is_some() => Err(Error::Crowded),
+            _ => Err(Error::Timeout(self.0.timeout)),
+        };
+        let object = Object::of(&ask.method, ask.url.path());
+        let answering = timeout_at(deadline, self.0.send(ask, place));
+        let outcome = answering.await.unwrap_or_else(late);
         self.0.breaker.learn(&outcome);
+        self.0.tally.learn(object, &outcome);
         outcome
     }
 }
 
 impl Inner {
-    async fn send(&self, ask: Ask<'_>) -> Result<Answer, Error> {
-        let place = self.gate.enter().await?;
+    /// Sends a request, answers a challenge, and follows redirects.
+    async fn send(&self, ask: Ask<'_>, place: Permit) -> Result<Answer, Error> {
         let mut login = self.tokens.known(ask.scope).await;
         let (mut url, mut answer) = self.follow(&ask, login.as_ref()).await?;
         let is_challenged = |url: &Uri, answer: &Response<Incoming>| {
@@ -153,7 +196,6 @@ impl Inner {
                 refused: login.as_ref(),
             };
             login = Some(self.tokens.answer(&request).await?);
-            self.gate.pace().await;
             (url, answer) = self.follow(&ask, login.as_ref()).await?;
         }
         if let Some(quota) = Quota::of(answer.headers()) {
@@ -196,8 +238,7 @@ impl Inner {
             if let Some(login) = login.filter(|_| self.origin.is_at(&url)) {
                 request.headers_mut().insert(AUTHORIZATION, login.clone());
             }
-            let answer = timeout(self.timeout, self.client.send(request)).await;
-            let answer = answer.map_err(|_| Error::Timeout(self.timeout))?;
+            let answer = self.client.send(request).await;
             let answer = answer.map_err(|error| Error::Unreachable(error.to_string()))?;
             if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok((url, answer));
