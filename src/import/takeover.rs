@@ -108,9 +108,8 @@ impl TakeOver {
                 named: AtomicU64::new(0),
             };
             let threads = std::thread::available_parallelism().map_or(2, usize::from);
-            store.read(&taking, threads.min(MAX_THREADS), &mut |repository| {
-                Some(repository.name.clone())
-            })?;
+            let named = store.named(&taking, &mut |repository| Some(repository.name.clone()))?;
+            store.read(&taking, threads.min(MAX_THREADS), named)?;
             Ok::<_, Error>(taking.named.into_inner())
         });
         let (read, recorded) = tokio::join!(reading, record_all(registry, pieces));

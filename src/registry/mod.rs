@@ -42,6 +42,7 @@ pub use crate::meta::{
 pub use access::events::EventPage;
 pub use access::tokens::{NewSecret, NewToken, Rotated, Rotation, is_token_name};
 pub use backup::counters::{BackupCounters, BackupState};
+pub use backup::incomplete::{IncompleteImage, IncompleteImages};
 pub use backup::settings::BackupSettings;
 pub use backup::source::SecondLook;
 pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};

@@ -105,7 +105,7 @@ impl Readiness {
         let is_ready = report.iter().all(|(_, problem)| problem.is_none());
         // clients lose nothing by a backup that failed
         if query.is_verbose && is_wanted("backup") {
-            report.push(("backup", self.backup().map(Cow::Borrowed)));
+            report.push(("backup", self.backup()));
         }
         let listed = report
             .into_iter()
@@ -185,12 +185,17 @@ impl Readiness {
         report
     }
 
-    fn backup(&self) -> Option<&'static str> {
+    fn backup(&self) -> Option<Cow<'static, str>> {
         match self.registry.backups().counters().state() {
-            BackupState::Failed => Some("the last backup failed: the log says why"),
-            BackupState::Damaged => {
-                Some("content is damaged: the log of the last backup, and registry verify, name it")
-            }
+            BackupState::Failed => Some("the last backup failed: the log says why".into()),
+            BackupState::Damaged => Some(
+                "content is damaged: the log of the last backup, and registry verify, name it"
+                    .into(),
+            ),
+            BackupState::Incomplete(number) => Some(
+                format!("{number} incomplete: registry verify names the images and what they lack")
+                    .into(),
+            ),
             BackupState::Idle | BackupState::Running | BackupState::Complete => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Copies of the database for backups, made beside running servers.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,7 +15,7 @@ use crate::meta::clock::Millis;
 use crate::meta::content::quarantine::Damaged;
 use crate::meta::error::{Error, Fault};
 use crate::meta::ids::RepositoryScope;
-use crate::meta::reports::verification::RecordedBlob;
+use crate::meta::reports::verification::{RecordedBlob, RecordedManifest};
 use crate::meta::sqlite::beside::beside;
 use crate::meta::sqlite::locks::wait_for_others;
 use crate::meta::sqlite::reader::Reader;
@@ -116,6 +117,20 @@ impl DatabaseCopy {
     /// Lists blobs that are damaged, after `after` in byte order, at most `limit`.
     pub fn damaged_blobs(&self, after: &str, limit: usize) -> Result<Vec<Damaged>, Error> {
         Reader::new(&self.connection).damaged_blobs(after, &RepositoryScope::ALL, limit)
+    }
+
+    /// Lists manifests with what they name and is neither there nor damaged, after the row `after`, at most `limit`.
+    pub fn gaps_after(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(RecordedManifest, HashSet<Digest>)>, Error> {
+        Reader::new(&self.connection).gaps_after(after, &RepositoryScope::ALL, limit)
+    }
+
+    /// Lists the tags of a manifest and of the indexes that need it.
+    pub fn image_tags(&self, manifest: &RecordedManifest) -> Result<Vec<String>, Error> {
+        Reader::new(&self.connection).image_tags(manifest.id)
     }
 
     /// Lists manifests that are damaged, after `after` in byte order, at most `limit`.
