@@ -198,7 +198,7 @@ impl Run<'_> {
     /// Names the destination where its disk is full.
     fn explained(&self, error: registry::Error, copier: &BlobCopier) -> Error {
         let is_full = match &error {
-            registry::Error::StorageFull(_) => true,
+            full if full.is_full() => true,
             // SQLite knows no quotas
             registry::Error::Meta(cause) if cause.is_unwritten() => {
                 matches!(copier.to().find_shortage(), Ok(Some(_)))

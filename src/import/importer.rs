@@ -222,7 +222,10 @@ impl Importing {
         };
         let (Some(registry), Some(way)) = (&self.registry, self.way) else {
             self.ledger.add_shown(repository, shown);
-            count(&new, Way::Link);
+            for blob in &new {
+                self.ledger
+                    .add_planned(&blob.digest, blob.source.size, Way::Link);
+            }
             return Ok(());
         };
         let bring = registry.import().bring(repository, new, way, &self.actor);
@@ -269,7 +272,11 @@ impl Importing {
             match outcome? {
                 Some(damage) => arrived.failed.push((blob.digest, damage)),
                 None => {
-                    self.ledger.add_new(&blob.digest, blob.size, Way::Copy);
+                    if self.way.is_some() {
+                        self.ledger.add_new(&blob.digest, blob.size, Way::Copy);
+                    } else {
+                        self.ledger.add_planned(&blob.digest, blob.size, Way::Copy);
+                    }
                     stored.push(blob.digest);
                 }
             }
@@ -350,6 +357,10 @@ impl Receiver for Importing {
         if is_new {
             self.ledger.add_new(digest, size, Way::Copy);
         }
+    }
+
+    fn count_returned(&self, digest: &Digest, size: u64) {
+        self.ledger.add_returned(digest, size);
     }
 
     fn judge(

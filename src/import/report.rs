@@ -23,6 +23,8 @@ pub struct Report {
     pub linked: u64,
     /// Bytes that were copied.
     pub copied: u64,
+    /// New blobs that a plan has not compared with their digests, which the import does.
+    pub uncompared: u64,
     /// What was damaged here, and comes sound.
     pub healed: Vec<Healed>,
     /// Tags that move from another target, those that follow a store included.
@@ -163,11 +165,11 @@ impl Ledger {
         content.blobs += blobs as u64;
     }
 
-    /// Counts a blob that was not here at all.
-    pub fn add_new(&self, digest: &Digest, size: u64, way: Way) {
+    /// Counts a blob that was not here at all; reports whether it was not counted before.
+    pub fn add_new(&self, digest: &Digest, size: u64, way: Way) -> bool {
         let mut counted = self.0.lock();
         if !counted.blobs.insert(digest.clone()) {
-            return;
+            return false;
         }
         let Counted {
             report,
@@ -184,6 +186,22 @@ impl Ledger {
         match way {
             Way::Link => report.linked += 1,
             Way::Copy => report.copied += size,
+        }
+        true
+    }
+
+    /// Counts a blob that was damaged here, and came through a stream; others are counted with their images.
+    pub fn add_returned(&self, digest: &Digest, size: u64) {
+        let is_damaged = self.0.lock().damaged_blobs.contains(digest);
+        if is_damaged {
+            self.add_new(digest, size, Way::Copy);
+        }
+    }
+
+    /// Counts a new blob that a plan has not read.
+    pub fn add_planned(&self, digest: &Digest, size: u64, way: Way) {
+        if self.add_new(digest, size, way) {
+            self.0.lock().report.uncompared += 1;
         }
     }
 

@@ -20,7 +20,7 @@ pub enum Error {
         known: i64,
     },
     #[error(
-        "{0} is not a database of this registry: move that file away, or name another --data-dir"
+        "{0} is not a database of this registry: restore a backup of it (docs/backup.md), move that file away, or name another --data-dir"
     )]
     Foreign(String),
     #[error(

@@ -43,7 +43,13 @@ pub(crate) struct Readiness {
 struct Cache {
     report: Option<(Instant, Report)>,
     /// A change of the database that has not been answered: there is never a second one behind it.
-    pending: Option<JoinHandle<Result<(), Error>>>,
+    pending: Option<JoinHandle<Result<DatabaseState, Error>>>,
+}
+
+/// State of a database that can be changed.
+enum DatabaseState {
+    Sound,
+    Damaged,
 }
 
 /// Routes of the probes.
@@ -202,18 +208,27 @@ impl Readiness {
 
     async fn database(
         &self,
-        pending: &mut Option<JoinHandle<Result<(), Error>>>,
+        pending: &mut Option<JoinHandle<Result<DatabaseState, Error>>>,
     ) -> Option<&'static str> {
         let change = pending.get_or_insert_with(|| {
             let registry = self.registry.clone();
-            tokio::spawn(async move { registry.status().check_database_writable().await })
+            tokio::spawn(async move {
+                if registry.status().is_database_damaged().await? {
+                    return Ok(DatabaseState::Damaged);
+                }
+                registry.status().check_database_writable().await?;
+                Ok(DatabaseState::Sound)
+            })
         });
         let Ok(done) = tokio::time::timeout(PATIENCE, change).await else {
             return Some("the database does not respond in time");
         };
         *pending = None;
         match done {
-            Ok(Ok(())) => None,
+            Ok(Ok(DatabaseState::Sound)) => None,
+            Ok(Ok(DatabaseState::Damaged)) => Some(
+                "the database is damaged: registry verify says where, and docs/backup.md how to restore it",
+            ),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "not ready: the database cannot be changed");
                 Some("the database cannot be changed")

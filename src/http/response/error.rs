@@ -19,7 +19,7 @@ use crate::http::limits::CONNECTION_BUFFER;
 use crate::http::limits::{MAX_TAGS, TOKEN_FORM};
 use crate::http::response::builder;
 use crate::mirror;
-use crate::oci::{DigestError, NameError, RepositoryName};
+use crate::oci::{Digest, DigestError, NameError, RepositoryName};
 use crate::registry::Error;
 use crate::upstream;
 
@@ -378,7 +378,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::DigestMismatch { .. } | Error::Digest(_) => {
             rendered(S::BAD_REQUEST, "DIGEST_INVALID")
         }
-        Error::ManifestInvalid(_) | Error::ManifestBody(_) => {
+        Error::ManifestInvalid(_) | Error::ManifestBody(_) | Error::UrlRefused(_) => {
             rendered(S::BAD_REQUEST, "MANIFEST_INVALID")
         }
         Error::ManifestTooLarge { .. } => rendered(S::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID"),
@@ -402,7 +402,6 @@ fn registry_error(error: &Error) -> Rendered {
             rendered(S::FORBIDDEN, "DENIED").detail(json!({ "tag": tag.as_str() }))
         }
         Error::NothingToRestore(_) => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
-        Error::UrlRefused(_) => rendered(S::BAD_REQUEST, "MANIFEST_INVALID"),
         Error::ClassRefused(_) => rendered(S::FORBIDDEN, "DENIED"),
         Error::DeleteDisabled | Error::ReadOnly => {
             rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD")
@@ -418,6 +417,7 @@ fn registry_error(error: &Error) -> Rendered {
         | Error::NoRegistry(_)
         | Error::BackedUpTo(_)
         | Error::DatabaseLost(_)
+        | Error::BlobsLost(_)
         | Error::Link(_)
         // no request names a token to change
         | Error::TokenName(_)
@@ -445,8 +445,11 @@ fn absent(error: &Error) -> Rendered {
         Error::ManifestUnknown {
             repository,
             reference,
-        } => rendered("MANIFEST_UNKNOWN")
-            .detail(json!({ "name": repository.as_str(), "reference": reference })),
+            needed_by,
+        } => {
+            let detail = json!({ "name": repository.as_str(), "reference": reference });
+            rendered("MANIFEST_UNKNOWN").detail(needed(detail, needed_by.as_ref()))
+        }
         Error::ManifestDamaged {
             repository,
             reference,
@@ -459,11 +462,22 @@ fn absent(error: &Error) -> Rendered {
             digest, problem, ..
         } => rendered("BLOB_UNKNOWN")
             .detail(json!({ "digest": digest.as_str(), "damage": problem })),
-        Error::BlobUnknown { digest, .. } => {
-            rendered("BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() }))
+        Error::BlobUnknown {
+            digest, needed_by, ..
+        } => {
+            let detail = json!({ "digest": digest.as_str() });
+            rendered("BLOB_UNKNOWN").detail(needed(detail, needed_by.as_ref()))
         }
         _ => rendered("UNKNOWN"),
     }
+}
+
+/// Adds the image that lacks some content to the detail of its absence.
+fn needed(mut detail: serde_json::Value, by: Option<&Digest>) -> serde_json::Value {
+    if let Some(image) = by {
+        detail["neededBy"] = json!(image.as_str());
+    }
+    detail
 }
 
 /// Value of `Range` for the bytes received of an upload: `0-0` for none, as in distribution.

@@ -286,7 +286,12 @@ impl ImageTransfer<'_> {
         let refused = match self.contents.blob(&digest)? {
             // what cannot be read does not come either
             Some(Found::File(source)) => source.refused_config().ok().flatten(),
-            Some(Found::Stored { .. }) | None => self.receiver.refused_config(&digest)?,
+            // a plan stores nothing
+            Some(Found::Stored { .. }) => match self.contents.manifest(&digest)? {
+                Ok(bytes) => registry::refused_config(&bytes),
+                Err(_) => self.receiver.refused_config(&digest)?,
+            },
+            None => self.receiver.refused_config(&digest)?,
         };
         Ok(refused.map(|error| Damage::InvalidConfig(digest, error.to_string())))
     }

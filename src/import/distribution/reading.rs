@@ -19,6 +19,7 @@ impl DistributionStore {
         receiver: &dyn Receiver,
         name: &mut dyn FnMut(&StoredRepository) -> Option<RepositoryName>,
     ) -> Result<Vec<Named>, Error> {
+        self.foreign(&mut |path, damage| receiver.report(path, damage))?;
         let repositories = self.repositories(&mut |path, damage| receiver.report(path, damage))?;
         let named = repositories
             .into_iter()

@@ -208,6 +208,17 @@ impl Reader<'_> {
         })
     }
 
+    /// Reports whether a repository shows a blob.
+    pub fn is_shown(&self, blob: &Digest) -> Result<bool, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT 1 FROM blobs JOIN repository_blobs ON blob_id = blobs.id WHERE digest = ?1 LIMIT 1",
+                )?
+                .exists([blob.as_str()])
+        })
+    }
+
     /// Reports whether a blob's content has not been compared with its digest.
     pub fn is_unverified(&self, blob: BlobRow) -> Result<bool, Error> {
         Ok(self

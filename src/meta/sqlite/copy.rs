@@ -54,7 +54,7 @@ pub(in crate::meta) fn copy(
     to: &Path,
     mark: &BackupMark,
 ) -> Result<DatabaseCopy, Error> {
-    create(to).map_err(|error| Error::unopened(to, error))?;
+    create(to).map_err(|error| Error::unopened_file(to, error))?;
     copy_pages(from, to)?;
     let copy = open_copy(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // by exclusive locks, the log of the original's kind needs no files beside the copy
@@ -69,7 +69,8 @@ pub(in crate::meta) fn copy(
          DELETE FROM queues;
          DELETE FROM events;
          DELETE FROM endpoints;
-         DELETE FROM signing_keys;",
+         DELETE FROM signing_keys;
+         DELETE FROM settings WHERE name = 'database is damaged';",
     )?;
     let text = serde_json::to_string(mark).unwrap_or_default();
     copy.execute(
@@ -87,7 +88,7 @@ pub(in crate::meta) fn copy(
     drop(copy);
     regular_file::open(to, File::options().read(true), Links::Reject)
         .and_then(|file| file.sync_all())
-        .map_err(|error| Error::unopened(to, error))?;
+        .map_err(|error| Error::unopened_file(to, error))?;
     DatabaseCopy::open(to)
 }
 

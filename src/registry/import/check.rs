@@ -77,6 +77,11 @@ impl Import<'_> {
         sound: &mut Vec<(Digest, u64)>,
     ) -> Result<Option<UnsoundBlob>, Error> {
         let verify = self.registry.verify();
+        let named = digest.clone();
+        let is_shown = self
+            .registry
+            .scan(move |reader| reader.is_shown(&named))
+            .await?;
         let (problem, is_served) = match verify.compare(&digest, pacer).await? {
             Comparison::Sound { size } => {
                 sound.push((digest, size));
@@ -101,6 +106,10 @@ impl Import<'_> {
                 (format!("the file cannot be read: {error}"), true)
             }
         };
+        if !is_shown {
+            // a file that verification has found and left to collection
+            return Ok(None);
+        }
         let named = digest.clone();
         let (images, _) = self
             .registry

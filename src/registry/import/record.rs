@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::blob::{HardLinks, SourceFile};
 use crate::meta::{
-    Actor, BlobRow, FormerTarget, Millis, RepositoryScope, TagOrigin, TagTarget, TakeOver, WithdrawnFile, WriteTx,
-    now,
+    Actor, BlobRow, FormerTarget, Millis, RepositoryScope, TagOrigin, TagTarget, TakeOver,
+    WithdrawnFile, WriteTx, now,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
@@ -228,6 +228,7 @@ impl Recording<'_> {
             let blob = self.tx.blob(digest)?.ok_or_else(|| Error::BlobUnknown {
                 repository: repository.clone(),
                 digest: digest.clone(),
+                needed_by: None,
             })?;
             self.tx.link_blob(id, digest, blob, self.now)?;
         }

@@ -50,9 +50,61 @@ fn images_with_a_gap_are_named_unless_the_server_accepts_them() {
         );
     }
     assert_eq!(verify(&server, &["list"]).1["incompleteCount"], 1);
+    // whoever asks for what is missing learns which image needs it
+    let client = &mut server.client();
+    let layer = sha256(&lacking.layers[0]);
+    let answer = client.get(&format!("/v2/app/blobs/{layer}"));
+    answer.refused(404, "BLOB_UNKNOWN");
+    let error = &answer.json()["errors"][0];
+    assert_eq!(
+        error["detail"],
+        json!({ "digest": layer, "neededBy": lacking.digest() })
+    );
+    assert!(
+        error["message"]
+            .to_string()
+            .contains("push that image again"),
+        "{error}"
+    );
+    let child = sha256(b"never comes");
+    let answer = client.get(&format!("/v2/list/manifests/{child}"));
+    answer.refused(404, "MANIFEST_UNKNOWN");
+    let detail = &answer.json()["errors"][0]["detail"];
+    assert_eq!(
+        detail,
+        &json!({ "name": "list", "reference": child, "neededBy": sha256(index.to_string().as_bytes()) })
+    );
+    let answer = client.get(&format!("/v2/app/blobs/{}", sha256(b"unknown")));
+    assert_eq!(
+        answer.json()["errors"][0]["detail"],
+        json!({ "digest": sha256(b"unknown") })
+    );
     let text = server.cli(&["verify"]);
     let text = String::from_utf8_lossy(&text.stdout);
     assert!(text.contains("needed by app:layer"), "{text}");
+
+    let to = tempfile::tempdir().expect("a directory");
+    let to = to.path().join("backup");
+    let backup = ["backup", to.to_str().expect("text")];
+    let output = server.cli(&[&backup[..], &["--output", "json"]].concat());
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (&made["incompleteCount"], &made["damaged"]),
+        (&json!(2), &json!([]))
+    );
+    for (image, finding) in made["incomplete"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .zip(findings)
+    {
+        assert_eq!(image["images"], finding["images"]);
+        assert_eq!(image["problem"], finding["problem"]);
+    }
+    let text = server.cli(&backup);
+    let text = String::from_utf8_lossy(&text.stdout);
+    assert!(text.contains("incomplete app:layer: it needs"), "{text}");
 
     // damage is told from a gap
     replace(&path_of(&server, &sha256(&whole.layers[0])), b"x");

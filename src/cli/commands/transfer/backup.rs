@@ -133,7 +133,11 @@ fn print(made: &BackupSummary, format: Format) -> Result<(), Error> {
             }
             for image in &made.incomplete.named {
                 let names = image.names().join(" ");
-                output::say(&format!("incomplete {}: {}", plain(&names), plain(&image.problem)))?;
+                output::say(&format!(
+                    "incomplete {}: {}",
+                    plain(&names),
+                    plain(&image.problem)
+                ))?;
             }
             output::say(&sentence(made))
         }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tarkeep::import::{
-    Collision, Healed, Importer, MovedTag, NameMap, Place, Problem, Report, Selection, Source, Unmatched,
+    Collision, Healed, Importer, MovedTag, NameMap, Place, Problem, Report, Selection, Source,
+    Unmatched,
 };
 use tarkeep::oci::Glob;
 use tarkeep::registry::{BlobCheck, Pace, Registry, UnsoundBlob, Way};
@@ -286,7 +287,19 @@ impl Outcome {
             (number, true) => format!("; {} would heal", count(number, "damaged piece")),
             (number, false) => format!("; {} healed", count(number, "damaged piece")),
         };
-        what + &way + &healed + undo
+        let uncompared = match report.uncompared {
+            0 => String::new(),
+            number => format!(
+                "; the plan has not compared {} with {}, which the import does: what differs is left out",
+                count(number, "blob"),
+                if number == 1 {
+                    "its digest"
+                } else {
+                    "their digests"
+                },
+            ),
+        };
+        what + &way + &healed + &uncompared + undo
     }
 
     /// Fails if something was left out, or a flag fits nothing.
@@ -363,7 +376,7 @@ impl Outcome {
             "repositories": repositories.collect::<Vec<_>>(),
             "blobCount": report.blobs, "size": report.size,
             "linkedCount": report.linked, "copiedSize": report.copied,
-            "checkedCount": self.checked.sound,
+            "uncomparedCount": report.uncompared, "checkedCount": self.checked.sound,
             "moved": moved.collect::<Vec<_>>(),
             "healed": healed.collect::<Vec<_>>(),
             "collisions": collisions.collect::<Vec<_>>(),
@@ -375,7 +388,11 @@ impl Outcome {
 }
 
 fn collision(collision: &Collision) -> String {
-    let sources: Vec<_> = collision.sources.iter().map(|source| source.as_str()).collect();
+    let sources: Vec<_> = collision
+        .sources
+        .iter()
+        .map(|source| source.as_str())
+        .collect();
     format!(
         "{}:{} would come from {}\n",
         collision.repository,
