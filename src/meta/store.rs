@@ -144,10 +144,14 @@ impl Meta {
 
     /// Reports whether a read of this process has met damage of the database, or verification has found some.
     pub async fn is_damaged(&self) -> Result<bool, Error> {
-        Ok(self.is_damaged.load(Ordering::Relaxed)
-            || self
-                .read(point(|reader| reader.has_damaged_structure()))
-                .await?)
+        // recorded, so that it is known until verification finds none
+        if self.is_damaged.load(Ordering::Relaxed) {
+            let recorded = self.write_lazily(|tx| tx.set_damaged(true)).await;
+            self.is_damaged.store(recorded.is_err(), Ordering::Relaxed);
+            return Ok(true);
+        }
+        self.read(point(|reader| reader.has_damaged_structure()))
+            .await
     }
 
     /// Returns the manifest that a tag points at, from memory if nothing was committed since it was last read.
