@@ -15,6 +15,8 @@ use crate::registry::SourceFile;
 
 /// Place of the store, relative to the root directory of `registry:2`.
 const PLACE: &str = "docker/registry/v2";
+/// Directory of the blobs, in the store.
+const BLOBS: &str = "blobs";
 /// Maximum size of a manifest, in bytes: that of distribution.
 const MANIFEST_LIMIT: u64 = 4 << 20;
 
@@ -106,9 +108,9 @@ impl DistributionStore {
             unexpected(above, report, &|name| name == "v2")?;
         }
         unexpected(&self.root, report, &|name| {
-            ["blobs", "repositories"].contains(&name)
+            [BLOBS, "repositories"].contains(&name)
         })?;
-        let blobs = self.root.join("blobs");
+        let blobs = self.root.join(BLOBS);
         unexpected(&blobs, report, &|name| Algorithm::parse(name).is_ok())?;
         for algorithm in Algorithm::ALL {
             let directory = blobs.join(algorithm.as_str());
@@ -129,7 +131,7 @@ impl DistributionStore {
     fn blob_path(&self, digest: &Digest) -> PathBuf {
         let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
         self.root
-            .join(format!("blobs/{algorithm}/{}/{hex}/data", &hex[..2]))
+            .join(format!("{BLOBS}/{algorithm}/{}/{hex}/data", &hex[..2]))
     }
 
     /// Finds the file of a blob.

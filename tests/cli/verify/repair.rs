@@ -68,6 +68,7 @@ fn files_without_a_row_are_no_damage_and_go_with_repair() {
 fn a_file_that_repair_has_recorded_is_no_damage_of_a_later_import() {
     let server = Server::start();
     let image = Image::small(1);
+    Image::small(2).push(&mut server.client(), "other", "v1");
     put_file(&server, &sha256(b"another"), b"not what its name says");
     let (is_sound, printed) = verify(&server, &["--repair"]);
     assert!(is_sound, "{printed}");
