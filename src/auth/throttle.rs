@@ -1,7 +1,7 @@
 //! Throttling of failed logins by address, so that guessing slows down.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use jiff::fmt::friendly::SpanPrinter;
@@ -12,6 +12,8 @@ use crate::client_key;
 
 /// Number of failures without consequence: people mistype, and scripts with an old password retry.
 const FREE_FAILURES: u32 = 10;
+/// The same for an IPv6 /48, which one customer may have: 65,536 addresses as we count them.
+const FREE_FAILURES_OF_SITE: u32 = 100;
 /// Time without a failure after which one failure is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 /// First lockout; each further failure doubles it …
@@ -26,13 +28,23 @@ const RECENT: usize = 16;
 ///
 /// A client that knows a password does not guess.
 const MISSES: u32 = 50;
-/// Maximum number of addresses that are remembered.
-const ADDRESSES: usize = 10_000;
+/// Maximum number of sources that are remembered.
+const SOURCES: usize = 10_000;
 
-/// Failed logins of every address, an IPv6 network being one.
+/// Failed logins by where they came from.
 #[derive(Default)]
 pub(super) struct Throttle {
-    records: Mutex<HashMap<Option<IpAddr>, Record>>,
+    records: Mutex<HashMap<Source, Record>>,
+}
+
+/// Where failed logins came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    UnixSocket,
+    /// IPv4 address or IPv6 /64.
+    Client(IpAddr),
+    /// IPv6 /48.
+    Site(Ipv6Addr),
 }
 
 /// Login whose credentials were checked and found wrong.
@@ -74,6 +86,14 @@ impl Record {
             .saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
     }
 
+    /// Counts a failure and returns the lockout that follows.
+    fn fail(&mut self, free: u32, now: Instant) -> Duration {
+        let failures = self.failures(now).saturating_add(1);
+        let lockout = lockout_after(failures, free);
+        (self.failures, self.since, self.misses) = (failures, now + lockout, 0);
+        lockout
+    }
+
     fn note(&mut self, fingerprint: Fingerprint, now: Instant) {
         self.recent.retain(|(other, _)| *other != fingerprint);
         self.recent.truncate(RECENT - 1);
@@ -82,15 +102,19 @@ impl Record {
 }
 
 impl Throttle {
-    /// Returns the lockout of an address, if it is locked out.
+    /// Returns the lockout of an address or of its site, if there is one.
     pub(super) fn lockout(&self, address: Option<IpAddr>, now: Instant) -> Option<Lockout> {
         let records = self.records.lock();
-        let record = records.get(&address.map(client_key::of))?;
-        let wait = record.since.saturating_duration_since(now);
-        (!wait.is_zero()).then_some(Lockout {
-            wait,
-            is_total: record.misses >= MISSES,
-        })
+        let lockout_of = |source| {
+            let record = records.get(&source)?;
+            let wait = record.since.saturating_duration_since(now);
+            (!wait.is_zero()).then_some(Lockout {
+                wait,
+                is_total: record.misses >= MISSES,
+            })
+        };
+        let client = lockout_of(Source::client(address));
+        client.or_else(|| Source::site(address).and_then(lockout_of))
     }
 
     /// Counts an unknown password that was tried during a lockout.
@@ -101,7 +125,8 @@ impl Throttle {
         now: Instant,
     ) {
         let mut records = self.records.lock();
-        if let Some(record) = records.get_mut(&address.map(client_key::of))
+        // a site has no misses: its other clients may use what they got right
+        if let Some(record) = records.get_mut(&Source::client(address))
             && record.recent.iter().all(|(other, _)| *other != fingerprint)
         {
             record.note(fingerprint, now);
@@ -142,16 +167,7 @@ impl Throttle {
         now: Instant,
     ) -> Option<Duration> {
         let mut records = self.records.lock();
-        let address = address.map(client_key::of);
-        if records.len() >= ADDRESSES && !records.contains_key(&address) {
-            evict(&mut records, now);
-        }
-        let record = records.entry(address).or_insert_with(|| Record {
-            failures: 0,
-            since: now,
-            recent: VecDeque::new(),
-            misses: 0,
-        });
+        let record = record_of(&mut records, Source::client(address), now);
         if let Some(fingerprint) = fingerprint {
             let is_repeated = |(other, counted): &(Fingerprint, Instant)| {
                 *other == fingerprint && *counted + REPEATED_WITHIN > now
@@ -161,10 +177,28 @@ impl Throttle {
             }
             record.note(fingerprint, now);
         }
-        let failures = record.failures(now).saturating_add(1);
-        let lockout = lockout_after(failures);
-        (record.failures, record.since, record.misses) = (failures, now + lockout, 0);
-        Some(lockout)
+        let lockout = record.fail(FREE_FAILURES, now);
+        let site = Source::site(address).map_or(Duration::ZERO, |site| {
+            record_of(&mut records, site, now).fail(FREE_FAILURES_OF_SITE, now)
+        });
+        Some(lockout.max(site))
+    }
+}
+
+impl Source {
+    fn client(address: Option<IpAddr>) -> Self {
+        address.map_or(Self::UnixSocket, |address| {
+            Self::Client(client_key::of(address))
+        })
+    }
+
+    fn site(address: Option<IpAddr>) -> Option<Self> {
+        match address?.to_canonical() {
+            IpAddr::V6(address) => Some(Self::Site(Ipv6Addr::from_bits(
+                address.to_bits() >> 80 << 80,
+            ))),
+            IpAddr::V4(_) => None,
+        }
     }
 }
 
@@ -183,8 +217,8 @@ impl FailedLogin<'_> {
     }
 }
 
-fn lockout_after(failures: u32) -> Duration {
-    match failures.checked_sub(FREE_FAILURES + 1) {
+fn lockout_after(failures: u32, free: u32) -> Duration {
+    match failures.checked_sub(free + 1) {
         Some(doublings) => FIRST_LOCKOUT
             .saturating_mul(1 << doublings.min(20))
             .min(LONGEST_LOCKOUT),
@@ -192,13 +226,26 @@ fn lockout_after(failures: u32) -> Duration {
     }
 }
 
-/// Drops addresses without a counting failure, or else the quarter with the fewest failures.
-fn evict(records: &mut HashMap<Option<IpAddr>, Record>, now: Instant) {
+/// Returns the record of a source, a new one if there is none.
+fn record_of(records: &mut HashMap<Source, Record>, source: Source, now: Instant) -> &mut Record {
+    if records.len() >= SOURCES && !records.contains_key(&source) {
+        evict(records, now);
+    }
+    records.entry(source).or_insert_with(|| Record {
+        failures: 0,
+        since: now,
+        recent: VecDeque::new(),
+        misses: 0,
+    })
+}
+
+/// Drops sources without a counting failure, or else the quarter with the fewest failures.
+fn evict(records: &mut HashMap<Source, Record>, now: Instant) {
     records.retain(|_, record| record.failures(now) > 0);
-    if records.len() >= ADDRESSES {
+    if records.len() >= SOURCES {
         let mut all: Vec<_> = records.drain().collect();
         all.sort_unstable_by_key(|(_, record)| std::cmp::Reverse((record.failures, record.since)));
-        all.truncate(ADDRESSES / 4 * 3);
+        all.truncate(SOURCES / 4 * 3);
         records.extend(all);
     }
 }
@@ -304,16 +351,36 @@ mod tests {
     }
 
     #[test]
+    fn a_site_with_many_networks_is_locked_out_in_the_end() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        let network = |number: u32| address(&format!("2001:db8:0:{number:x}::1"));
+        let checked = (0..2000).filter(|number| {
+            let is_checked = throttle.lockout(network(*number), now).is_none();
+            if is_checked {
+                throttle.count(network(*number), None, now);
+            }
+            is_checked
+        });
+        assert_eq!(checked.count(), FREE_FAILURES_OF_SITE as usize + 1);
+        // what its clients got right before stays valid
+        for number in 0..2 * MISSES {
+            throttle.count_miss(network(5000), fingerprint(number), now);
+        }
+        assert!(!throttle.lockout(network(5000), now).unwrap().is_total);
+        assert_eq!(throttle.lockout(address("2001:db8:1::1"), now), None);
+    }
+
+    #[test]
     fn memory_is_bounded_and_keeps_the_worst() {
         let throttle = Throttle::default();
         let (worst, now) = (address("192.0.2.1"), Instant::now());
         for _ in 0..=FREE_FAILURES {
             throttle.count(worst, None, now);
         }
-        for number in 0..2 * ADDRESSES as u32 {
+        for number in 0..2 * SOURCES as u32 {
             throttle.count(Some(std::net::Ipv4Addr::from(number).into()), None, now);
         }
-        assert!(throttle.records.lock().len() <= ADDRESSES);
+        assert!(throttle.records.lock().len() <= SOURCES);
         assert!(throttle.lockout(worst, now).is_some());
     }
 }
