@@ -55,14 +55,25 @@ impl PointReader<'_> {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<Absence>, Error> {
-        self.absence(
+        let found = self.absence(
             "SELECT gap.digest, gap.damage, manifests.digest FROM repositories
              CROSS JOIN absent_references AS gap ON gap.repository_id = repositories.id AND gap.digest = ?2
-             CROSS JOIN manifests ON manifests.id = gap.manifest_id
-             WHERE repositories.name = ?1 ORDER BY gap.damage IS NULL LIMIT 1",
+             CROSS JOIN manifests ON manifests.id = gap.manifest_id WHERE repositories.name = ?1 LIMIT 1",
             repository,
             digest.as_str(),
-        )
+        )?;
+        if !matches!(found, Some(Absence::NeededBy(_))) {
+            return Ok(found);
+        }
+        // another manifest may have lost it to damage
+        let damaged = self.absence(
+            "SELECT gap.digest, gap.damage, NULL FROM repositories
+             CROSS JOIN absent_references AS gap ON gap.repository_id = repositories.id AND gap.digest = ?2
+             WHERE repositories.name = ?1 AND gap.damage IS NOT NULL LIMIT 1",
+            repository,
+            digest.as_str(),
+        )?;
+        Ok(damaged.or(found))
     }
 
     /// Returns why the repository does not show the manifest of this digest, or the one that a tag of this name points at.
