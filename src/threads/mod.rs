@@ -2,3 +2,4 @@
 
 pub(crate) mod background_writer;
 pub(crate) mod blocking;
+pub(crate) mod low_priority;

@@ -1,7 +1,7 @@
 //! Selection of the events that an endpoint is told of.
 
-use crate::events::{Event, EventKind, EventKinds};
-use crate::webhooks::settings::{Endpoint, Selection};
+use crate::events::{Action, Event, EventKind, EventKinds};
+use crate::webhooks::settings::{Endpoint, Format, Selection};
 
 impl Endpoint {
     /// Returns the kinds that it listens to.
@@ -12,17 +12,16 @@ impl Endpoint {
 
     /// Reports whether it is told of an event.
     pub(crate) fn wants(&self, event: &Event) -> bool {
-        if !self.selection.names(event.kind) {
+        if !self.selection.names(event.kind) || !self.format.has_words_for(event) {
             return false;
         }
         match &self.selection {
             Selection::Distribution {
                 ignored_media_types,
                 ..
-            } => event
-                .target
-                .as_ref()
-                .is_none_or(|target| !ignored_media_types.contains(&target.media_type)),
+            } => !ignored_media_types
+                .iter()
+                .any(|name| name == told_media_type(event)),
             Selection::Webhook {
                 repositories, tags, ..
             } => {
@@ -38,6 +37,20 @@ impl Endpoint {
             }
         }
     }
+}
+
+impl Format {
+    /// Reports whether it can tell of this event, whose kind it knows. Docker Hub has no images without a tag.
+    fn has_words_for(self, event: &Event) -> bool {
+        self != Self::DockerHub || event.tag.is_some()
+    }
+}
+
+/// Media type as distribution tells it and compares it (`notifications/sinks.go`): what is deleted has none.
+fn told_media_type(event: &Event) -> &str {
+    let target = event.target.as_ref();
+    let target = target.filter(|_| event.kind.action() != Some(Action::Delete));
+    target.map_or("", |target| &target.media_type)
 }
 
 impl Selection {

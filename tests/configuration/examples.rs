@@ -54,7 +54,11 @@ struct Tally {
 }
 
 /// Known reasons and the kind of rejection each stands for; the first reason given counts.
-const WORDS: [(&str, &str); 10] = [
+const WORDS: [(&str, &str); 11] = [
+    (
+        "must be a map of header names",
+        "a word that stands for headers",
+    ),
     ("this is not YAML", NOBODYS),
     (" has both ", NOBODYS),
     ("takes one value, not a list", NOBODYS),

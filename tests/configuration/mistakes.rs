@@ -54,6 +54,10 @@ const REFUSED: &[(&str, &str)] = &[
         "access.groups.ops has '@dev', and groups hold users alone",
     ),
     (
+        "webhooks: [{name: a, url: 'http://x', format: harbor, hmac: {variable: PATH}, headers: {authorization: [a]}}]",
+        "webhooks[0].hmac is sent as Authorization with the format harbor, which headers has as well",
+    ),
+    (
         "access: {groups: {ops: ['token:ci']}, rules: [{repositories: a, who: '@ops', may: pull}]}",
         "access.groups.ops has 'token:ci'",
     ),

@@ -11,6 +11,7 @@ mod backup_ends;
 mod collected;
 pub mod disk;
 mod moving;
+mod told;
 mod without_links;
 
 use std::path::Path;

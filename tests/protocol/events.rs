@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::push_image;
-use crate::support::{Client, Server};
+use crate::support::{Client, Server, eventually};
 
 fn page(client: &mut Client, query: &str) -> Value {
     let response = client.get(&format!("/v2/_events{query}"));
@@ -54,6 +54,57 @@ fn events_are_those_of_the_audit_log_page_by_page() {
     assert_eq!(seen, ids(&all));
     let rest = page(&mut client, &format!("?since={since}&wait=0"));
     assert_eq!((ids(&rest), &rest["last"]), (Vec::new(), &all["last"]));
+}
+
+/// A number names the same event for good: over restarts, beside later events, and wherever one begins.
+#[test]
+fn numbers_of_events_stay_and_since_is_exact() {
+    let mut server = Server::start();
+    let mut client = server.client();
+    for number in 0..5 {
+        push_image(&mut client, "team/app", "v1", &format!("{number}"));
+    }
+    let before = page(&mut client, "?since=0&wait=0");
+    let before = before["events"].as_array().expect("a list").clone();
+    server.stop();
+    server.restart();
+    let mut client = server.client();
+    push_image(&mut client, "team/other", "v1", "6");
+    let all = page(&mut client, "?since=0&wait=0");
+    let after = all["events"].as_array().expect("a list");
+    assert_eq!(after[..before.len()], before);
+    let numbers = ids(&all);
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    let last = all["last"].as_i64().expect("a number");
+    for since in 0..=last {
+        let rest = page(&mut client, &format!("?since={since}&wait=0"));
+        let later = numbers.iter().filter(|number| **number > since);
+        assert_eq!(ids(&rest), Vec::from_iter(later.copied()), "since {since}");
+        assert_eq!(rest["last"], last, "since {since}");
+    }
+}
+
+/// Old events go, and their numbers do not come again.
+#[test]
+fn numbers_go_on_when_all_events_are_too_old() {
+    let mut server = Server::with(&[("REGISTRY_AUDIT_KEEP", "1d")]);
+    for number in 0..5 {
+        push_image(&mut server.client(), "team/app", "v1", &format!("{number}"));
+    }
+    let last = page(&mut server.client(), "")["last"].clone();
+    server.stop();
+    let database = rusqlite::Connection::open(server.directory().join("registry.db"));
+    let database = database.expect("a database");
+    let aged = database.execute("UPDATE audit SET at = at - 2 * 24 * 3600 * 1000", []);
+    aged.expect("rows");
+    server.restart();
+    let client = &mut server.client();
+    eventually("they are gone", || {
+        ids(&page(client, "?since=0&wait=0")).len() <= 1
+    });
+    push_image(client, "team/app", "v1", "6");
+    let new = page(client, &format!("?since={last}&wait=0"));
+    assert_eq!(ids(&new).len(), 2, "{new}");
 }
 
 #[test]

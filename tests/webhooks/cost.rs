@@ -1,7 +1,4 @@
-//! The cost of webhooks to those who push.
-//!
-//! `WEBHOOK_COST=full` measures for long enough to hold the figures to their limits; without it the test only shows that a
-//! receiver that hangs holds up nobody.
+//! The cost of webhooks to those who push: no receiver holds anybody up. `benches/webhooks.rs` measures it.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +6,6 @@ use super::receiver::{Behaviour, Receiver};
 use crate::support::{Client, Image, OCI_MANIFEST, Server, descriptor};
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-
-fn is_full() -> bool {
-    std::env::var("WEBHOOK_COST").is_ok_and(|value| value == "full")
-}
 
 /// Pushes manifests of one image under new tags; returns the longest and the median push.
 fn push(client: &mut Client, base: u64, number: u64) -> Vec<Duration> {
@@ -58,7 +51,7 @@ fn endpoints_hardly_slow_pushes() {
         Image::small(1).push(client, "app", "first");
         push(client, 0, 20);
     }
-    let (rounds, at_once) = if is_full() { (40, 100) } else { (5, 20) };
+    let (rounds, at_once) = (5, 20);
     let mut times = vec![Vec::new(); servers.len()];
     // in turns, so that the machine is the same for all
     for round in 0..rounds {
@@ -87,7 +80,8 @@ fn endpoints_hardly_slow_pushes() {
         figures[2].0 / figures[0].0
     );
     assert!(hanging.arrived() > 0, "nothing was sent");
-    let least = if is_full() { 0.95 } else { 0.4 };
+    // a machine that tests is busy, and so are these servers, which are not optimized
+    let least = 0.4;
     assert!(figures[1].0 / figures[0].0 >= least, "{figures:?}");
     assert!(figures[2].0 / figures[0].0 >= least, "{figures:?}");
 }

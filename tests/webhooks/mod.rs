@@ -6,7 +6,7 @@ mod cost;
 mod delivery;
 mod ends;
 mod events;
-mod receiver;
+pub mod receiver;
 mod servers;
 mod survival;
 

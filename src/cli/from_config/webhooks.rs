@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tarkeep::config::{
     self, Config, HeaderSource, Interval, SecretSource, Violations, WebhookEvent, WebhookFormat,
@@ -129,6 +130,9 @@ fn webhook(number: usize, given: &config::Webhook) -> Result<Endpoint, Violation
         selection(&place, given, format),
     );
     let (name, url, headers, hmac, selection) = combine(parts)?;
+    if let (Format::Harbor, Some(key)) = (format, &hmac) {
+        check_harbor_key(&place, key, &headers)?;
+    }
     Ok(Endpoint {
         name,
         url,
@@ -146,6 +150,21 @@ fn webhook(number: usize, given: &config::Webhook) -> Result<Endpoint, Violation
         includes_references: false,
         collapse: given.collapse.map_or(Duration::ZERO, |time| time.0),
     })
+}
+
+/// Checks the key of a webhook in Harbor's format, which is sent as `Authorization` itself.
+fn check_harbor_key(place: &str, key: &[u8], headers: &HeaderMap) -> Result<(), Violations> {
+    let place = format!("{place}.hmac");
+    let fault = |sentence: &str| Err(Violations::within(&place, format!("{place} {sentence}")));
+    match HeaderValue::from_bytes(key) {
+        Err(_) => fault(
+            "has a key that no header can have: harbor's receivers compare it with Authorization",
+        ),
+        Ok(_) if headers.contains_key(AUTHORIZATION) => fault(
+            "is sent as Authorization with the format harbor, which headers has as well: leave one of them out",
+        ),
+        Ok(_) => Ok(()),
+    }
 }
 
 fn unless_zero(given: Option<Interval>, default: Duration) -> Duration {

@@ -174,9 +174,9 @@ impl Reader<'_> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Reports whether the oldest row is older than `cutoff`.
+    /// Reports whether [`WriteTx::forget_audit`] would delete a row.
     pub fn has_old_audit(&self, cutoff: Millis) -> Result<bool, Error> {
-        let oldest = "SELECT 1 FROM (SELECT at FROM audit ORDER BY id LIMIT 1) WHERE at < ?1";
+        let oldest = "SELECT 1 FROM (SELECT at FROM audit WHERE id < (SELECT max(id) FROM audit) ORDER BY id LIMIT 1) WHERE at < ?1";
         Ok(self.connection.prepare_cached(oldest)?.exists([cutoff])?)
     }
 }
@@ -212,11 +212,14 @@ impl WriteTx<'_> {
     }
 
     /// Deletes the oldest rows if they are older than `cutoff`, at most `limit`. Returns their number.
+    ///
+    /// The newest row stays: the next one has a higher number than any before, which clients rely on.
     pub fn forget_audit(&self, cutoff: Millis, limit: usize) -> Result<usize, Error> {
         Ok(self
             .connection
             .prepare_cached(
-                "DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?2) AND at < ?1",
+                "DELETE FROM audit WHERE at < ?1
+                 AND id IN (SELECT id FROM audit WHERE id < (SELECT max(id) FROM audit) ORDER BY id LIMIT ?2)",
             )?
             .execute(params![cutoff, limit])?)
     }

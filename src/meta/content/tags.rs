@@ -71,6 +71,7 @@ pub struct TagTarget<'d> {
 #[derive(Clone, Copy, Debug)]
 pub struct TagOrigin {
     pushed_at: Millis,
+    is_restore: bool,
     /// The state that a restore went back to.
     restored_from: Option<HistoryCursor>,
     restored_at: Option<Millis>,
@@ -84,6 +85,7 @@ impl TagOrigin {
     pub fn push(now: Millis) -> Self {
         Self {
             pushed_at: now,
+            is_restore: false,
             restored_from: None,
             restored_at: None,
             source: TagSource::Here,
@@ -103,30 +105,37 @@ impl TagOrigin {
     pub fn restore(state: &RecordedState, now: Millis) -> Self {
         Self {
             pushed_at: state.pushed_at,
+            is_restore: true,
             restored_from: Some(state.origin()),
             restored_at: Some(now),
             source: TagSource::Here,
             uses: state.uses,
         }
     }
-}
 
-impl TagOrigin {
+    /// A restore to a manifest that the tag is not known to have had; its age counts from now.
+    pub fn unrecorded_restore(now: Millis) -> Self {
+        Self {
+            is_restore: true,
+            ..Self::push(now)
+        }
+    }
+
     /// Returns the event that endpoints are told; imports tell of nothing.
     fn told(&self) -> Option<EventKind> {
-        match (self.restored_from, self.source) {
-            (Some(_), _) => Some(EventKind::TagRestored),
-            (None, TagSource::Here) => Some(EventKind::TagMoved),
-            (None, TagSource::Store | TagSource::Archive) => None,
+        match (self.is_restore, self.source) {
+            (true, _) => Some(EventKind::TagRestored),
+            (false, TagSource::Here) => Some(EventKind::TagMoved),
+            (false, TagSource::Store | TagSource::Archive) => None,
         }
     }
 
     /// Action and detail in the audit log.
     fn audited(&self) -> (AuditAction, Option<&'static str>) {
-        match (self.restored_from, self.source) {
-            (Some(_), _) => (AuditAction::Restore, None),
-            (None, TagSource::Here) => (AuditAction::Tag, None),
-            (None, TagSource::Store | TagSource::Archive) => (AuditAction::Tag, Some("imported")),
+        match (self.is_restore, self.source) {
+            (true, _) => (AuditAction::Restore, None),
+            (false, TagSource::Here) => (AuditAction::Tag, None),
+            (false, TagSource::Store | TagSource::Archive) => (AuditAction::Tag, Some("imported")),
         }
     }
 }

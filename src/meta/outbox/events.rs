@@ -52,13 +52,11 @@ impl<'s> EventSubject<'s> {
 }
 
 impl PointReader<'_> {
-    /// Returns the number of the newest event that was ever written; 0 without one.
+    /// Returns the number of the newest event that was ever written, which always stays; 0 without one.
     pub fn last_event(&self) -> Result<i64, Error> {
         self.query(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)",
-                )?
+                .prepare_cached("SELECT coalesce(max(id), 0) FROM events")?
                 .query_row([], |row| row.get(0))
         })
     }

@@ -9,7 +9,7 @@ use crate::events::Event;
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::outbox::events::{COLUMNS, event};
-use crate::meta::sqlite::reader::PointReader;
+use crate::meta::sqlite::reader::{PointReader, Reader};
 use crate::meta::sqlite::writer::WriteTx;
 
 /// Place from which on an endpoint is behind with a repository.
@@ -41,7 +41,9 @@ impl PointReader<'_> {
                 .collect()
         })
     }
+}
 
+impl Reader<'_> {
     /// Lists events of a repository from one number to another, in their order, at most `limit`.
     pub fn events_of(
         &self,
@@ -51,7 +53,7 @@ impl PointReader<'_> {
         limit: usize,
     ) -> Result<Vec<Event>, Error> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM events WHERE repository IS nullif(?1, '') AND id BETWEEN ?2 AND ?3 ORDER BY id LIMIT ?4"
+            "SELECT {COLUMNS} FROM events WHERE id BETWEEN ?2 AND ?3 AND repository IS nullif(?1, '') ORDER BY id LIMIT ?4"
         );
         self.query(|connection| {
             connection

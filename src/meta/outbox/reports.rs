@@ -103,8 +103,10 @@ impl Reader<'_> {
             let named = named(EventKinds::from_bits(kinds.unwrap_or_default()));
             let sql = format!(
                 "SELECT (SELECT count(*) FROM events WHERE id > last_event AND kind IN ({named}))
-                     + (SELECT count(*) FROM queues JOIN events ON events.repository IS nullif(queues.repository, '')
-                        AND events.id BETWEEN next_event AND last_event AND kind IN ({named}) WHERE endpoint = ?1)
+                     + (SELECT count(*) FROM events CROSS JOIN queues ON endpoint = ?1
+                            AND queues.repository = coalesce(events.repository, '') AND next_event <= events.id
+                        WHERE events.id BETWEEN (SELECT min(next_event) FROM queues WHERE endpoint = ?1) AND last_event
+                            AND kind IN ({named}))
                      + (SELECT count(*) FROM attempts WHERE endpoint = ?1 AND state = 3)
                  FROM endpoints WHERE name = ?1"
             );

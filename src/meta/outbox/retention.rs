@@ -1,6 +1,7 @@
 //! Bounds of the outbox, in rows and age.
 //!
-//! A reader finds what is beyond them, so that the writer removes a few rows by their numbers and looks at nothing else.
+//! A reader finds what is beyond them, so that the writer removes a few rows by their numbers and looks at nothing else. The newest
+//! event always stays: the next one has a higher number than any before.
 
 use rusqlite::params;
 
@@ -129,7 +130,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Returns the number of the last one of the oldest `number` of these events, as far as they are older than `cutoff`.
+    /// Returns the number of the last one of the oldest `number` of these events, as far as they are older than `cutoff`, without
+    /// the newest of all.
     fn last_of_oldest(
         &self,
         events: &str,
@@ -137,7 +139,8 @@ impl Reader<'_> {
         cutoff: Millis,
     ) -> Result<Option<i64>, Error> {
         let sql = format!(
-            "SELECT max(id) FROM (SELECT id, at FROM {events} ORDER BY id LIMIT ?1) WHERE at < ?2"
+            "SELECT max(id) FROM (SELECT id, at FROM {events} ORDER BY id LIMIT ?1)
+             WHERE at < ?2 AND id < (SELECT max(id) FROM events)"
         );
         self.query(|connection| {
             connection

@@ -16,7 +16,7 @@ use crate::meta::sqlite::copy_on_write::{
     Index, exempt_log, has_small_blocks, reserve_log, sync_file_system,
 };
 use crate::meta::sqlite::locks::wait_for_others;
-use crate::meta::sqlite::pool::STATEMENT_CACHE;
+use crate::meta::sqlite::pool::{STATEMENT_CACHE, plan_once};
 use crate::meta::sqlite::schema::{check_header, check_owner, is_new, migrate};
 
 /// Number of attempts to open a database that another process is opening, and the pause between them.
@@ -77,6 +77,7 @@ fn try_open_writer(path: &Path) -> Result<Connection, Error> {
     let mut connection = Connection::open(path).map_err(|error| Error::unopened(path, error))?;
     connection.busy_handler(Some(wait_for_others))?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    plan_once(&connection)?;
     check_owner(&connection, path)?;
     if is_new(&connection)? {
         // only possible in a database without pages

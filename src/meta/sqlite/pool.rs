@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
@@ -34,6 +35,7 @@ impl Pool {
             .with_init(|connection| {
                 connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
                 connection.busy_handler(Some(wait_for_others))?;
+                plan_once(connection)?;
                 connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
             });
         r2d2::Pool::builder()
@@ -57,10 +59,18 @@ impl Pool {
     }
 }
 
+/// Has statements planned once, whatever values are bound to them.
+///
+/// Else SQLite looks at the values, and so parses a statement with `LIMIT ?1` again each time that it is run.
+pub(super) fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    let guarantee = DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
+    connection.set_db_config(guarantee, true).map(drop)
+}
+
 /// The connections for reads.
 #[derive(Clone)]
 pub struct Pools {
-    /// For point reads, which run on the async workers: one connection per worker.
+    /// For point reads, which run on the async workers and the thread that delivers events: one connection for each.
     pub(in crate::meta) points: Pool,
     /// For scans, which run on blocking threads.
     pub(in crate::meta) scans: Pool,
@@ -73,7 +83,7 @@ impl Pools {
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
         let scans = workers.max(MIN_SCANS);
         Ok(Self {
-            points: Pool::open(path, workers)?,
+            points: Pool::open(path, workers + 1)?,
             scans: Pool::open(path, scans)?,
             scan_permits: Arc::new(Semaphore::new(scans)),
         })

@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 20] = [
+const MIGRATIONS: [&str; 21] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -33,6 +33,7 @@ const MIGRATIONS: [&str; 20] = [
     include_str!("../../../migrations/18-quota-parts.sql"),
     include_str!("../../../migrations/19-events.sql"),
     include_str!("../../../migrations/20-outbox.sql"),
+    include_str!("../../../migrations/21-event-numbers.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.
@@ -314,7 +315,7 @@ mod tests {
         );
     }
 
-    /// Events tell what happens from now on, and their numbers never come twice.
+    /// Events tell what happens from now on.
     #[test]
     fn what_happened_before_there_were_events_is_not_told() {
         let (_directory, opened) = migrated(
@@ -325,14 +326,35 @@ mod tests {
             + (SELECT count(*) FROM endpoints) + (SELECT count(*) FROM attempts)";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
         assert_eq!(opened.query_row(counts, [], read), Ok((1, 0)));
-        opened
-            .execute_batch(
-                "INSERT INTO events (uuid, at, kind) VALUES ('a', 3, 'tag-move'); DELETE FROM events;
-                 INSERT INTO events (uuid, at, kind) VALUES ('b', 4, 'tag-move');",
-            )
-            .unwrap();
-        let number = "SELECT id FROM events";
-        assert_eq!(opened.query_row(number, [], |row| row.get(0)), Ok(2));
+    }
+
+    /// The next event has a higher number than those that are there, and than what any endpoint was told of.
+    #[test]
+    fn numbers_of_events_go_on_after_what_is_there() {
+        for (present, expected) in [
+            ("(7, 'u', 3, 'tag-move', 'app')", "8;7;app7;7"),
+            ("", "1;0;;"),
+        ] {
+            let present = match present {
+                "" => String::new(),
+                row => format!("INSERT INTO events (id, uuid, at, kind, repository) VALUES {row};"),
+            };
+            let (_directory, opened) = migrated(
+                20,
+                &format!(
+                    "{present} UPDATE sqlite_sequence SET seq = 9;
+                     INSERT INTO endpoints (name, last_event, kinds) VALUES ('a', 9, 1);
+                     INSERT INTO queues VALUES ('a', 'app', 7, 0, 1, 0, '[]'), ('a', 'b', 9, 0, 1, 0, '[]');
+                     INSERT INTO attempts VALUES ('a', 7, 0, 1, 0, 0, 0, 0, 0, ''), ('a', 9, 0, 1, 0, 0, 0, 0, 0, '')"
+                ),
+            );
+            let sql = "INSERT INTO events (uuid, at, kind) VALUES ('b', 4, 'tag-move') RETURNING id
+                || ';' || (SELECT last_event FROM endpoints) || ';'
+                || coalesce((SELECT group_concat(repository || next_event) FROM queues), '') || ';'
+                || coalesce((SELECT group_concat(event_id) FROM attempts), '')";
+            let found = opened.query_row(sql, [], |row| row.get::<_, String>(0));
+            assert_eq!(found, Ok(expected.to_owned()));
+        }
     }
 
     /// Events that waited for an endpoint still wait, and the kinds that it listens to are known.
@@ -342,6 +364,7 @@ mod tests {
             19,
             "INSERT INTO settings VALUES ('event-kinds', '5');
              INSERT INTO endpoints (name, last_event, seen_at) VALUES ('a', 9, 0);
+             INSERT INTO events (id, uuid, at, kind) VALUES (3, '', 0, ''), (4, '', 0, ''), (5, '', 0, ''), (6, '', 0, '');
              INSERT INTO deliveries (endpoint, event_id, repository, state, since, due_at, attempts)
                  VALUES ('a', 3, 'app', 1, 0, 0, 1), ('a', 4, 'app', 0, 0, 7, 2), ('a', 5, 'app', 0, 0, 7, 0), ('a', 6, '', 2, 0, 7, 9)",
         );

@@ -9,7 +9,7 @@ use crate::blob::KeptOpen;
 use crate::events::{Event, EventKinds, Reference};
 use crate::meta::{
     AskedFor, DatabaseState, DeliveryFilter, DeliveryPlace, DeliveryRow, EndpointRow,
-    ListeningEndpoint, NewEvent, Queue, Told, WriteTx, now, point,
+    ListeningEndpoint, NewEvent, Queue, Reader, Told, WriteTx, now, point,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;
@@ -135,8 +135,10 @@ impl Outbox<'_> {
         to: i64,
         limit: usize,
     ) -> Result<Vec<Event>, Error> {
-        let read = point(|reader| reader.events_of(repository, from, to, limit));
-        Ok(self.registry.meta.read(read).await?)
+        let repository = repository.to_owned();
+        let _one = self.registry.notes.looking.lock().await;
+        let read = move |reader: &Reader<'_>| reader.events_of(&repository, from, to, limit);
+        self.registry.scan(read).await
     }
 
     /// Records what an endpoint was told, together with the next change that anybody makes.

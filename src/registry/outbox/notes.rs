@@ -57,6 +57,8 @@ pub(in crate::registry) struct Notes {
     has_some: Notify,
     /// Number of the event before which all that everybody was told of are removed.
     pub(super) pruned: AtomicI64,
+    /// Held while events of a queue are looked for: of the connections for scans, clients need the others.
+    pub(super) looking: tokio::sync::Mutex<()>,
 }
 
 impl Notes {

@@ -19,8 +19,8 @@ const GATHERING: Duration = Duration::from_millis(20);
 const PAGE: usize = 100;
 /// Interval between two records of what was told.
 const RECORD_INTERVAL: Duration = Duration::from_millis(250);
-/// Interval between two counts of what waits.
-const COUNT_INTERVAL: Duration = Duration::from_secs(5);
+/// Interval between two counts of what waits, which looks at all of it.
+const COUNT_INTERVAL: Duration = Duration::from_secs(15);
 /// Pause after an error of the database.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
 /// Longest sleep.

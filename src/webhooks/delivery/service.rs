@@ -14,6 +14,7 @@ use super::courier::{Courier, Order};
 use super::turn::Sending;
 use crate::events::{EventKind, EventKinds};
 use crate::registry::{Error, KeptOpen, ListeningEndpoint, Registry};
+use crate::threads::low_priority;
 use crate::webhooks::format::Source;
 use crate::webhooks::sender::Sender;
 
@@ -158,8 +159,17 @@ impl Webhooks {
         let _ = self.0.has_ended.subscribe().wait_for(|ended| *ended).await;
     }
 
-    /// Delivers until it is dropped.
+    /// Delivers until it is dropped, on a thread that leaves processors to requests.
     pub async fn run(&self, registry: &Registry) {
+        let (webhooks, own) = (self.clone(), registry.clone());
+        let work = move || async move { webhooks.run_here(&own).await };
+        if let Err(error) = low_priority::run("webhooks", work).await {
+            tracing::warn!(%error, "cannot start a thread for events: they are delivered among requests");
+            self.run_here(registry).await;
+        }
+    }
+
+    async fn run_here(&self, registry: &Registry) {
         let mut couriers = BTreeMap::new();
         let mut stopping = self.0.stopping.subscribe();
         tokio::select! {

@@ -57,7 +57,12 @@ impl Sending {
     /// Sends the events of a queue up to the one numbered `to`.
     pub async fn queued(self, queue: Queue, to: i64) -> Ended {
         let delay = self.sender.endpoint.delay();
-        let limit = if delay > 0 { COLLAPSED } else { IN_A_ROW };
+        // an endpoint that fails is told of one event, which is found at once
+        let limit = match (delay > 0, queue.attempts > 0) {
+            (true, _) => COLLAPSED,
+            (false, true) => 1,
+            (false, false) => IN_A_ROW,
+        };
         let outbox = self.registry.outbox();
         let read = outbox
             .events_of(&queue.repository, queue.next, to, limit)

@@ -47,8 +47,13 @@ fn is_markdown(c: char) -> bool {
 }
 
 /// Message of Teams' workflows: a card with a block that is shown as it is, unlike a `TextBlock`, which is Markdown.
+///
+/// Two braces begin a function of cards, such as `{{DATE(…)}}`, in any text.
 pub(super) fn teams(event: &Event, source: &Source) -> String {
-    let text = sentence::of(event, source);
+    let mut text = sentence::of(event, source);
+    while text.contains("{{") {
+        text = text.replace("{{", "{ {");
+    }
     let card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

@@ -1,6 +1,7 @@
 //! The same requests of real clients to both, with distribution's `notifications`: what both tell of them is the same, byte for
 //! byte, but for ids, times and addresses. What differs for other requests is listed in `docs/webhooks.md`.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -49,6 +50,13 @@ impl Receiver {
 
     /// Envelopes in alphabetical order, without what differs between two registries.
     fn told(&self, used: &Used<'_>) -> Vec<String> {
+        let mut told = self.in_order(used);
+        told.sort();
+        told
+    }
+
+    /// Envelopes as they came, without what differs between two registries.
+    fn in_order(&self, used: &Used<'_>) -> Vec<String> {
         let mut told = self.envelopes.lock().unwrap().clone();
         for envelope in &mut told {
             let lines = envelope.lines().map(|line| {
@@ -58,7 +66,6 @@ impl Receiver {
             });
             *envelope = lines.collect::<Vec<_>>().join("\n");
         }
-        told.sort();
         told
     }
 }
@@ -84,7 +91,7 @@ fn neutral(line: &str) -> String {
     {
         Some(key) => {
             let comma = if line.ends_with(',') { "," } else { "" };
-            format!("{key}…{comma}")
+            format!("{key}\"…\"{comma}")
         }
         None => line.to_owned(),
     }
@@ -169,6 +176,38 @@ pub fn notifications(sandbox: &Sandbox) {
         only(&told, &expected)
     );
     println!("{} events, the same of both", told.len());
+    let [expected, told] = [0, 1].map(|side| sequences(&receivers[side].in_order(&used[side])));
+    for (sequence, expected) in &expected {
+        let told = told.get(sequence).map_or(&[][..], Vec::as_slice);
+        assert_eq!(told, expected, "in another order: {sequence:?}");
+    }
+    let events = expected.values().map(Vec::len);
+    println!(
+        "{} events of manifests in the same order",
+        events.sum::<usize>()
+    );
+}
+
+/// Events of manifests in their order: of each repository the changes, and its pulls, which are told later here. Clients
+/// push and pull blobs side by side, so these have no order.
+fn sequences(told: &[String]) -> BTreeMap<(String, bool), Vec<String>> {
+    let mut sequences = BTreeMap::<_, Vec<_>>::new();
+    for envelope in told {
+        let event = &serde_json::from_str::<Value>(envelope).unwrap()["events"][0];
+        let target = &event["target"];
+        let is_blob = target["url"]
+            .as_str()
+            .is_some_and(|url| url.contains("/blobs/"));
+        if !is_blob {
+            let repository = target["repository"].as_str().unwrap().to_owned();
+            let sequence = (repository, event["action"] == "pull");
+            sequences
+                .entry(sequence)
+                .or_default()
+                .push(envelope.clone());
+        }
+    }
+    sequences
 }
 
 fn prepare(sandbox: &Sandbox) {

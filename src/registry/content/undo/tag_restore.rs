@@ -77,7 +77,7 @@ impl Tags<'_> {
                     None => change.restore_manifest(&restoration.digest, &mut Vec::new())?,
                 };
                 let origin = state.as_ref().map_or_else(
-                    || TagOrigin::push(change.now),
+                    || TagOrigin::unrecorded_restore(change.now),
                     |state| TagOrigin::restore(state, change.now),
                 );
                 let target = TagTarget {
@@ -206,7 +206,7 @@ impl RepositoryChange<'_> {
                 state.digest == *digest
             })?;
         let origin = state.map_or_else(
-            || TagOrigin::push(self.now),
+            || TagOrigin::unrecorded_restore(self.now),
             |state| TagOrigin::restore(&state, self.now),
         );
         self.set_tag(tag, TagTarget { manifest, digest }, origin)

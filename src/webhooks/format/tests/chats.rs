@@ -7,8 +7,7 @@ use crate::events::Event;
 use crate::webhooks::settings::Format;
 
 /// Name that would mention everybody, link, format, or begin a line in one of the chats.
-const NAME: &str =
-    "<!channel> @everyone *bold* [x](https://evil.example) <@1> `c` &amp; :tada:\n# big\u{202e}";
+const NAME: &str = "<!channel> @everyone *bold* [x](https://evil.example) <@1> `c` &amp; :tada: {{{DATE(2017-02-14T06:00:00Z)}}\n# big\u{202e}";
 
 fn hostile() -> Event {
     let mut event = push();
@@ -16,7 +15,7 @@ fn hostile() -> Event {
     event
 }
 
-/// Slack ("Formatting text for app surfaces"): `&`, `<` and `>` are escaped as entities, and `<` begins a mention or a link.
+/// Slack (api.slack.com, "Formatting text for app surfaces"): `&`, `<` and `>` are escaped as entities, and `<` begins a mention or a link.
 #[test]
 fn slack_shows_text_as_it_is() {
     let body = json(&rendered(Format::Slack, &hostile()));
@@ -31,7 +30,7 @@ fn slack_shows_text_as_it_is() {
     is_one_line(text);
 }
 
-/// Discord ("Execute Webhook", "Markdown Text 101"): a backslash before a character of Markdown makes it text, and nobody
+/// Discord (docs.discord.com, "Execute Webhook"; support.discord.com, "Markdown Text 101"): a backslash before a character of Markdown makes it text, and nobody
 /// is mentioned if `parse` is empty. 2000 characters at most.
 #[test]
 fn discord_shows_text_as_it_is() {
@@ -53,7 +52,8 @@ fn discord_shows_text_as_it_is() {
     assert_eq!(body["content"].as_str().unwrap().chars().count(), 2000);
 }
 
-/// Teams ("Workflows", "Adaptive Cards"): an attachment with a card; Markdown counts in a `TextBlock` and in no `TextRun`.
+/// Teams (learn.microsoft.com, "Create and send messages", "Text run", "Text features"): an attachment with a card, which
+/// workflows demand; Markdown counts in a `TextBlock` and in no `TextRun`, and `{{DATE(…)}}` in either.
 #[test]
 fn teams_shows_text_as_it_is() {
     let body = json(&rendered(Format::Teams, &hostile()));
@@ -71,7 +71,9 @@ fn teams_shows_text_as_it_is() {
     let block = &card["body"][0];
     assert_eq!(block["type"], "RichTextBlock");
     assert_eq!(block["inlines"][0]["type"], "TextRun");
-    is_one_line(block["inlines"][0]["text"].as_str().unwrap());
+    let text = block["inlines"][0]["text"].as_str().unwrap();
+    assert!(!text.contains("{{"), "{text}");
+    is_one_line(text);
 }
 
 #[test]

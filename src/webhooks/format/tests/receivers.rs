@@ -9,7 +9,7 @@ use crate::webhooks::settings::Format;
 
 const HOST: &str = "registry.example.com:5443";
 
-/// Keel `/v1/webhooks/registry`: pushes with a tag, of the image `request.host/target.repository`.
+/// Keel `/v1/webhooks/registry` (`pkg/http/registry_notifications.go` at 6ac9dc5): pushes with a tag, of the image `request.host/target.repository`.
 fn keel_registry(body: &Value) -> Option<(String, String)> {
     let event = &body["events"][0];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -28,7 +28,8 @@ fn keel_finds_the_image_in_the_envelope_of_distribution() {
     assert_eq!(found, Some((format!("{HOST}/team/app"), "v1.2".to_owned())));
 }
 
-/// Jenkins' `dockerhub-notification`: pushes whose URL has `manifests` before its last part; the host is its third part.
+/// Jenkins' `dockerhub-notification` (`DockerRegistryWebHookPayload.java` at 483263f): pushes whose URL has `manifests` before
+/// its last part; the host is its third part. A push without a URL would end its reading of the body, so all have one.
 #[test]
 fn jenkins_finds_the_image_in_the_envelope_of_distribution() {
     let body = json(&rendered(Format::Distribution, &push()));
@@ -53,8 +54,9 @@ fn jenkins_finds_the_image_in_the_envelope_of_distribution() {
     );
 }
 
-/// Jenkins' plugin and Keel demand the same of Docker Hub's payload: a name and a tag, and times in seconds. Image Updater
-/// takes it for an image of Docker Hub; Flux logs `repo_url`.
+/// Jenkins' plugin (`DockerHubWebHookPayload.java` at 483263f) and Keel (`pkg/http/dockerhub_webhook_trigger.go` at 6ac9dc5)
+/// demand the same of Docker Hub's payload: a name and a tag, and times in seconds. Image Updater (`pkg/webhook/docker.go` at
+/// de2cfec) takes it for an image of Docker Hub; Flux (`internal/server/receiver_handlers.go` at 2e46958) logs `repo_url`.
 #[test]
 fn docker_hubs_receivers_find_the_image() {
     let body = json(&rendered(Format::DockerHub, &push()));
@@ -73,7 +75,7 @@ fn docker_hubs_receivers_find_the_image() {
     }
 }
 
-/// Argo CD Image Updater, `cloudevents`: the type tells what is an image, the data which; a repository, a tag and a registry
+/// Argo CD Image Updater, `cloudevents` (`pkg/webhook/cloudevents.go` at de2cfec): the type tells what is an image, the data which; a repository, a tag and a registry
 /// are required. Gives the error that it answers with.
 fn image_updater(rendered: &Rendered) -> Result<[String; 4], &'static str> {
     if !header(rendered, "content-type").contains("application/cloudevents+json") {
@@ -161,7 +163,8 @@ fn bare(kind: EventKind) -> Event {
     }
 }
 
-/// Image Updater, Flux and Keel read Harbor's payload: the bare key in `Authorization`, and a URL without scheme, which is
+/// Image Updater (`pkg/webhook/harbor.go` at de2cfec), Flux (`receiver_handlers.go` at 2e46958) and Keel
+/// (`pkg/http/harbor_webhook_trigger.go` at 6ac9dc5) read Harbor's payload: the bare key in `Authorization`, and a URL without scheme, which is
 /// what one would pull.
 #[test]
 fn harbors_receivers_find_the_image_and_the_key() {
@@ -187,7 +190,7 @@ fn harbors_receivers_find_the_image_and_the_key() {
     assert!(body["occur_at"].is_i64());
 }
 
-/// Flux's `generic-hmac` and GitHub's receivers: HMAC-SHA256 of the body in hex; the
+/// Flux's `generic-hmac` (`receiver_handlers.go` at 2e46958) and GitHub's receivers: HMAC-SHA256 of the body in hex; the
 /// value was computed by `openssl dgst -sha256 -hmac key`.
 #[test]
 fn signatures_are_those_of_openssl() {

@@ -1,0 +1,314 @@
+//! The cost of webhooks to those who push: `cargo bench --bench webhooks [ROUNDS [PUSHES [CLIENTS]]]`.
+//!
+//! Four servers push in turns, round after round: one without webhooks; one with three, whose events are written and never sent,
+//! because this process holds the lock of the delivery; one with three whose receiver answers; and one with three whose
+//! receiver never does. Prints the medians of the rounds. The receiver is a process of its own, so that its CPU is known.
+//!
+//! `REGISTRY=PATH` measures another build.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "benchmarks print, and fail by panicking"
+)]
+
+#[path = "support/receiver.rs"]
+mod receiver;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use receiver::Receivers;
+
+const CONFIG: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Number of webhooks of a server that has some.
+const WEBHOOKS: usize = 3;
+/// Time for deliveries to end, and to be recorded, before the next server's turn.
+const REST: Duration = Duration::from_millis(1500);
+/// Ticks of the CPU times in `/proc`, in each second.
+const TICKS: f64 = 100.0;
+
+/// What a server's webhooks do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    None,
+    Written,
+    Told,
+    Hanging,
+}
+
+const KINDS: [(Kind, &str); 4] = [
+    (Kind::None, "none"),
+    (Kind::Written, "three, written alone"),
+    (Kind::Told, "three"),
+    (Kind::Hanging, "three that hang"),
+];
+
+struct Server {
+    child: Child,
+    address: String,
+    /// Keeps the server from delivering.
+    _lock: Option<File>,
+}
+
+/// Figures of one turn.
+#[derive(Clone, Copy, Default)]
+struct Turn {
+    rate: f64,
+    median: f64,
+    late: f64,
+    /// Microseconds of a push, in the server and in the receiver.
+    server: f64,
+    receiver: f64,
+    /// Share of the events that had been delivered when the last push ended.
+    prompt: f64,
+}
+
+fn main() {
+    if std::env::args().any(|argument| argument == "receive") {
+        return receiver::serve();
+    }
+    let numbers = std::env::args().filter_map(|argument| argument.parse().ok());
+    let numbers: Vec<usize> = numbers.collect();
+    let number = |place: usize, default| numbers.get(place).copied().unwrap_or(default);
+    let (rounds, pushes, clients) = (number(0, 5), number(1, 1000), number(2, 1));
+    let directory = std::env::temp_dir().join(format!("webhooks-{}", std::process::id()));
+    let mut receivers = Receivers::start();
+    let servers = KINDS.map(|(kind, name)| {
+        let root = directory.join(name.replace([' ', ','], ""));
+        start(kind, &root, &receivers)
+    });
+    for server in &servers {
+        let mut connection = connect(&server.address);
+        let path = format!("/v2/app/blobs/uploads/?digest={CONFIG}");
+        assert_eq!(
+            request(
+                &mut connection,
+                "POST",
+                &path,
+                "application/octet-stream",
+                b"{}"
+            ),
+            201
+        );
+        push(&server.address, 0, 200, 1);
+    }
+    std::thread::sleep(REST);
+    let mut turns: Vec<Vec<Turn>> = vec![Vec::new(); KINDS.len()];
+    for round in 0..rounds {
+        for (place, ((kind, _), server)) in KINDS.iter().zip(&servers).enumerate() {
+            let first = 1000 + round * pushes;
+            turns[place].push(turn(*kind, server, &mut receivers, first, pushes, clients));
+        }
+    }
+    report(&turns, rounds, pushes, clients);
+    drop(servers);
+    std::fs::remove_dir_all(directory).expect("removed");
+}
+
+fn start(kind: Kind, root: &Path, receivers: &Receivers) -> Server {
+    let address = match kind {
+        Kind::None => "",
+        Kind::Hanging => &receivers.hanging,
+        Kind::Written | Kind::Told => &receivers.answering,
+    };
+    let one = |number| format!("{{name: hook-{number}, url: 'http://{address}/hook'}}");
+    let webhooks = match kind {
+        Kind::None => String::new(),
+        _ => format!("[{}]", Vec::from_iter((0..WEBHOOKS).map(one)).join(", ")),
+    };
+    let mut server = spawn(root, &webhooks);
+    if kind == Kind::Written {
+        // the endpoints are known before the lock is taken away
+        connect(&server.address);
+        std::thread::sleep(REST);
+        drop(server);
+        let lock = File::options().write(true).open(root.join("delivery.lock"));
+        let lock = lock.expect("the lock of the delivery");
+        lock.lock().expect("nobody else has it");
+        server = spawn(root, &webhooks);
+        server._lock = Some(lock);
+    }
+    server
+}
+
+fn spawn(root: &Path, webhooks: &str) -> Server {
+    let program = std::env::var_os("REGISTRY").map(PathBuf::from);
+    let program = program.or_else(|| option_env!("CARGO_BIN_EXE_registry").map(PathBuf::from));
+    let mut command = Command::new(program.expect("REGISTRY=PATH"));
+    command
+        .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+        .arg(root)
+        .env("REGISTRY_GC_ENABLED", "false")
+        .env("REGISTRY_LOG_LEVEL", "error")
+        .env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true")
+        .stdout(Stdio::piped());
+    if !webhooks.is_empty() {
+        command.env("REGISTRY_WEBHOOKS", webhooks);
+    }
+    let mut child = command.spawn().expect("the server starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    stdout.read_line(&mut line).expect("a line");
+    let address = line
+        .split_once("http://")
+        .and_then(|(_, rest)| rest.split(',').next());
+    let address = address.expect("an address").to_owned();
+    Server {
+        child,
+        address,
+        _lock: None,
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn turn(
+    kind: Kind,
+    server: &Server,
+    receivers: &mut Receivers,
+    first: usize,
+    pushes: usize,
+    clients: usize,
+) -> Turn {
+    let cpu = |process: u32| 1e6 * cpu_time(process) / pushes as f64;
+    let before = (
+        cpu(server.child.id()),
+        cpu(receivers.process()),
+        receivers.taken(),
+    );
+    let begun = Instant::now();
+    let mut times = push(&server.address, first, pushes, clients);
+    let rate = pushes as f64 / begun.elapsed().as_secs_f64();
+    let prompt = receivers.taken() - before.2;
+    std::thread::sleep(REST);
+    let events = (pushes * WEBHOOKS) as u64;
+    while kind == Kind::Told && receivers.taken() - before.2 < events {
+        std::thread::sleep(REST);
+    }
+    times.sort();
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    Turn {
+        rate,
+        median: micros(times[times.len() / 2]),
+        late: micros(times[times.len() * 99 / 100]),
+        server: cpu(server.child.id()) - before.0,
+        receiver: cpu(receivers.process()) - before.1,
+        prompt: prompt as f64 / events as f64,
+    }
+}
+
+/// Seconds of CPU of a process, all threads.
+fn cpu_time(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
+    let rest = stat.rsplit_once(") ").expect("a name").1;
+    let ticks = rest.split(' ').skip(11).take(2);
+    ticks
+        .map(|ticks| ticks.parse::<f64>().expect("a number"))
+        .sum::<f64>()
+        / TICKS
+}
+
+/// Pushes manifests of one image, each client under its own tags; returns the time of each push.
+fn push(address: &str, first: usize, pushes: usize, clients: usize) -> Vec<Duration> {
+    std::thread::scope(|scope| {
+        let work = |client: usize| {
+            let mut connection = connect(address);
+            let mut times = Vec::new();
+            for number in (first..first + pushes).skip(client).step_by(clients) {
+                let manifest = format!(
+                    r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{CONFIG}","size":2}},"layers":[],"annotations":{{"n":"{number}"}}}}"#
+                );
+                let path = format!("/v2/app/manifests/v{client}-{}", number % 50);
+                let begun = Instant::now();
+                let status = request(&mut connection, "PUT", &path, MANIFEST, manifest.as_bytes());
+                times.push(begun.elapsed());
+                assert_eq!(status, 201);
+            }
+            times
+        };
+        let threads: Vec<_> = (0..clients)
+            .map(|client| scope.spawn(move || work(client)))
+            .collect();
+        let times = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("no panic"));
+        times.collect()
+    })
+}
+
+fn connect(address: &str) -> BufReader<TcpStream> {
+    let stream = TcpStream::connect(address).expect("a connection");
+    stream.set_nodelay(true).expect("no delay");
+    BufReader::new(stream)
+}
+
+fn request(
+    connection: &mut BufReader<TcpStream>,
+    method: &str,
+    path: &str,
+    media_type: &str,
+    body: &[u8],
+) -> u16 {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let sent = connection
+        .get_mut()
+        .write_all(&[head.as_bytes(), body].concat());
+    sent.expect("the request is sent");
+    let (mut status, mut length, mut line) = (0, 0, String::new());
+    while line != "\r\n" {
+        line.clear();
+        connection.read_line(&mut line).expect("a header");
+        if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
+            status = rest[..3].parse().expect("a status");
+        }
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.trim().parse().expect("a length");
+        }
+    }
+    connection.read_exact(&mut vec![0; length]).expect("a body");
+    status
+}
+
+fn report(turns: &[Vec<Turn>], rounds: usize, pushes: usize, clients: usize) {
+    println!("{rounds} rounds of {pushes} pushes by {clients} clients, medians");
+    println!(
+        "{:22} {:>9} {:>8} {:>9} {:>9} {:>11} {:>13} {:>8}",
+        "webhooks", "pushes/s", "to none", "p50", "p99", "server CPU", "receiver CPU", "prompt"
+    );
+    for ((_, name), own) in KINDS.iter().zip(turns) {
+        let of = |figure: fn(&Turn) -> f64| median(own.iter().map(figure).collect());
+        let pairs = own.iter().zip(&turns[0]);
+        let ratio = median(pairs.map(|(own, none)| own.rate / none.rate).collect());
+        println!(
+            "{name:22} {:>9.0} {ratio:>8.3} {:>6.0} us {:>6.0} us {:>8.0} us {:>10.0} us {:>8.2}",
+            of(|turn| turn.rate),
+            of(|turn| turn.median),
+            of(|turn| turn.late),
+            of(|turn| turn.server),
+            of(|turn| turn.receiver),
+            of(|turn| turn.prompt),
+        );
+    }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
