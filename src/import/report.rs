@@ -25,7 +25,7 @@ pub struct Report {
     pub copied: u64,
     /// New blobs that a plan has not compared with their digests, which the import does.
     pub uncompared: u64,
-    /// What was damaged here, and comes sound.
+    /// Pieces that were damaged here, and come sound.
     pub healed: Vec<Healed>,
     /// Tags that move from another target, those that follow a store included.
     pub moved: Vec<MovedTag>,

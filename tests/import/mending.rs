@@ -1,4 +1,4 @@
-//! What an import heals, refuses, names and plans.
+//! Healing by an import, refusals of one, and its plan.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -20,7 +20,7 @@ fn shown(directory: &Path, source: &Path, flags: &[&str]) -> Output {
         .expect("it runs")
 }
 
-/// What was altered in the database, and what is damaged on the disk, comes again from the source, and is named.
+/// Manifests altered in the database and blobs damaged on the disk come again from the source, and are named.
 #[test]
 fn an_import_heals_what_is_damaged_here() {
     let source = tempfile::TempDir::new().expect("a directory");

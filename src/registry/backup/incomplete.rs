@@ -14,7 +14,7 @@ const MAX_NAMED: usize = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncompleteImage {
     pub image: AffectedImage,
-    /// What it lacks, in one sentence.
+    /// Sentence about the content that it lacks.
     pub problem: String,
 }
 

@@ -8,7 +8,7 @@ use crate::registry::policy::tag_policy::is_signature;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureTag {
     pub tag: TagName,
-    /// What it points at.
+    /// Manifest that it points at.
     pub digest: Digest,
     /// Of that manifest alone, in bytes.
     pub size: u64,
