@@ -31,7 +31,7 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the first `length` bytes of `file`; `length` must be neither 0 nor larger than the file.
+    /// Maps the first `length` bytes of `file`, not 0. Of bytes beyond its end none may be read before they are written.
     pub fn new(file: impl AsFd, length: usize) -> io::Result<Self> {
         // SAFETY: a null hint lets the kernel choose a free range, the descriptor is open for the length of the call,
         // and the result is checked before it is used.

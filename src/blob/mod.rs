@@ -21,6 +21,8 @@
 mod content;
 mod copies;
 mod emergency_space;
+mod file;
+mod growth;
 mod hasher;
 mod inventory;
 mod names;
@@ -34,10 +36,12 @@ mod upload;
 mod uploads;
 mod verification;
 
-pub use content::{BlobContent, BlobFile};
+pub use content::BlobContent;
 pub use copies::copier::{BlobCopier, CopyCounts, CopyPace, Loss};
 pub use copies::vouched::Vouched;
 pub use emergency_space::EmergencySpace;
+pub use file::BlobFile;
+pub use growth::GrowingBlob;
 pub use hasher::Hasher;
 pub use inventory::{Shard, StoredFile};
 pub use naming::HardLinks;

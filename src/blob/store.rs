@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::content::{BlobContent, BlobFile};
+use super::file::BlobFile;
 use super::naming::{HardLinks, Names};
 use super::stats::{Operation, Stats};
 use super::traffic::Traffic;
@@ -185,9 +185,9 @@ impl BlobStore {
     ///
     /// # Errors
     /// `NotFound` if its file is absent, and file system errors.
-    pub fn open_blob(&self, digest: &Digest) -> io::Result<BlobContent> {
+    pub fn open_blob(&self, digest: &Digest) -> io::Result<BlobFile> {
         let file = self.open_file(digest)?;
-        Ok(BlobContent::File(BlobFile::new(file, self.traffic.enter())))
+        Ok(BlobFile::new(file, self.traffic.enter()))
     }
 
     /// Reads a blob into memory, at most its first `limit` bytes.

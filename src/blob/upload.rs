@@ -9,6 +9,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use parking_lot::Mutex;
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 
+use super::file::BlobFile;
+use super::growth::{GrowingBlob, Growth};
 use super::hasher::Hasher;
 use super::traffic::{InUse, Traffic};
 use crate::files::base_directory::Place;
@@ -61,6 +63,8 @@ pub struct UploadFile {
     handed_over: u64,
     /// Blob whose name it has instead of its own.
     moved_to: Mutex<Option<Digest>>,
+    /// Told of what is appended, while others read it.
+    growth: Option<Growth>,
     _in_use: InUse,
 }
 
@@ -98,6 +102,7 @@ impl UploadFile {
                 length,
                 handed_over: length,
                 moved_to: Mutex::default(),
+                growth: None,
                 _in_use: traffic.enter(),
             };
             // between opening and locking, the last holder may have finished: the file is then a blob
@@ -163,7 +168,24 @@ impl UploadFile {
             sys::start_write_back(&self.file, self.handed_over, self.length - self.handed_over);
             self.handed_over = self.length;
         }
+        if let Some(growth) = &self.growth {
+            growth.reached(self.length);
+        }
         Ok(())
+    }
+
+    /// Lets others read what is appended to this empty file, which `file` reads; `size` is what it will have.
+    pub(super) fn share_growth(&mut self, file: BlobFile, size: Option<u64>) -> GrowingBlob {
+        let (growth, reader) = Growth::begin(file, size);
+        self.growth = Some(growth);
+        reader
+    }
+
+    /// Tells those who read it that everything is there, and has the right digest.
+    pub fn complete_growth(&self) {
+        if let Some(growth) = &self.growth {
+            growth.verified();
+        }
     }
 
     /// Reserves disk space for the next `bytes`, which costs less than finding space for each page that is written.

@@ -10,6 +10,8 @@ use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
+use super::file::BlobFile;
+use super::growth::GrowingBlob;
 use super::naming::HardLinks;
 use super::stats::Operation;
 use super::store::BlobStore;
@@ -48,6 +50,17 @@ impl BlobStore {
     pub fn open_upload(&self, id: &UploadId) -> io::Result<Option<UploadFile>> {
         let place = self.upload(id)?;
         self.timed(Operation::Writer, || self.open_anywhere(&place))
+    }
+
+    /// Lets others read the empty file of an upload while it grows to `size` bytes, if that is known.
+    pub fn share_upload(
+        &self,
+        id: &UploadId,
+        file: &mut UploadFile,
+        size: Option<u64>,
+    ) -> io::Result<GrowingBlob> {
+        let read = self.upload(id)?.open(OFlags::RDONLY)?;
+        Ok(file.share_growth(BlobFile::new(read, self.traffic.enter()), size))
     }
 
     /// Returns the number of bytes received of an upload: 0 if it has no file yet.

@@ -42,7 +42,6 @@ use crate::http::response::error::ApiError;
 use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::mirror::Mirrors;
 use crate::oci::RepositoryName;
-use crate::redact;
 use crate::registry::{Error, NotedEvent, Registry};
 
 /// Maximum length of the registry's URL in an event, in bytes.
@@ -128,10 +127,12 @@ impl App {
             Action::PutManifest { ref name, .. }
             | Action::BeginUpload { ref name, .. }
             | Action::PushBlob { ref name, .. }
-            | Action::MountBlob { ref name, .. } => match self.mirrors.url_of(name) {
-                Some(url) => Err(ApiError::Mirrored(redact::url(url).into_owned())),
-                None => Ok(action),
-            },
+            | Action::MountBlob { ref name, .. }
+                // who may know which one is decided later
+                if self.mirrors.has(name) =>
+            {
+                Err(ApiError::Mirrored)
+            }
             action => Ok(action),
         }
     }

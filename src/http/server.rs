@@ -73,7 +73,8 @@ impl Server {
 
     /// Adds mirrors of other registries.
     #[must_use]
-    pub fn with_mirrors(self, mirrors: Mirrors) -> Self {
+    pub fn with_mirrors(mut self, mirrors: Mirrors) -> Self {
+        self.monitor.mirrors = mirrors.clone();
         Self { mirrors, ..self }
     }
 

@@ -2,68 +2,126 @@
 
 use futures_util::TryStreamExt;
 
+use super::brought::{BroughtBlob, KnownBlob};
 use super::error::Error;
+use super::flights::Announcer;
 use super::mirrors::{Mirrored, Mirrors};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{self, BodyError, ImportPiece, Part, Registry};
-
-/// Maximum size of a blob whose size the upstream does not say, in bytes.
-const LARGEST: u64 = 1 << 30;
+use crate::upstream::BlobStream;
 
 impl Mirrors {
-    /// Brings a blob of a mirror here, once for all who wait for it. Other repositories are left alone.
+    /// Begins to bring a blob of a mirror here, once for all who ask for it. Other repositories are left alone.
     ///
-    /// An upstream without it is no error: the registry tells the client.
+    /// Returns once its first bytes may come. An upstream without it is no error: the registry tells the client.
     ///
     /// # Errors
-    /// Failures of the upstream, and [`Error::Altered`].
+    /// Failures of the upstream, and those to store it.
     pub async fn bring_blob(
         &self,
         registry: &Registry,
         name: &RepositoryName,
         digest: &Digest,
-    ) -> Result<(), Error> {
+    ) -> Result<BroughtBlob, Error> {
         let Some((mirror, mirrored)) = self.mirrored(registry, name) else {
-            return Ok(());
+            return Ok(BroughtBlob::Here);
         };
-        if !matches!(
-            registry.blobs().find(name, digest).await,
-            Err(registry::Error::BlobUnknown { .. } | registry::Error::BlobDamaged { .. })
-        ) {
-            return Ok(());
+        if mirrored.has(digest).await {
+            return Ok(BroughtBlob::Here);
         }
-        let (key, digest) = (format!("blob {name}@{digest}"), digest.clone());
-        let work = async move { mirrored.bring(&digest).await };
-        match mirror.flights.join(key, work).await {
-            Err(error) if error.is_absence() => Ok(()),
+        let (key, digest) = (format!("{name}@{digest}"), digest.clone());
+        let work = |announcer| async move { mirrored.bring(&digest, announcer).await };
+        match mirror.blobs.join(&mirror.space, key, work).await {
+            Err(error) if error.is_absence() => Ok(BroughtBlob::Here),
             outcome => outcome,
+        }
+    }
+
+    /// Asks the upstream about a blob of a mirror, once for all who ask, and fetches nothing of it.
+    ///
+    /// # Errors
+    /// Failures of the upstream.
+    pub async fn ask_for_blob(
+        &self,
+        registry: &Registry,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<KnownBlob, Error> {
+        let Some((mirror, mirrored)) = self.mirrored(registry, name) else {
+            return Ok(KnownBlob::Here);
+        };
+        if mirrored.has(digest).await {
+            return Ok(KnownBlob::Here);
+        }
+        let (key, digest) = (format!("{name}@{digest}"), digest.clone());
+        let work = |_| async move {
+            Ok(mirrored
+                .upstream
+                .blob_size(&mirrored.source, &digest)
+                .await?)
+        };
+        match mirror.sizes.join(&mirror.space, key, work).await {
+            Ok(size) => Ok(KnownBlob::Upstream { size }),
+            Err(error) if error.is_absence() => Ok(KnownBlob::Here),
+            Err(error) => Err(error),
         }
     }
 }
 
 impl Mirrored {
+    /// Reports whether the repository has a blob; of failures the registry tells the client.
+    async fn has(&self, digest: &Digest) -> bool {
+        !matches!(
+            self.registry.blobs().find(&self.name, digest).await,
+            Err(registry::Error::BlobUnknown { .. } | registry::Error::BlobDamaged { .. })
+        )
+    }
+
     /// Fetches a blob, unless it is stored here, and makes it visible in the repository.
     ///
     /// The upstream is asked in either case: what it does not have must not become visible here by its digest.
-    async fn bring(&self, digest: &Digest) -> Result<(), Error> {
-        let blob = self.upstream.blob(&self.source, digest).await?;
-        let import = self.registry.import();
-        if import.keep(digest).await?.is_none() {
-            let size = blob.size();
-            let (pieces, failure) = blob.into_stream(size.unwrap_or(LARGEST));
-            let body = pieces.map_ok(Part::Bytes).map_err(BodyError::from);
-            let size = size.unwrap_or(0);
-            let received = import.receive(digest, size, body, self.actor.clone()).await;
-            match (received, failure.take()) {
-                (Ok(()), _) => {}
-                (Err(registry::Error::Body(_)), Some(failure)) => return Err(failure.into()),
-                (Err(registry::Error::DigestMismatch { .. }), _) => {
-                    return Err(Error::Altered(digest.clone()));
-                }
-                (Err(error), _) => return Err(error.into()),
-            }
+    async fn bring(
+        &self,
+        digest: &Digest,
+        announcer: Announcer<BroughtBlob>,
+    ) -> Result<BroughtBlob, Error> {
+        // another flight may have ended meanwhile
+        if self.has(digest).await {
+            return Ok(BroughtBlob::Here);
         }
-        let pieces = vec![ImportPiece::Stored(self.name.clone(), vec![digest.clone()])];
-        Ok(import.record(pieces, self.actor.clone()).await?)
+        let import = self.registry.import();
+        if import.keep(digest).await?.is_some() {
+            self.upstream.blob_size(&self.source, digest).await?;
+            let pieces = vec![ImportPiece::Stored(self.name.clone(), vec![digest.clone()])];
+            import.record(pieces, self.actor.clone()).await?;
+        } else {
+            let blob = self.upstream.blob(&self.source, digest).await?;
+            self.receive(digest, blob, announcer).await?;
+        }
+        Ok(BroughtBlob::Here)
+    }
+
+    /// Stores a blob as it arrives, and lets clients read it meanwhile.
+    async fn receive(
+        &self,
+        digest: &Digest,
+        blob: BlobStream,
+        announcer: Announcer<BroughtBlob>,
+    ) -> Result<(), Error> {
+        let size = blob.size();
+        let blobs = self.registry.blobs();
+        let (arrival, growing) = blobs.prepare_for(&self.name, digest, size).await?;
+        // of an empty one no last byte can be held back until it is compared with its digest
+        if size != Some(0) {
+            announcer.say(BroughtBlob::Arriving(growing));
+        }
+        let (pieces, failure) = blob.into_stream();
+        let body = pieces.map_ok(Part::Bytes).map_err(BodyError::from);
+        let received = arrival.receive(body, self.actor.clone()).await;
+        match (received, failure.take()) {
+            (Err(registry::Error::Body(_)), Some(failure)) => Err(failure.into()),
+            (Err(registry::Error::DigestMismatch { .. }), _) => Err(Error::Altered(digest.clone())),
+            (received, _) => Ok(received?),
+        }
     }
 }

@@ -13,10 +13,14 @@ pub enum Error {
     Upstream(#[from] upstream::Error),
     #[error("the upstream sent other content than {0}")]
     Altered(Digest),
+    #[error("the upstream sent a manifest that is none: {0}")]
+    Invalid(String),
     #[error(transparent)]
     Registry(Arc<registry::Error>),
     #[error("the fetch from the upstream ended early")]
     Interrupted,
+    #[error("too much is being fetched from other registries: try again later")]
+    Crowded,
 }
 
 impl From<registry::Error> for Error {

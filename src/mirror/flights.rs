@@ -4,65 +4,191 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::error::Error;
+use super::refusals::Refusals;
 
-type Outcome = Option<Result<(), Error>>;
-type Waiting = Arc<Mutex<HashMap<String, watch::Receiver<Outcome>>>>;
+/// Maximum number of fetches from one upstream at once, those that wait for their turn included.
+const FROM_ONE: usize = 128;
+/// Maximum number of fetches from all upstreams at once.
+const IN_ALL: usize = 512;
 
-/// Fetches that are under way.
-#[derive(Default)]
-pub(super) struct Flights(Waiting);
+/// State of a fetch, as those who wait for it see it; `None` before it says anything.
+type State<T> = Option<Result<T, Error>>;
+type Waiting<T> = Arc<Mutex<HashMap<String, watch::Receiver<State<T>>>>>;
 
-/// A fetch; others may begin a new one when this is dropped.
-struct Flight {
-    waiting: Waiting,
-    key: String,
+/// Fetches that are under way, each with what it says to all who wait.
+pub(super) struct Flights<T> {
+    waiting: Waiting<T>,
+    /// Failures of those that ended a short time ago.
+    refusals: Arc<Refusals>,
 }
 
-impl Drop for Flight {
+/// Limit of fetches that are under way.
+pub(super) struct Airspace {
+    one: Arc<Semaphore>,
+    all: Arc<Semaphore>,
+}
+
+/// A fetch; others may begin a new one when this is dropped.
+struct Flight<T> {
+    waiting: Waiting<T>,
+    key: String,
+    _places: [OwnedSemaphorePermit; 2],
+}
+
+/// Door through which a fetch says something before it ends.
+pub(super) struct Announcer<T>(watch::Sender<State<T>>);
+
+impl<T> Default for Flights<T> {
+    fn default() -> Self {
+        Self {
+            waiting: Waiting::default(),
+            refusals: Arc::default(),
+        }
+    }
+}
+
+impl<T> Drop for Flight<T> {
     fn drop(&mut self) {
         self.waiting.lock().remove(&self.key);
     }
 }
 
-impl Flights {
-    /// Does some work, or waits for the same work that was begun before. It is completed even if all who wait for it leave.
-    ///
-    /// # Errors
-    /// Those of the work, and [`Error::Interrupted`] if it panicked.
-    pub async fn join(
-        &self,
-        key: String,
-        work: impl Future<Output = Result<(), Error>> + Send + 'static,
-    ) -> Result<(), Error> {
-        let mut outcome = self.receiver(key, work);
-        let ended = outcome.wait_for(Option::is_some).await;
-        let ended = ended.map_err(|_| Error::Interrupted)?;
-        ended.clone().unwrap_or(Err(Error::Interrupted))
+impl<T> Announcer<T> {
+    pub fn say(&self, early: T) {
+        self.0.send_replace(Some(Ok(early)));
+    }
+}
+
+impl Airspace {
+    /// The limits of several upstreams, which share the one of all.
+    pub fn of_each() -> impl FnMut() -> Self {
+        let all = Arc::new(Semaphore::new(IN_ALL));
+        move || Self {
+            one: Arc::new(Semaphore::new(FROM_ONE)),
+            all: Arc::clone(&all),
+        }
     }
 
-    fn receiver(
+    fn enter(&self) -> Result<[OwnedSemaphorePermit; 2], Error> {
+        let place = |space: &Arc<Semaphore>| {
+            let place = Arc::clone(space).try_acquire_owned();
+            place.map_err(|_| Error::Crowded)
+        };
+        Ok([place(&self.one)?, place(&self.all)?])
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Flights<T> {
+    /// Does some work, or joins the same work that was begun before; returns what it says first.
+    ///
+    /// It is completed even if all who wait for it leave. One that failed a short time ago is not tried again.
+    ///
+    /// # Errors
+    /// Those of the work, [`Error::Crowded`] if too much is under way, and [`Error::Interrupted`] if it panicked.
+    pub async fn join<F>(
         &self,
+        space: &Airspace,
         key: String,
-        work: impl Future<Output = Result<(), Error>> + Send + 'static,
-    ) -> watch::Receiver<Outcome> {
-        let mut waiting = self.0.lock();
+        work: impl FnOnce(Announcer<T>) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let mut state = self.receiver(space, key, work)?;
+        let said = state.wait_for(Option::is_some).await;
+        let said = said.map_err(|_| Error::Interrupted)?;
+        said.clone().unwrap_or(Err(Error::Interrupted))
+    }
+
+    fn receiver<F>(
+        &self,
+        space: &Airspace,
+        key: String,
+        work: impl FnOnce(Announcer<T>) -> F,
+    ) -> Result<watch::Receiver<State<T>>, Error>
+    where
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let mut waiting = self.waiting.lock();
         if let Some(begun) = waiting.get(&key) {
-            return begun.clone();
+            return Ok(begun.clone());
         }
+        if let Some(refusal) = self.refusals.of(&key) {
+            return Err(refusal);
+        }
+        let places = space.enter()?;
         let (sender, receiver) = watch::channel(None);
         waiting.insert(key.clone(), receiver.clone());
         let flight = Flight {
-            waiting: Arc::clone(&self.0),
+            waiting: Arc::clone(&self.waiting),
             key,
+            _places: places,
         };
+        let refusals = Arc::clone(&self.refusals);
+        let work = work(Announcer(sender.clone()));
         tokio::spawn(async move {
             let outcome = work.await;
+            match &outcome {
+                Ok(_) => refusals.forget(&flight.key),
+                Err(error) => refusals.keep(&flight.key, error),
+            }
             drop(flight);
-            let _ = sender.send_replace(Some(outcome));
+            sender.send_replace(Some(outcome));
         });
-        receiver
+        Ok(receiver)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(work)
+    }
+
+    #[test]
+    fn fetches_are_bounded_and_one_that_is_under_way_is_joined() {
+        run(async {
+            let space = Airspace {
+                one: Arc::new(Semaphore::new(1)),
+                all: Arc::new(Semaphore::new(9)),
+            };
+            let flights = Flights::<u8>::default();
+            let (end, ended) = tokio::sync::oneshot::channel::<()>();
+            let work = |announcer: Announcer<u8>| async move {
+                announcer.say(1);
+                let _ = ended.await;
+                Ok(2)
+            };
+            let said = flights.join(&space, "a".to_owned(), work).await;
+            assert_eq!(said.ok(), Some(1));
+            let never = |_| async { Ok(9) };
+            let said = flights.join(&space, "a".to_owned(), never).await;
+            assert_eq!(said.ok(), Some(1));
+            let refused = flights.join(&space, "b".to_owned(), never).await;
+            assert!(matches!(refused, Err(Error::Crowded)));
+            end.send(()).unwrap();
+            while space.one.available_permits() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let said = flights.join(&space, "b".to_owned(), never).await;
+            assert_eq!(said.ok(), Some(9));
+        });
+    }
+
+    #[test]
+    fn who_waits_for_a_fetch_that_panics_is_told() {
+        run(async {
+            let space = Airspace::of_each()();
+            let flights = Flights::<u8>::default();
+            let work = |_| async { panic!("as a test") };
+            let said = flights.join(&space, "a".to_owned(), work).await;
+            assert!(matches!(said, Err(Error::Interrupted)));
+        });
     }
 }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use super::error::Error;
 use super::mirrors::{Mirrored, Mirrors};
-use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
+use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{
-    self, Hasher, ImportPiece, ImportedManifest, ImportedTag, ManifestReference, Registry, now,
+    self, ImportPiece, ImportedTag, ManifestReference, MirroredManifest, Registry, now,
 };
 use crate::upstream::ManifestHead;
 
@@ -17,6 +17,8 @@ pub enum Currency {
     Current,
     /// The upstream could not be asked.
     Stale,
+    /// The upstream has it no more.
+    Gone,
 }
 
 impl Mirrors {
@@ -45,19 +47,31 @@ impl Mirrors {
             ManifestReference::Tag(tag) => format!("{name}:{tag}"),
         };
         let known = here.as_ref().map(|manifest| manifest.digest.clone());
+        let tag = match reference {
+            ManifestReference::Tag(tag) => Some(tag.clone()),
+            ManifestReference::Digest(_) => None,
+        };
         let reference = reference.clone();
-        let work = async move {
+        let work = |_| async move {
             match reference {
                 ManifestReference::Digest(digest) => mirrored.bring_by_digest(&digest, None).await,
                 ManifestReference::Tag(tag) => mirrored.check(&tag, known).await,
             }
         };
-        let brought = mirror.flights.join(format!("manifest {image}"), work).await;
+        let brought = mirror
+            .manifests
+            .join(&mirror.space, image.clone(), work)
+            .await;
         match brought {
             Ok(()) => Ok(Currency::Current),
             Err(error) if here.is_some() => {
+                mirror.counters.stale.add(1);
                 if mirror.stale.may_log(name.clone()) {
                     tracing::warn!(image, %error, "served what is here: the upstream fails");
+                }
+                if let (true, Some(tag)) = (error.is_absence(), tag) {
+                    mirror.counters.mark_gone(name, &tag);
+                    return Ok(Currency::Gone);
                 }
                 Ok(Currency::Stale)
             }
@@ -80,8 +94,7 @@ impl Mirrored {
             } => self.bring_by_digest(&digest, Some(tag)).await?,
             ManifestHead::Found { digest: None } => {
                 let bytes = self.upstream.manifest(&self.source, tag.as_str()).await?;
-                let digest = Hasher::digest(Algorithm::Sha256, &bytes);
-                self.record(&digest, Some(bytes), Some(tag)).await?;
+                self.record(None, bytes, Some(tag)).await?;
             }
         }
         self.checked(tag);
@@ -93,41 +106,44 @@ impl Mirrored {
         let reference = ManifestReference::Digest(digest.clone());
         let here = self.registry.manifests().get(&self.name, &reference).await;
         if here.is_ok() {
-            return self.record(digest, None, tag).await;
+            return self.point(tag, digest).await;
         }
         let bytes = self
             .upstream
             .manifest(&self.source, digest.as_str())
             .await?;
-        self.record(digest, Some(bytes), tag).await
+        self.record(Some(digest), bytes, tag).await
+    }
+
+    /// Points a tag at a manifest that is here.
+    async fn point(&self, tag: Option<&TagName>, digest: &Digest) -> Result<(), Error> {
+        let Some(tag) = tag else {
+            return Ok(());
+        };
+        let tag = ImportedTag::mirrored(tag.clone(), digest.clone(), now());
+        let pieces = vec![ImportPiece::Tags(self.name.clone(), vec![tag])];
+        let import = self.registry.import();
+        Ok(import.record(pieces, self.actor.clone()).await?)
     }
 
     /// Stores a manifest without what it names, which clients ask for themselves, and points a tag at it.
     async fn record(
         &self,
-        digest: &Digest,
-        bytes: Option<Bytes>,
+        digest: Option<&Digest>,
+        bytes: Bytes,
         tag: Option<&TagName>,
     ) -> Result<(), Error> {
-        let mut pieces = Vec::new();
-        if let Some(bytes) = bytes {
-            let parsed = ImportedManifest::parse(digest.clone(), bytes, now());
-            let manifest = parsed.map_err(|error| match error {
-                registry::Error::DigestMismatch { .. } => Error::Altered(digest.clone()),
-                error => error.into(),
-            })?;
-            pieces.push(ImportPiece::Manifests(self.name.clone(), vec![manifest]));
-        }
-        if let Some(tag) = tag {
-            let mut tag = ImportedTag::following(tag.clone(), digest.clone(), now(), Vec::new());
-            // it is the upstream's, whatever was done to it here
-            tag.moves = true;
-            pieces.push(ImportPiece::Tags(self.name.clone(), vec![tag]));
-        }
-        Ok(self
-            .registry
-            .import()
-            .record(pieces, self.actor.clone())
-            .await?)
+        let mirrored = MirroredManifest {
+            digest: digest.cloned(),
+            bytes,
+            tag: tag.cloned(),
+        };
+        let import = self.registry.import();
+        let recorded = import.mirror(&self.name, mirrored, self.actor.clone());
+        recorded.await.map_err(|error| match error {
+            registry::Error::DigestMismatch { expected, .. } => Error::Altered(expected),
+            registry::Error::ManifestInvalid(cause) => Error::Invalid(cause.to_string()),
+            error => error.into(),
+        })
     }
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::flights::Flights;
+use super::brought::BroughtBlob;
+use super::counters::MirrorCounters;
+use super::flights::{Airspace, Flights};
 use super::settings::MirrorSettings;
 use crate::log_limit::LogLimiter;
 use crate::oci::{Glob, RepositoryName, TagName};
 use crate::registry::{Actor, Registry};
-use crate::upstream::Upstream;
+use crate::upstream::{Quota, Upstream};
 
 /// Maximum number of tags whose last check is remembered.
 const TAGS: usize = 1 << 16;
@@ -33,7 +35,12 @@ pub(super) struct Mirror {
     settings: MirrorSettings,
     upstream: Upstream,
     checked: Checks,
-    pub(super) flights: Flights,
+    pub(super) counters: Arc<MirrorCounters>,
+    pub(super) space: Airspace,
+    pub(super) manifests: Flights<()>,
+    pub(super) blobs: Flights<BroughtBlob>,
+    /// Questions about blobs; an answer is a size, if it is known.
+    pub(super) sizes: Flights<Option<u64>>,
     pub(super) stale: LogLimiter<RepositoryName>,
 }
 
@@ -47,6 +54,7 @@ pub(super) struct Mirrored {
     pub source: RepositoryName,
     pub actor: Actor,
     checked: Checks,
+    counters: Arc<MirrorCounters>,
 }
 
 impl Mirrors {
@@ -55,14 +63,18 @@ impl Mirrors {
     /// # Errors
     /// Those of [`Upstream::new`], with the mirror's number.
     pub fn new(settings: Vec<MirrorSettings>) -> Result<Self, (usize, String)> {
-        let mut mirrors = Vec::new();
+        let (mut mirrors, mut space) = (Vec::new(), Airspace::of_each());
         for (number, settings) in settings.into_iter().enumerate() {
             let upstream = Upstream::new(&settings.upstream).map_err(|error| (number, error))?;
             mirrors.push(Mirror {
                 settings,
                 upstream,
                 checked: Arc::default(),
-                flights: Flights::default(),
+                counters: Arc::default(),
+                space: space(),
+                manifests: Flights::default(),
+                blobs: Flights::default(),
+                sizes: Flights::default(),
                 stale: LogLimiter::new("upstreams that fail", LOG_PERIOD, LOG_LINES),
             });
         }
@@ -77,10 +89,17 @@ impl Mirrors {
         RepositoryName::parse(&format!("{}/{name}", mirror.settings.prefix)).ok()
     }
 
-    /// Returns the URL of the upstream that a repository mirrors.
-    pub fn url_of(&self, name: &RepositoryName) -> Option<&str> {
-        let (mirror, _) = self.find(name)?;
-        Some(&mirror.settings.upstream.url)
+    /// Returns the mirrors by their prefixes, each with its counters and the quota that its upstream named last.
+    pub fn counters(&self) -> impl Iterator<Item = (&str, &MirrorCounters, Option<Quota>)> {
+        self.0.iter().map(|mirror| {
+            let prefix = mirror.settings.prefix.as_str();
+            (prefix, &*mirror.counters, mirror.upstream.quota())
+        })
+    }
+
+    /// Reports whether a repository shows the content of an upstream.
+    pub fn has(&self, name: &RepositoryName) -> bool {
+        self.find(name).is_some()
     }
 
     fn find(&self, name: &RepositoryName) -> Option<(&Mirror, RepositoryName)> {
@@ -118,6 +137,7 @@ impl Mirrors {
             source,
             actor,
             checked: Arc::clone(&mirror.checked),
+            counters: Arc::clone(&mirror.counters),
         };
         Some((mirror, mirrored))
     }
@@ -137,6 +157,7 @@ impl Mirror {
 impl Mirrored {
     /// Notes that the upstream was asked for a tag.
     pub fn checked(&self, tag: &TagName) {
+        self.counters.mark_present(&self.name, tag);
         let mut checked = self.checked.lock();
         if checked.len() >= TAGS {
             checked.clear();

@@ -5,12 +5,17 @@
 //! then, what is here is served. Repositories elsewhere never ask an upstream.
 
 mod blob;
+mod brought;
+mod counters;
 mod error;
 mod flights;
 mod manifest;
 mod mirrors;
+mod refusals;
 mod settings;
 
+pub use brought::{BroughtBlob, KnownBlob};
+pub use counters::MirrorCounters;
 pub use error::Error;
 pub use manifest::Currency;
 pub use mirrors::Mirrors;

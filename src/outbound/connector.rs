@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::uri::Scheme;
 use http::{HeaderValue, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -16,8 +17,11 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tower_service::Service;
+
+/// Time that an address has before the next one is tried beside it (RFC 8305, section 5).
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Maker of connections for a client.
 #[derive(Clone)]
@@ -120,6 +124,8 @@ impl Service<Uri> for ProxyDialer {
 }
 
 /// Connects to the first address that answers.
+///
+/// An address that says nothing does not keep the others waiting (RFC 8305): each gets a head start only.
 async fn dial(target: &Uri, link_local: &[String]) -> io::Result<TokioIo<TcpStream>> {
     let host = target
         .host()
@@ -128,12 +134,46 @@ async fn dial(target: &Uri, link_local: &[String]) -> io::Result<TokioIo<TcpStre
     let port = target
         .port_u16()
         .unwrap_or(if is_encrypted { 443 } else { 80 });
+    let addresses = lookup_host((bare(host), port)).await?.collect();
+    let stream = race(in_turns(addresses), |address| {
+        reach(address, host, link_local)
+    })
+    .await?;
+    Ok(TokioIo::new(stream))
+}
+
+/// Sorts addresses so that both families take turns, the first one's first.
+fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let is_first_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == is_first_v6);
+    let longer = first.len().max(second.len());
+    let turn = |number| [first.get(number), second.get(number)];
+    (0..longer).flat_map(turn).flatten().copied().collect()
+}
+
+/// Tries addresses, the next one once the last has failed or had its head start; returns the first success.
+async fn race<T, F>(addresses: Vec<SocketAddr>, reach: impl Fn(SocketAddr) -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut rest = addresses.into_iter();
+    let mut attempts = FuturesUnordered::new();
     let mut failure = refused("the name has no address");
-    for address in lookup_host((bare(host), port)).await? {
-        match reach(address, host, link_local).await {
-            Ok(stream) => return Ok(TokioIo::new(stream)),
-            Err(error) => failure = error,
+    attempts.extend(rest.next().map(&reach));
+    while !attempts.is_empty() {
+        let waits = rest.len() > 0;
+        let ended = tokio::select! {
+            ended = attempts.next() => ended,
+            () = sleep(HEAD_START), if waits => None,
+        };
+        match ended {
+            Some(Ok(reached)) => return Ok(reached),
+            Some(Err(error)) => failure = error,
+            None => {}
         }
+        attempts.extend(rest.next().map(&reach));
     }
     Err(failure)
 }
@@ -230,6 +270,48 @@ mod tests {
             assert!(check(address, &["meta"]), "{address}");
         }
         assert!(check("127.0.0.1", &[]) && check("10.0.0.1", &[]) && check("::1", &[]));
+    }
+
+    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter()
+            .map(|address| address.parse().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let given = ["[::1]:1", "[::1]:2", "[::1]:3", "1.1.1.1:1", "1.1.1.1:2"];
+        let turns = ["[::1]:1", "1.1.1.1:1", "[::1]:2", "1.1.1.1:2", "[::1]:3"];
+        assert_eq!(in_turns(addresses(&given)), addresses(&turns));
+        assert_eq!(in_turns(Vec::new()), []);
+    }
+
+    /// Addresses with port 1 say nothing, those with port 2 refuse, and others answer.
+    async fn reach_fake(address: SocketAddr) -> io::Result<u16> {
+        match address.port() {
+            1 => std::future::pending().await,
+            2 => Err(io::ErrorKind::ConnectionRefused.into()),
+            port => Ok(port),
+        }
+    }
+
+    #[test]
+    fn addresses_that_say_nothing_or_refuse_keep_nobody_waiting() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let reached = |list: &[&str]| {
+            let racing =
+                async { timeout(Duration::from_secs(20), race(addresses(list), reach_fake)).await };
+            runtime.block_on(racing).unwrap()
+        };
+        let silent = "1.1.1.1:1";
+        assert_eq!(reached(&[silent, silent, "1.1.1.1:7"]).unwrap(), 7);
+        assert_eq!(reached(&["1.1.1.1:2", "1.1.1.1:8"]).unwrap(), 8);
+        let refused = reached(&["1.1.1.1:2", "1.1.1.2:2"]).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(reached(&[]).is_err());
     }
 
     #[test]

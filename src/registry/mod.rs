@@ -28,8 +28,8 @@ mod upload;
 mod verify;
 
 pub use crate::blob::{
-    BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, CopyPace, DirectoryLock, Hasher,
-    KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
+    BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, CopyPace, DirectoryLock, GrowingBlob,
+    Hasher, KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
 };
 pub use crate::meta::{
     Actor, AffectedImage, AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow,
@@ -75,6 +75,7 @@ pub use gc::sweep_counts::{RemovedByRule, Sweep, SweepCounts};
 pub use import::bring::{Brought, Unbrought, Way};
 pub use import::check::{BlobCheck, UnsoundBlob};
 pub use import::config::refused_config;
+pub use import::mirrored::MirroredManifest;
 pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
 pub use import::progress::{ImportCounts, ImportProgress};
 pub use import::record::Present;
@@ -101,6 +102,7 @@ pub use report::usage::TagUsage;
 pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, TagHold};
 pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};
+pub use upload::arrival::Arrival;
 pub use upload::body::{BodyError, BodyStream, DirectSource, Part};
 pub use upload::chunk_range::ChunkRange;
 pub use upload::listing::UploadSession;

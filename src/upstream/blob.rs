@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::error::Error;
 use super::login::Scope;
-use super::request::{Answer, Ask, Upstream};
+use super::request::{Answer, Ask, Lane, Upstream};
 use crate::oci::{Digest, RepositoryName};
 
 /// Maximum number of breaks in a row.
@@ -28,6 +28,8 @@ pub struct BlobStream {
     digest: Digest,
     /// Size of the whole, in bytes, if it is known.
     size: Option<u64>,
+    /// Maximum size, in bytes, if the caller knows one.
+    limit: Option<u64>,
     /// Bytes that have come.
     received: u64,
     /// Bytes of the current answer that came before.
@@ -53,6 +55,7 @@ impl Upstream {
             scope: Scope::Pull(self.name(repository)),
             digest: digest.clone(),
             size: None,
+            limit: None,
             received: 0,
             to_skip: 0,
             answer: None,
@@ -62,6 +65,52 @@ impl Upstream {
         stream.open().await?;
         Ok(stream)
     }
+
+    /// Asks for the size of a blob without its content; `None` if the upstream does not say it.
+    ///
+    /// Some upstreams refuse `HEAD`: these are asked for one byte.
+    ///
+    /// # Errors
+    /// The failures of every request.
+    pub async fn blob_size(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<u64>, Error> {
+        let scope = Scope::Pull(self.name(repository));
+        let path = format!("{}/blobs/{digest}", self.name(repository));
+        let ask = |method, headers| -> Result<_, Error> {
+            Ok(Ask {
+                method,
+                url: self.origin().url(&path)?,
+                scope: &scope,
+                lane: Lane::Question,
+                headers,
+            })
+        };
+        if !self.refuses_head() {
+            match self.send(ask(Method::HEAD, HeaderMap::new())?).await {
+                Ok(answer) => return Ok(length(&answer)),
+                Err(error) if error.is_passing() => return Err(error),
+                // no such blob, or no such method
+                Err(_) => {}
+            }
+        }
+        let first = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))]);
+        let answer = self.send(ask(Method::GET, first)?).await?;
+        self.note_head_refused();
+        Ok(match answer.status {
+            StatusCode::PARTIAL_CONTENT => {
+                let range = answer.header(CONTENT_RANGE).and_then(content_range);
+                range.and_then(|(_, size)| size)
+            }
+            _ => length(&answer),
+        })
+    }
+}
+
+fn length(answer: &Answer) -> Option<u64> {
+    answer.header(CONTENT_LENGTH)?.parse().ok()
 }
 
 /// Failure that ended a stream of bytes, for whoever stored them.
@@ -76,10 +125,9 @@ impl StreamFailure {
 }
 
 impl BlobStream {
-    /// Returns the bytes as a stream of at most `limit` of them, and the place of the failure that ends it.
+    /// Returns the bytes as a stream, and the place of the failure that ends it.
     pub fn into_stream(
         self,
-        limit: u64,
     ) -> (
         impl Stream<Item = Result<Bytes, Error>> + Send + Unpin + 'static,
         StreamFailure,
@@ -89,14 +137,7 @@ impl BlobStream {
         let pieces = stream::try_unfold(self, move |mut blob| {
             let kept = kept.clone();
             async move {
-                let next = blob
-                    .next()
-                    .await
-                    .and_then(|next| match blob.received > limit {
-                        true => Err(Error::Broken("a blob is longer than it says".to_owned())),
-                        false => Ok(next),
-                    });
-                match next {
+                match blob.next().await {
                     Ok(next) => Ok(next.map(|bytes| (bytes, blob))),
                     Err(error) => {
                         *kept.0.lock() = Some(error.clone());
@@ -106,6 +147,14 @@ impl BlobStream {
             }
         });
         (Box::pin(pieces), failure)
+    }
+
+    /// Ends the stream with a failure if it has more than `limit` bytes.
+    pub fn limited(self, limit: u64) -> Self {
+        Self {
+            limit: Some(limit),
+            ..self
+        }
     }
 
     /// Size of the blob, in bytes, if the upstream says it.
@@ -149,7 +198,8 @@ impl BlobStream {
         self.to_skip -= again;
         bytes = bytes.split_off(usize::try_from(again).unwrap_or(bytes.len()));
         self.received += bytes.len() as u64;
-        if self.size.is_some_and(|size| self.received > size) {
+        let mut limits = self.size.iter().chain(&self.limit);
+        if limits.any(|limit| self.received > *limit) {
             return Err(Error::Broken("the blob is longer than it says".to_owned()));
         }
         Ok(Some(bytes))
@@ -180,6 +230,7 @@ impl BlobStream {
             method: Method::GET,
             url: self.upstream.origin().url(&path)?,
             scope: &self.scope,
+            lane: Lane::Fetch,
             headers,
         };
         let answer = self.upstream.send(ask).await?;
@@ -197,9 +248,7 @@ impl BlobStream {
             }
             StatusCode::OK => {
                 self.to_skip = self.received;
-                answer
-                    .header(CONTENT_LENGTH)
-                    .and_then(|length| length.parse().ok())
+                length(&answer)
             }
             status => return Err(Error::Broken(format!("status {}", status.as_u16()))),
         };

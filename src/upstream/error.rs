@@ -25,6 +25,8 @@ pub enum Error {
     Broken(String),
     #[error("the upstream has failed several times, and is asked again soon: {0}")]
     Paused(String),
+    #[error("too many requests wait for the upstream: try again later")]
+    Crowded,
     #[error("the upstream redirects more than {0} times")]
     Redirects(usize),
     #[error("the login for the upstream cannot be read: {0}")]
@@ -41,6 +43,7 @@ impl Error {
                 | Self::Timeout(_)
                 | Self::Unreachable(_)
                 | Self::Paused(_)
+                | Self::Crowded
         )
     }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::error::Error;
 use super::login::Scope;
 use super::origin::resolve;
-use super::request::{Answer, Ask, Upstream};
+use super::request::{Answer, Ask, Lane, Upstream};
 use crate::oci::layout::LayoutIndex;
 use crate::oci::{Descriptor, Digest, MediaType, RepositoryName};
 
@@ -124,6 +124,7 @@ impl Upstream {
             method: Method::GET,
             url,
             scope,
+            lane: Lane::Question,
             headers,
         };
         self.send(ask).await

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::error::Error;
 use super::login::Scope;
-use super::request::{Answer, Ask, Upstream};
+use super::request::{Answer, Ask, Lane, Upstream};
 use crate::oci::{Digest, MediaType, RepositoryName};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -85,6 +85,7 @@ impl Upstream {
             method,
             url,
             scope: &scope,
+            lane: Lane::Question,
             headers,
         };
         self.send(ask).await

@@ -17,4 +17,4 @@ pub use blob::{BlobStream, StreamFailure};
 pub use error::Error;
 pub use manifest::ManifestHead;
 pub use request::{Quota, Upstream};
-pub use settings::{Credentials, Dialect, Login, Settings};
+pub use settings::{Credentials, Dialect, Login, Queue, Settings};

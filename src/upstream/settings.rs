@@ -26,12 +26,15 @@ pub struct Settings {
     pub logins: Vec<Login>,
     /// Hosts of token services, beside the registry's own, that get the login.
     pub realms: Vec<String>,
-    /// Maximum time for a connection, and for the head of an answer.
+    /// Maximum time for the head of an answer, with connections, logins and redirects on the way to it.
     pub timeout: Duration,
+    pub queue: Queue,
     /// Maximum time between two pieces of an answer.
     pub stall: Duration,
-    /// Maximum number of requests at once.
+    /// Maximum number of requests at once, the content of blobs aside.
     pub concurrency: usize,
+    /// Maximum number of blobs that are fetched at once.
+    pub fetches: usize,
     /// Maximum number of requests in a second; `None` for no limit.
     pub rate: Option<NonZeroU32>,
     /// Maximum size of a manifest, in bytes.
@@ -55,12 +58,23 @@ impl Settings {
             logins: Vec::new(),
             realms: Vec::new(),
             timeout: Duration::from_secs(10),
+            queue: Queue::Patient,
             stall: Duration::from_secs(30),
             concurrency: 8,
+            fetches: 8,
             rate: None,
             manifest_limit: 4 << 20,
         }
     }
+}
+
+/// Time for which a request waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// As long as it takes.
+    Patient,
+    /// No longer than for the answer, both together: a client waits.
+    Timed,
 }
 
 /// Ways in which registries differ.

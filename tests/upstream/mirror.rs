@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::support::hub::{Hub, Part};
-use crate::support::{Image, Server, noise, sha256};
+
+use crate::support::{Image, OCI_MANIFEST, Server, eventually, noise, sha256};
 
 const SEVEN: &str = "/v2/hub/library/redis/manifests/7";
 
 /// Starts a mirror of a registry below `hub`, with more keys.
-fn mirror(hub: &Hub, more: &Value) -> Server {
+pub fn mirror(hub: &Hub, more: &Value) -> Server {
     mirror_of(&hub.url(), more)
 }
 
@@ -19,7 +20,7 @@ fn mirror_of(url: &str, more: &Value) -> Server {
     Server::with(&[("REGISTRY_UPSTREAMS", &json!([upstream]).to_string())])
 }
 
-fn hub() -> (Hub, Image) {
+pub fn hub() -> (Hub, Image) {
     let hub = Hub::start();
     let image = Image::new("mirrored", vec![noise(1, 300_000), noise(2, 1000)]);
     hub.add("library/redis", "7", &image);
@@ -54,6 +55,27 @@ fn images_that_are_not_whole_yet_are_not_named_by_a_verification() {
     assert_eq!(server.client().get(SEVEN).status, 200);
     let output = server.cli(&["verify"]);
     assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_damaged_manifest_is_fetched_again() {
+    let (hub, image) = hub();
+    let server = mirror(&hub, &json!({ "fresh": "0s" }));
+    let mut client = server.client();
+    image.assert_pulls(&mut client, "hub/library/redis", "7");
+    let database = rusqlite::Connection::open(server.directory().join("registry.db"));
+    let damaged = database.expect("a database").execute(
+        "UPDATE manifest_bytes SET bytes = CAST('{}' AS BLOB) WHERE manifest_id = (SELECT id FROM manifests WHERE digest = ?1)",
+        [image.digest()],
+    );
+    assert_eq!(damaged.expect("a change"), 1);
+    let found = server.cli(&["verify"]);
+    assert!(!found.status.success(), "{found:?}");
+    hub.seen();
+    image.assert_pulls(&mut client, "hub/library/redis", &image.digest());
+    image.assert_pulls(&mut client, "hub/library/redis", "7");
+    assert!(!hub.seen().is_empty());
+    assert!(server.cli(&["verify"]).status.success());
 }
 
 /// As containerd looks up by `?ns=`; Docker Hub's short names work, too.
@@ -101,24 +123,43 @@ fn whatever_the_upstream_says_what_is_here_is_served() {
     let (hub, image) = hub();
     let server = mirror(&hub, &json!({ "fresh": "0s" }));
     let mut client = server.client();
-    image.assert_pulls(&mut client, "hub/library/redis", "7");
-    for status in [401, 403, 404, 418, 429, 500, 503] {
+    // the last one counts for everything
+    let statuses = [401, 403, 404, 418, 500, 503, 429];
+    for status in statuses {
+        hub.add("library/redis", &format!("v{status}"), &image);
+        image.assert_pulls(&mut client, "hub/library/redis", &format!("v{status}"));
+    }
+    for status in statuses {
         hub.behave(|behaviour| behaviour.statuses = [(status, "")].into());
-        let served = client.get(SEVEN);
+        let served = client.get(&format!("/v2/hub/library/redis/manifests/v{status}"));
         assert_eq!(
             (served.status, &served.body),
             (200, &image.manifest),
             "{status}"
         );
         assert!(served.header("warning").is_some(), "{status}");
+        hub.behave(|behaviour| assert!(behaviour.statuses.is_empty(), "{status}"));
     }
-    hub.change("library/redis", |held| held.tags.clear());
-    image.assert_pulls(&mut client, "hub/library/redis", "7");
     assert!(
         server.log().contains("served what is here"),
         "{}",
         server.log()
     );
+}
+
+#[test]
+fn what_is_gone_upstream_is_served_and_marked() {
+    let (hub, image) = hub();
+    let server = mirror(&hub, &json!({ "fresh": "0s" }));
+    let mut client = server.client();
+    image.assert_pulls(&mut client, "hub/library/redis", "7");
+    hub.change("library/redis", |held| held.tags.clear());
+    for _ in 0..2 {
+        let served = client.get(SEVEN);
+        assert_eq!((served.status, &served.body), (200, &image.manifest));
+        assert_eq!(served.header("warning"), Some("199 - \"Gone upstream\""));
+    }
+    image.assert_pulls(&mut client, "hub/library/redis", "7");
 }
 
 #[test]
@@ -139,12 +180,65 @@ fn failures_without_anything_here_are_told_apart() {
         (418, 502, "UNAVAILABLE"),
     ] {
         hub.behave(|behaviour| behaviour.statuses = [(status, "Retry-After: 17\r\n")].into());
-        let refused = client.get(SEVEN);
+        let refused = mirror(&hub, &json!({})).client().get(SEVEN);
         refused.refused(answered, code);
         let wait = refused.header("retry-after");
         assert_eq!(wait, (status == 429).then_some("17"), "{status}");
     }
     assert_eq!(client.get(SEVEN).status, 200);
+}
+
+#[test]
+fn refusals_are_kept_for_a_short_time() {
+    let (hub, _) = hub();
+    let server = mirror(&hub, &json!({}));
+    let mut client = server.client();
+    let absent = "/v2/hub/library/redis/manifests/8";
+    client.get(absent).refused(404, "MANIFEST_UNKNOWN");
+    hub.seen();
+    client.get(absent).refused(404, "MANIFEST_UNKNOWN");
+    assert!(hub.seen().is_empty(), "nothing is asked twice");
+    hub.behave(|behaviour| behaviour.statuses = [(429, "Retry-After: 30\r\n")].into());
+    client.get(SEVEN).refused(429, "TOOMANYREQUESTS");
+    hub.seen();
+    let other = client.get("/v2/hub/library/redis/manifests/9");
+    other.refused(429, "TOOMANYREQUESTS");
+    let wait = other.header("retry-after").map(str::parse::<u64>);
+    assert!(matches!(wait, Some(Ok(1..=30))), "{wait:?}");
+    assert!(hub.seen().is_empty(), "the upstream is left alone");
+}
+
+#[test]
+fn what_comes_counts_in_quotas() {
+    let (hub, image) = hub();
+    let section = json!([{ "prefix": "hub", "ns": "docker.io", "url": hub.url() }]).to_string();
+    let quotas = |bytes: usize| json!([{ "repositories": "hub/**", "bytes": bytes }]).to_string();
+    let start = |bytes| {
+        Server::with(&[
+            ("REGISTRY_UPSTREAMS", &section),
+            ("REGISTRY_QUOTAS", &quotas(bytes)),
+        ])
+    };
+    let size = image.manifest.len();
+    let server = start(size - 1);
+    server.client().get(SEVEN).refused(403, "DENIED");
+    let server = start(size + 1000);
+    let mut client = server.client();
+    assert_eq!(client.get(SEVEN).status, 200);
+    let blob = format!("/v2/hub/library/redis/blobs/{}", sha256(&image.layers[0]));
+    client.get(&blob).refused(403, "DENIED");
+    assert_eq!(server.blob_files(), [] as [std::path::PathBuf; 0]);
+    assert_eq!(server.upload_files(), [] as [std::path::PathBuf; 0]);
+}
+
+/// It is the upstream's fault, not the client's.
+#[test]
+fn a_manifest_that_is_none_is_the_upstreams_fault() {
+    let (hub, _) = hub();
+    hub.add_manifest("library/redis", Some("none"), OCI_MANIFEST, b"{ none");
+    let server = mirror(&hub, &json!({}));
+    let broken = server.client().get("/v2/hub/library/redis/manifests/none");
+    broken.refused(502, "UNAVAILABLE");
 }
 
 #[test]
@@ -185,9 +279,9 @@ fn wrong_bytes_reach_neither_client_nor_store() {
     let mut client = server.client();
     assert_eq!(client.get(SEVEN).body, image.manifest);
     let blob = format!("/v2/hub/library/redis/blobs/{}", sha256(&image.layers[0]));
-    client.get(&blob).refused(502, "UNAVAILABLE");
+    assert!(client.request("GET", &blob).try_send().is_err());
     assert_eq!(server.blob_files(), [] as [std::path::PathBuf; 0]);
-    assert_eq!(server.upload_files(), [] as [std::path::PathBuf; 0]);
+    eventually("nothing remains", || server.upload_files().is_empty());
     hub.behave(|behaviour| behaviour.alters_blobs = false);
     image.assert_pulls(&mut client, "hub/library/redis", "7");
     hub.change("library/redis", |held| {
@@ -222,12 +316,9 @@ fn a_mirror_takes_no_pushes_and_shows_nothing_of_others() {
         .request("POST", "/v2/hub/library/redis/blobs/uploads/")
         .send();
     begun.refused(405, "UNSUPPORTED");
-    let put = client.put_manifest(
-        "hub/library/redis",
-        "8",
-        crate::support::OCI_MANIFEST,
-        &image.manifest,
-    );
+    let said = String::from_utf8_lossy(&begun.body);
+    assert!(!said.contains(&hub.url()), "{said}");
+    let put = client.put_manifest("hub/library/redis", "8", OCI_MANIFEST, &image.manifest);
     put.refused(405, "UNSUPPORTED");
     hub.add("other/app", "v1", &image);
     client

@@ -1,6 +1,8 @@
 //! The client of other registries, against one that speaks Docker Hub's dialect and against this one.
 
+mod arriving;
 mod broken;
+mod faults;
 mod lists;
 mod logins;
 mod mirror;

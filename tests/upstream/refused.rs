@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tarkeep::upstream::{Dialect, Error};
+use tarkeep::upstream::{Dialect, Error, Queue};
 
-use super::{name, run, settings, upstream};
+use super::{digest, name, run, settings, upstream};
 use crate::support::hub::{Hub, Part};
-use crate::support::{Image, OCI_MANIFEST};
+use crate::support::{Image, OCI_MANIFEST, sha256};
 
 #[test]
 fn refusals_are_told_apart() {
@@ -90,4 +90,44 @@ fn an_upstream_that_is_not_there_is_told_apart_too() {
     settings.timeout = Duration::from_millis(50);
     let asked = run(upstream(&settings).manifest(&name("a/b"), "v1")).map(|_| ());
     assert_eq!(asked, Err(Error::Timeout(settings.timeout)));
+}
+
+/// Requests that wait for their turn are not sent once the upstream has failed.
+#[test]
+fn a_queue_ends_with_the_failures_that_end_trust() {
+    let hub = Hub::start();
+    hub.add("a/b", "v1", &Image::small(1));
+    hub.behave(|behaviour| behaviour.is_down = true);
+    let mut settings = settings(&hub);
+    settings.concurrency = 1;
+    let client = upstream(&settings);
+    let name = name("a/b");
+    let asked = run(async {
+        let asking = (0..10).map(|_| client.head_manifest(&name, "v1", None));
+        futures_util::future::join_all(asking).await
+    });
+    let paused = |asked: &Result<_, Error>| matches!(asked, Err(Error::Paused(_)));
+    let paused = asked.iter().filter(|asked| paused(asked)).count();
+    assert_eq!(paused, 5, "{asked:?}");
+}
+
+/// Redirects and logins do not each get the whole time.
+#[test]
+fn one_time_out_counts_for_all_on_the_way() {
+    let hub = Hub::start();
+    let image = Image::small(1);
+    hub.add("a/b", "v1", &image);
+    hub.behave(|behaviour| {
+        behaviour.hops = 4;
+        behaviour.delay = Duration::from_millis(150);
+    });
+    let mut settings = settings(&hub);
+    settings.timeout = Duration::from_millis(400);
+    settings.queue = Queue::Timed;
+    let blob = sha256(&image.layers[0]);
+    let asked = run(async {
+        let client = upstream(&settings);
+        client.blob(&name("a/b"), &digest(&blob)).await.err()
+    });
+    assert_eq!(asked, Some(Error::Timeout(settings.timeout)));
 }

@@ -5,12 +5,16 @@ use std::time::Duration;
 use tarkeep::config::{self, Config, Violations, collect, combine};
 use tarkeep::mirror::{MirrorSettings, Mirrors};
 use tarkeep::oci::{Glob, RepositoryName};
-use tarkeep::upstream::{Credentials, Dialect, Login, Settings};
+use tarkeep::upstream::{Credentials, Dialect, Login, Queue, Settings};
 
 /// Time for which a tag is not asked for again.
 const FRESH: Duration = Duration::from_secs(300);
 /// Maximum time for an upstream's answer, while a client waits.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// Time between two pieces of an answer, as a multiple of that.
+const STALL: u32 = 10;
+/// Maximum number of blobs that are fetched from one upstream at once.
+const FETCHES: usize = 32;
 
 /// Creates the mirrors, which reads the files that they name.
 pub(crate) fn mirrors(config: &Config) -> Result<Mirrors, Violations> {
@@ -35,7 +39,10 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
         }
         upstream.logins.extend(login);
         upstream.realms.clone_from(&given.realms);
+        upstream.queue = Queue::Timed;
+        upstream.fetches = FETCHES;
         upstream.timeout = given.timeout.map_or(TIMEOUT, |timeout| timeout.0);
+        upstream.stall = upstream.timeout * STALL;
         upstream.ca.clone_from(&given.ca);
         upstream.proxy.clone_from(&given.proxy);
         Ok(MirrorSettings {

@@ -10,6 +10,7 @@ use crate::http::observe::metrics::requests::HttpMetrics;
 use crate::http::observe::observer::Observer;
 use crate::http::observe::probes::Readiness;
 use crate::http::settings::LiveSettings;
+use crate::mirror::Mirrors;
 use crate::registry::Registry;
 use crate::telemetry::Counter;
 
@@ -47,6 +48,7 @@ pub struct Monitor {
     pub(crate) observer: Observer,
     pub(crate) reloads: Arc<Reloads>,
     pub(crate) settings: LiveSettings,
+    pub(crate) mirrors: Mirrors,
 }
 
 /// Parts of the monitoring that the caller provides.
@@ -86,6 +88,7 @@ impl Monitor {
             observer,
             reloads,
             settings,
+            mirrors: Mirrors::default(),
         }
     }
 }

@@ -98,6 +98,13 @@ impl ResponseBuilder {
         self
     }
 
+    /// Sets a body whose length is not announced.
+    pub(crate) fn unmeasured_body(mut self, body: Body) -> Self {
+        *self.0.body_mut() = body;
+        self.0.headers_mut().remove(CONTENT_LENGTH);
+        self
+    }
+
     /// Ends with a body of JSON, as text whose length the caller may look at.
     pub(crate) fn json(mut self, body: &impl Serialize) -> Response<String> {
         // serializing text and numbers cannot fail

@@ -98,8 +98,8 @@ pub(crate) enum ApiError {
         wait: Duration,
     },
     /// Push to a repository that shows the content of another registry.
-    #[error("this repository mirrors {0}: push there, or to a repository elsewhere")]
-    Mirrored(String),
+    #[error("this repository mirrors another registry: push there, or to a repository elsewhere")]
+    Mirrored,
     #[error(transparent)]
     Mirror(#[from] mirror::Error),
     #[error("{INTERNAL}")]
@@ -263,7 +263,7 @@ impl ApiError {
             Self::NotEncrypted | Self::Host => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::Unhealthy | Self::LoginUnchecked => (S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::UnknownPath => (S::NOT_FOUND, "UNSUPPORTED"),
-            Self::Method { .. } | Self::Mirrored(_) => (S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+            Self::Method { .. } | Self::Mirrored => (S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Self::Name(NameError::Tag(_)) => (S::BAD_REQUEST, "TAG_INVALID"),
             Self::Name(_) => (S::BAD_REQUEST, "NAME_INVALID"),
             Self::Digest(_) | Self::DigestMissing => (S::BAD_REQUEST, "DIGEST_INVALID"),
@@ -350,9 +350,13 @@ fn mirror_error(error: &mirror::Error) -> Rendered {
         mirror::Error::Upstream(U::TooManyRequests { retry_after }) => {
             let rendered = rendered(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS");
             match retry_after {
-                Some(wait) => rendered.header(RETRY_AFTER, wait.as_secs()),
+                Some(wait) => rendered.header(RETRY_AFTER, seconds(*wait)),
                 None => rendered,
             }
+        }
+        mirror::Error::Crowded | mirror::Error::Upstream(U::Crowded) => {
+            rendered(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
+                .header(RETRY_AFTER, RETRY_SECONDS)
         }
         mirror::Error::Upstream(U::Unauthorized(_) | U::Denied) => {
             rendered(StatusCode::FORBIDDEN, "DENIED")
@@ -364,6 +368,7 @@ fn mirror_error(error: &mirror::Error) -> Rendered {
 fn registry_error(error: &Error) -> Rendered {
     use StatusCode as S;
     let rendered = |status, code| Rendered::new(status, code, error);
+    let malformed = |code| rendered(S::BAD_REQUEST, code);
     match error {
         Error::NameUnknown(_)
         | Error::ManifestUnknown { .. }
@@ -374,20 +379,16 @@ fn registry_error(error: &Error) -> Rendered {
         Error::UploadBusy(_) => rendered(S::CONFLICT, "BLOB_UPLOAD_INVALID"),
         Error::ChunkOutOfOrder { received } => rendered(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID")
             .header(RANGE, received_range(*received)),
-        Error::SizeMismatch { .. } => rendered(S::BAD_REQUEST, "SIZE_INVALID"),
-        Error::DigestMismatch { .. } | Error::Digest(_) => {
-            rendered(S::BAD_REQUEST, "DIGEST_INVALID")
-        }
-        Error::ManifestInvalid(_) | Error::ManifestBody(_) | Error::UrlRefused(_) => {
-            rendered(S::BAD_REQUEST, "MANIFEST_INVALID")
-        }
+        Error::SizeMismatch { .. } => malformed("SIZE_INVALID"),
+        Error::DigestMismatch { .. } | Error::Digest(_) => malformed("DIGEST_INVALID"),
+        Error::ManifestInvalid(_) | Error::ManifestBody(_) | Error::UrlRefused(_) => malformed("MANIFEST_INVALID"),
         Error::ManifestTooLarge { .. } => rendered(S::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID"),
         Error::ReferencesUnknown { digests, .. } => {
             let digests: Vec<_> = digests
                 .iter()
                 .map(|digest| json!({ "digest": digest.as_str() }))
                 .collect();
-            rendered(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN").detail(digests)
+            malformed("MANIFEST_BLOB_UNKNOWN").detail(digests)
         }
         Error::PreconditionFailed => rendered(S::PRECONDITION_FAILED, "UNSUPPORTED"),
         Error::InUse { holder, .. } => rendered(S::METHOD_NOT_ALLOWED, "DENIED")
@@ -406,7 +407,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::DeleteDisabled | Error::ReadOnly => {
             rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD")
         }
-        Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
+        Error::Body(_) => malformed("BLOB_UPLOAD_INVALID"),
         Error::StorageFull(_) | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
         Error::TakingOver(_) | Error::Overloaded(_) => {
             rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE").header(RETRY_AFTER, RETRY_SECONDS)

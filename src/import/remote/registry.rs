@@ -109,7 +109,7 @@ impl RemoteBlob {
         let upstream = &self.registry.upstream;
         let blob = upstream.blob(&self.repository, &self.digest).await?;
         let size = blob.size().unwrap_or(self.size);
-        let (pieces, failure) = blob.into_stream(size);
+        let (pieces, failure) = blob.limited(size).into_stream();
         let body = pieces.map_ok(Part::Bytes).map_err(BodyError::from);
         let stored = registry
             .import()

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use crate::blob::{BlobContent, BlobFile, BlobStore, Hasher};
+use crate::blob::{BlobFile, BlobStore, Hasher};
 use crate::oci::Digest;
 use crate::registry::facades::Export;
 
@@ -46,7 +46,7 @@ impl BlobReader {
         write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), CopyError> {
         let file = match self.blobs.open_blob(digest) {
-            Ok(BlobContent::File(file)) => file,
+            Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(CopyError::Damaged("its file is missing".to_owned()));
             }

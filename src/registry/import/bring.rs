@@ -14,6 +14,7 @@ use crate::registry::facades::Import;
 use crate::registry::import::piece::ImportedBlob;
 use crate::registry::upload::body::{BodyStream, Part};
 use crate::registry::upload::hashed_file::HashedFile;
+use crate::registry::upload::publish::Origin;
 
 /// Size of the pieces in which a file is copied, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -177,7 +178,14 @@ impl Import<'_> {
         let stored = self
             .registry
             .uploads()
-            .store_received(Some(repository), &id, Some(&blob.digest), received, actor)
+            .store_received(
+                Some(repository),
+                &id,
+                Some(&blob.digest),
+                received,
+                Origin::Request,
+                actor,
+            )
             .await;
         match stored {
             Err(Error::DigestMismatch { .. }) => Ok(Err(Unbrought::Altered)),

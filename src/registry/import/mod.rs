@@ -3,6 +3,7 @@
 pub(in crate::registry) mod bring;
 pub(in crate::registry) mod check;
 pub(in crate::registry) mod config;
+pub(in crate::registry) mod mirrored;
 pub(in crate::registry) mod piece;
 pub(in crate::registry) mod progress;
 pub(in crate::registry) mod record;

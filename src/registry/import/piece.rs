@@ -73,6 +73,14 @@ impl ImportedTag {
         }
     }
 
+    /// A tag that is the other registry's, whatever was done to it here.
+    pub fn mirrored(name: TagName, target: Digest, now: Millis) -> Self {
+        Self {
+            moves: true,
+            ..Self::following(name, target, now, Vec::new())
+        }
+    }
+
     /// A tag of an archive or a layout.
     pub fn named(name: TagName, target: Digest, now: Millis) -> Self {
         Self {

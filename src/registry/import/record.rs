@@ -282,7 +282,7 @@ fn record_manifest(change: &RepositoryChange<'_>, imported: ImportedManifest) ->
 }
 
 /// Points a tag at its target, unless it was changed here or the target was left out.
-fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Error> {
+pub(super) fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Error> {
     let (tx, id) = (change.tx, change.id);
     let Some(manifest) = tx.manifest(id, &tag.target)? else {
         return Ok(());

@@ -13,6 +13,7 @@ use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::upload::body::BodyStream;
 use crate::registry::upload::hashed_file::HashedFile;
+use crate::registry::upload::publish::Origin;
 
 impl Import<'_> {
     /// Stores content of a size, whatever its digest is.
@@ -33,7 +34,7 @@ impl Import<'_> {
         let received = self.registry.uploads().ingest(upload, body).await;
         self.registry
             .uploads()
-            .store_received(None, &id, None, received, actor)
+            .store_received(None, &id, None, received, Origin::Request, actor)
             .await
     }
 
@@ -53,10 +54,14 @@ impl Import<'_> {
         let file = self.registry.uploads().open_file(&id).await?;
         let upload = HashedFile::new(file, Hasher::new(digest.algorithm()));
         let received = self.registry.uploads().ingest(upload, body).await;
-        let stored =
-            self.registry
-                .uploads()
-                .store_received(None, &id, Some(digest), received, actor);
+        let stored = self.registry.uploads().store_received(
+            None,
+            &id,
+            Some(digest),
+            received,
+            Origin::Request,
+            actor,
+        );
         stored.await.map(|_| ())
     }
 

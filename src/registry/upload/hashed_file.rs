@@ -55,17 +55,22 @@ impl HashedFile {
         self.file.length() + unwritten as u64
     }
 
-    /// Waits until every byte is on disk. Blocks.
+    /// Writes every byte to the file. Blocks.
     ///
     /// # Errors
     /// After an error the file may hold part of them: truncate or discard it.
+    pub fn write(mut self) -> (Self, io::Result<()>) {
+        let unwritten = self.unwritten.take();
+        let written = unwritten.map_or(Ok(()), |end| self.file.append(&end.0.chunks));
+        (self, written)
+    }
+
+    /// Waits until every byte is on disk. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
     pub fn sync(self, blobs: &BlobStore) -> (UploadFile, Hasher, io::Result<()>) {
-        let Self {
-            mut file,
-            hasher,
-            unwritten,
-        } = self;
-        let written = unwritten.map_or(Ok(()), |end| file.append(&end.0.chunks));
+        let (Self { file, hasher, .. }, written) = self.write();
         let synced = written.and_then(|()| blobs.sync_upload(&file));
         (file, hasher, synced)
     }

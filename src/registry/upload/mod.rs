@@ -1,5 +1,6 @@
 //! Uploads of blobs: sessions, the pipeline of their bytes, expiry, and recovery after a crash.
 
+pub(super) mod arrival;
 pub(super) mod batch_budget;
 pub(super) mod body;
 pub(super) mod chunk_range;

@@ -20,11 +20,13 @@ use crate::threads;
 
 /// Way in which an upload arrives.
 #[derive(Clone, Copy)]
-pub(super) enum Origin<'r> {
+pub(in crate::registry) enum Origin<'r> {
     /// A session of several requests; the last one has a condition on the blob.
     Session(&'r Precondition),
     /// A single request with the whole blob.
     Request,
+    /// Another registry.
+    Upstream,
 }
 
 /// A verified upload that becomes a blob.
@@ -37,6 +39,8 @@ struct Publication {
     /// Condition of the session that it ends, if it had one.
     condition: Option<Precondition>,
     quota: Option<QuotaLimit>,
+    /// Event that is told of it.
+    event: Option<EventKind>,
 }
 
 impl Publication {
@@ -81,8 +85,10 @@ impl Publication {
         match repository {
             Some(repository) => {
                 tx.link_blob(repository, &self.digest, blob, now)?;
-                let subject = blob_subject(repository, &self.digest, file.length());
-                tx.tell(EventKind::BlobPushed, actor, now, || Ok(subject))?;
+                if let Some(event) = self.event {
+                    let subject = blob_subject(repository, &self.digest, file.length());
+                    tx.tell(event, actor, now, || Ok(subject))?;
+                }
             }
             None => tx.renew_blob(blob, now)?,
         }
@@ -111,7 +117,11 @@ impl Uploads<'_> {
             digest: digest.clone(),
             condition: match origin {
                 Origin::Session(condition) => Some(condition.clone()),
-                Origin::Request => None,
+                Origin::Request | Origin::Upstream => None,
+            },
+            event: match origin {
+                Origin::Session(_) | Origin::Request => Some(EventKind::BlobPushed),
+                Origin::Upstream => None,
             },
             quota: repository.and_then(|name| self.registry.settings().quotas.of(name.as_str())),
         };
@@ -123,7 +133,9 @@ impl Uploads<'_> {
             let file = Arc::new(file);
             match verified {
                 Ok(()) => {
-                    if let Some(repository) = &publication.repository {
+                    if let Some(repository) = &publication.repository
+                        && publication.event.is_some()
+                    {
                         let digest = &publication.digest;
                         registry.blobs().note_promise(repository, digest);
                     }

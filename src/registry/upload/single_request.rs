@@ -40,7 +40,14 @@ impl Blobs<'_> {
         let stored = self
             .registry
             .uploads()
-            .store_received(Some(repository), &id, Some(digest), received, actor)
+            .store_received(
+                Some(repository),
+                &id,
+                Some(digest),
+                received,
+                Origin::Request,
+                actor,
+            )
             .await;
         match meter.and_then(|meter| meter.refusal()) {
             Some(refusal) => Err(refusal),
@@ -62,6 +69,7 @@ impl Uploads<'_> {
         id: &UploadId,
         expected: Option<&Digest>,
         received: Result<HashedFile, IngestError>,
+        origin: Origin<'_>,
         actor: Actor,
     ) -> Result<Digest, Error> {
         let (file, stored) = match received {
@@ -71,7 +79,7 @@ impl Uploads<'_> {
                     None => upload.hasher.clone().finish(),
                 };
                 let (file, stored) = self
-                    .store(repository, id, &digest, upload, Origin::Request, &actor)
+                    .store(repository, id, &digest, upload, origin, &actor)
                     .await?;
                 (file, stored.map(|()| digest))
             }

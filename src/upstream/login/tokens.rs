@@ -11,7 +11,7 @@ use http::{HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use parking_lot::Mutex;
 use serde::Deserialize;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::challenge::Challenge;
 use super::scope::Scope;
@@ -36,7 +36,6 @@ pub(in crate::upstream) struct Tokens {
     logins: Vec<Login>,
     /// Hosts that get a login.
     trusted: Vec<String>,
-    timeout: Duration,
     kept: Mutex<HashMap<Scope, Arc<Kept>>>,
 }
 
@@ -90,7 +89,6 @@ impl Tokens {
                 .chain(builtin)
                 .chain(settings.realms.iter().cloned())
                 .collect(),
-            timeout: settings.timeout,
             kept: Mutex::default(),
         }
     }
@@ -187,8 +185,7 @@ impl Tokens {
             get.headers_mut().insert(AUTHORIZATION, password);
         }
         *get.uri_mut() = url;
-        let asking = timeout(self.timeout, ask(request.client, get)).await;
-        let (status, body) = asking.map_err(|_| Error::Timeout(self.timeout))??;
+        let (status, body) = ask(request.client, get).await?;
         match status {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {

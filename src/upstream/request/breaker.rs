@@ -24,22 +24,35 @@ struct State {
     cause: String,
 }
 
+impl State {
+    fn check(&self) -> Result<(), Error> {
+        match self.paused_until {
+            Some(until) if Instant::now() < until => Err(Error::Paused(self.cause.clone())),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Breaker {
-    /// Lets a request pass. After a pause, one request passes first: its outcome decides about the others.
+    /// Reports at once whether a request is of no use, before it waits for its turn.
     ///
     /// # Errors
     /// [`Error::Paused`] with the last failure.
+    pub fn check(&self) -> Result<(), Error> {
+        self.0.lock().check()
+    }
+
+    /// Lets a request pass whose turn it is. After a pause, one passes first: its outcome decides about the others.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
     pub fn pass(&self, timeout: Duration) -> Result<(), Error> {
         let mut state = self.0.lock();
-        let now = Instant::now();
-        match state.paused_until {
-            Some(until) if now < until => Err(Error::Paused(state.cause.clone())),
-            Some(_) => {
-                state.paused_until = Some(now + timeout);
-                Ok(())
-            }
-            None => Ok(()),
+        state.check()?;
+        if let Some(until) = &mut state.paused_until {
+            *until = Instant::now() + timeout;
         }
+        Ok(())
     }
 
     /// Learns how a request ended.
@@ -49,6 +62,10 @@ impl Breaker {
             *state = State::default();
             return;
         };
+        // of a request that was not sent
+        if matches!(error, Error::Crowded) {
+            return;
+        }
         if !error.is_trouble() {
             *state = State::default();
             return;
@@ -80,6 +97,7 @@ mod tests {
         breaker.learn(&FAILED);
         assert!(matches!(breaker.pass(TIMEOUT), Err(Error::Paused(_))));
         breaker.0.lock().paused_until = Some(Instant::now());
+        assert_eq!(breaker.check(), Ok(()), "several queue");
         assert_eq!(breaker.pass(TIMEOUT), Ok(()), "one asks again");
         assert!(breaker.pass(TIMEOUT).is_err(), "the others wait for it");
         breaker.learn(&Ok(()));

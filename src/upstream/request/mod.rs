@@ -10,4 +10,5 @@ pub use quota::Quota;
 pub use send::Upstream;
 
 pub(super) use answer::Answer;
+pub(super) use gate::Lane;
 pub(super) use send::Ask;

@@ -1,6 +1,7 @@
 //! The way of a request: its turn, its login, its redirects, and what its status means.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,18 +10,18 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
 use super::breaker::Breaker;
-use super::gate::Gate;
+use super::gate::{Gate, Lane, Permit};
 use super::quota::{Quota, retry_after};
 use crate::oci::RepositoryName;
 use crate::outbound::{Authorities, Client, ClientSettings, Proxy};
 use crate::upstream::error::Error;
 use crate::upstream::login::{Challenge, Scope, TokenRequest, Tokens};
 use crate::upstream::origin::{Origin, resolve};
-use crate::upstream::settings::{Dialect, Settings};
+use crate::upstream::settings::{Dialect, Queue, Settings};
 
 /// Maximum number of redirects to follow.
 const REDIRECTS: usize = 5;
@@ -37,6 +38,9 @@ struct Inner {
     gate: Gate,
     breaker: Breaker,
     quota: Mutex<Option<Quota>>,
+    /// True if `HEAD` of a blob was refused that a `GET` then found.
+    refuses_head: AtomicBool,
+    queue: Queue,
     timeout: Duration,
     stall: Duration,
     manifest_limit: usize,
@@ -47,6 +51,7 @@ pub(in crate::upstream) struct Ask<'a> {
     pub method: Method,
     pub url: Uri,
     pub scope: &'a Scope,
+    pub lane: Lane,
     pub headers: HeaderMap,
 }
 
@@ -71,9 +76,11 @@ impl Upstream {
             dialect: settings.dialect,
             client,
             tokens: Tokens::new(settings, &origin),
-            gate: Gate::new(settings.concurrency, settings.rate),
+            gate: Gate::new(settings),
             breaker: Breaker::default(),
             quota: Mutex::default(),
+            refuses_head: AtomicBool::new(false),
+            queue: settings.queue,
             timeout: settings.timeout,
             stall: settings.stall,
             manifest_limit: settings.manifest_limit,
@@ -88,6 +95,16 @@ impl Upstream {
 
     pub(in crate::upstream) fn origin(&self) -> &Origin {
         &self.0.origin
+    }
+
+    /// Reports whether the upstream refuses `HEAD` of blobs, as far as is known.
+    pub(in crate::upstream) fn refuses_head(&self) -> bool {
+        self.0.refuses_head.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the upstream refuses `HEAD` of blobs that it has.
+    pub(in crate::upstream) fn note_head_refused(&self) {
+        self.0.refuses_head.store(true, Ordering::Relaxed);
     }
 
     /// Maximum size of a manifest, in bytes.
@@ -116,6 +133,7 @@ impl Upstream {
             method: Method::GET,
             url: self.0.origin.url("")?,
             scope,
+            lane: Lane::Question,
             headers: HeaderMap::new(),
         };
         match self.send(ask).await {
@@ -129,16 +147,31 @@ impl Upstream {
     /// # Errors
     /// Every [`Error`].
     pub(in crate::upstream) async fn send(&self, ask: Ask<'_>) -> Result<Answer, Error> {
+        self.0.breaker.check()?;
+        let begun = Instant::now();
+        let until = match self.0.queue {
+            Queue::Patient => None,
+            Queue::Timed => Some(begun + self.0.timeout),
+        };
+        let place = self.0.gate.enter(ask.lane, until).await?;
         self.0.breaker.pass(self.0.timeout)?;
-        let outcome = self.0.send(ask).await;
+        let sent = Instant::now();
+        let deadline = until.unwrap_or(sent + self.0.timeout);
+        let late = |_| match sent - begun > deadline - sent {
+            // the queue took most of the time, which says nothing of the upstream
+            true if until.is_some() => Err(Error::Crowded),
+            _ => Err(Error::Timeout(self.0.timeout)),
+        };
+        let answering = timeout_at(deadline, self.0.send(ask, place));
+        let outcome = answering.await.unwrap_or_else(late);
         self.0.breaker.learn(&outcome);
         outcome
     }
 }
 
 impl Inner {
-    async fn send(&self, ask: Ask<'_>) -> Result<Answer, Error> {
-        let place = self.gate.enter().await?;
+    /// Sends a request, answers a challenge, and follows redirects.
+    async fn send(&self, ask: Ask<'_>, place: Permit) -> Result<Answer, Error> {
         let mut login = self.tokens.known(ask.scope).await;
         let (mut url, mut answer) = self.follow(&ask, login.as_ref()).await?;
         let is_challenged = |url: &Uri, answer: &Response<Incoming>| {
@@ -153,7 +186,6 @@ impl Inner {
                 refused: login.as_ref(),
             };
             login = Some(self.tokens.answer(&request).await?);
-            self.gate.pace().await;
             (url, answer) = self.follow(&ask, login.as_ref()).await?;
         }
         if let Some(quota) = Quota::of(answer.headers()) {
@@ -196,8 +228,7 @@ impl Inner {
             if let Some(login) = login.filter(|_| self.origin.is_at(&url)) {
                 request.headers_mut().insert(AUTHORIZATION, login.clone());
             }
-            let answer = timeout(self.timeout, self.client.send(request)).await;
-            let answer = answer.map_err(|_| Error::Timeout(self.timeout))?;
+            let answer = self.client.send(request).await;
             let answer = answer.map_err(|error| Error::Unreachable(error.to_string()))?;
             if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok((url, answer));

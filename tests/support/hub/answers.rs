@@ -183,15 +183,20 @@ fn content(state: &mut State, seen: &Seen, name: &str, digest: &str) -> Reply {
     }
     let size = blob.len();
     let start = seen.header("range").filter(|_| behaviour.knows_ranges);
-    let start = start.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
-    let start = start.map(|start| start.parse::<usize>().expect("a start"));
+    let range = start.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+    let number = |text: &str| text.parse::<usize>().ok();
+    let start = range.map(|(start, _)| number(start).expect("a start"));
+    let last = range
+        .and_then(|(_, last)| number(last))
+        .unwrap_or(size.saturating_sub(1));
     let (status, headers) = match start {
         Some(start) => (
             "206 Partial Content",
-            format!("Content-Range: bytes {start}-{}/{size}\r\n", size - 1),
+            format!("Content-Range: bytes {start}-{last}/{size}\r\n"),
         ),
         None => ("200 OK", String::new()),
     };
+    blob.truncate(last + 1);
     let mut reply = Reply::new(status, &headers, blob.split_off(start.unwrap_or(0)));
     if behaviour.too_long > 0 {
         let (before, after) = (reply.body.len(), reply.body.len() + behaviour.too_long);
@@ -201,6 +206,10 @@ fn content(state: &mut State, seen: &Seen, name: &str, digest: &str) -> Reply {
         );
         reply.end = End::Reset;
     }
+    if behaviour.sends_chunks {
+        reply = reply.in_chunks();
+    }
+    reply.pause = behaviour.pauses.pop_front();
     if let Some(bytes) = behaviour.resets.pop_front() {
         reply.body.truncate(bytes);
         reply.end = End::Reset;

@@ -3,10 +3,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 
 use super::answers::{Ports, answer};
-use super::reply::End;
+use super::reply::{End, Pause, Reply};
 use super::state::{Behaviour, Part, Repository, Seen, State};
 use crate::support::{Image, OCI_MANIFEST, sha256};
 
@@ -88,6 +88,13 @@ impl Hub {
         self.change(repository, |held| held.readers.extend([user.to_owned()]));
     }
 
+    /// Makes the next blob answer pause after some bytes, until the result is dropped or sent to.
+    pub fn pause_at(&self, at: usize) -> mpsc::Sender<()> {
+        let (sender, end) = mpsc::channel();
+        self.behave(|behaviour| behaviour.pauses.push_back(Pause { at, end }));
+        sender
+    }
+
     /// Takes the requests that came since the last call.
     pub fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.state().seen)
@@ -147,14 +154,19 @@ fn serve(
             headers,
             connection,
         };
-        let reply = {
+        let (reply, delay) = {
             let mut state = state.lock().ok()?;
             state.seen.push(seen.clone());
-            answer(&mut state, &seen, ports)
+            if state.behaviour.is_down {
+                return stream.shutdown(Shutdown::Both).ok();
+            }
+            let delay = state.behaviour.delay;
+            (answer(&mut state, &seen, ports), delay)
         };
+        std::thread::sleep(delay);
         stream.write_all(reply.head.as_bytes()).ok()?;
         if seen.method != "HEAD" {
-            stream.write_all(&reply.body).ok()?;
+            write(&mut stream, &reply)?;
         }
         match reply.end {
             End::KeepAlive => {}
@@ -163,4 +175,17 @@ fn serve(
             End::Stall => return reader.read_line(&mut String::new()).ok().map(drop),
         }
     }
+}
+
+/// Writes a body, with its pause.
+fn write(stream: &mut TcpStream, reply: &Reply) -> Option<()> {
+    let pause = reply.pause.as_ref();
+    let at = pause.map_or(reply.body.len(), |pause| pause.at.min(reply.body.len()));
+    let (before, after) = reply.body.split_at(at);
+    stream.write_all(before).ok()?;
+    if let Some(pause) = pause {
+        // an error: the test has dropped the other end
+        let _ = pause.end.recv();
+    }
+    stream.write_all(after).ok()
 }

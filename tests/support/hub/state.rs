@@ -1,6 +1,9 @@
 //! State of a fake registry: content, behaviour, and the requests that came.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::reply::Pause;
 
 /// Part of the registry that a request reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,14 @@ pub struct Behaviour {
     pub too_long: usize,
     /// A byte of every blob is changed.
     pub alters_blobs: bool,
+    /// Blobs come in chunks, without their length.
+    pub sends_chunks: bool,
+    /// Every request is answered by the end of its connection.
+    pub is_down: bool,
+    /// Time before each answer.
+    pub delay: Duration,
+    /// Pause in each next blob answer.
+    pub pauses: VecDeque<Pause>,
 }
 
 impl Default for Behaviour {
@@ -90,6 +101,10 @@ impl Default for Behaviour {
             ends_tokens_at_reset: false,
             too_long: 0,
             alters_blobs: false,
+            sends_chunks: false,
+            is_down: false,
+            delay: Duration::ZERO,
+            pauses: VecDeque::new(),
         }
     }
 }

@@ -54,6 +54,7 @@ impl Remote {
         settings.rate = self.rate;
         if let Some(parallel) = self.parallel {
             settings.concurrency = parallel.get();
+            settings.fetches = parallel.get();
         }
         let registry = RemoteRegistry::new(&settings).map_err(Error::Other)?;
         Ok(Source::Remote(registry))

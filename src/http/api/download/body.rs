@@ -26,15 +26,16 @@ pub(crate) struct ContentBody {
     begun: Option<Part>,
     source: Source,
     windows: Windows,
-    remaining: u64,
+    /// Bytes that remain; `None` while nobody knows how many.
+    remaining: Option<u64>,
     loading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl ContentBody {
-    /// Creates a body of `parts`, which have `length` bytes in total.
+    /// Creates a body of `parts`, which have `length` bytes in total, if that is known.
     pub(crate) fn new(
         parts: impl Iterator<Item = Part> + Send + 'static,
-        length: u64,
+        length: Option<u64>,
         source: Source,
     ) -> Self {
         Self {
@@ -47,8 +48,8 @@ impl ContentBody {
         }
     }
 
-    /// Takes the next window from the parts once the budget allows.
-    fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<Option<Fetched>> {
+    /// Takes the next window from the parts once the budget allows and its bytes are there.
+    fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Fetched>>> {
         loop {
             let Some(part) = self.begun.take().or_else(|| self.parts.next()) else {
                 return Poll::Ready(None);
@@ -60,19 +61,35 @@ impl ContentBody {
                 self.begun = Some(part);
                 return Poll::Pending;
             };
-            return Poll::Ready(Some(match part {
-                Part::Memory(bytes) => Ok(self.source.hold(bytes, &self.windows)),
-                Part::Stored(range) => {
-                    let end = range.end.min(range.start + window);
-                    self.begun = Some(Part::Stored(end..range.end));
-                    self.source.fetch(range.start..end, &self.windows)
+            let range = match part {
+                Part::Memory(bytes) => {
+                    let held = self.source.hold(bytes, &self.windows);
+                    return Poll::Ready(Some(Ok(Ok(held))));
                 }
-            }));
+                Part::Stored(range) => range,
+            };
+            let end = match self.source.poll_end(range.start, cx) {
+                Poll::Ready(Ok(end)) => end.min(range.end).min(range.start + window),
+                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Poll::Pending => {
+                    self.begun = Some(Part::Stored(range));
+                    return Poll::Pending;
+                }
+            };
+            // the end of content whose size was not known
+            if end == range.start {
+                continue;
+            }
+            self.begun = Some(Part::Stored(end..range.end));
+            let fetched = self.source.fetch(range.start..end, &self.windows);
+            return Poll::Ready(Some(Ok(fetched)));
         }
     }
 
     fn frame(&mut self, bytes: Bytes) -> Frame<Bytes> {
-        self.remaining -= bytes.len() as u64;
+        if let Some(remaining) = &mut self.remaining {
+            *remaining -= bytes.len() as u64;
+        }
         Frame::data(bytes)
     }
 }
@@ -98,8 +115,9 @@ impl Body for ContentBody {
         if this.loading.is_none() {
             match ready!(this.poll_window(cx)) {
                 None => return Poll::Ready(None),
-                Some(Ok(bytes)) => return Poll::Ready(Some(Ok(this.frame(bytes)))),
-                Some(Err(task)) => this.loading = Some(task),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(Ok(bytes))) => return Poll::Ready(Some(Ok(this.frame(bytes)))),
+                Some(Ok(Err(task))) => this.loading = Some(task),
             }
         }
         let Some(task) = this.loading.as_mut() else {
@@ -112,10 +130,11 @@ impl Body for ContentBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.remaining)
+        self.remaining
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.remaining == 0
+        self.remaining == Some(0)
     }
 }

@@ -18,8 +18,8 @@ use crate::oci::Digest;
 pub(crate) struct Content<'c> {
     pub digest: &'c Digest,
     pub media_type: &'c str,
-    /// Size in bytes.
-    pub size: u64,
+    /// Size in bytes; `None` of a blob that is arriving, if the other registry does not say it.
+    pub size: Option<u64>,
     /// True if caches may keep it without revalidation.
     pub is_immutable: bool,
 }
@@ -40,9 +40,8 @@ impl Content<'_> {
     }
 
     fn not_modified(&self) -> Response<Body> {
-        let mut response = self.start(StatusCode::NOT_MODIFIED).finish();
-        response.headers_mut().remove(http::header::CONTENT_LENGTH);
-        response
+        let answer = self.start(StatusCode::NOT_MODIFIED);
+        answer.unmeasured_body(Body::empty()).finish()
     }
 
     /// Responds to a GET, or without a source to a HEAD.
@@ -51,23 +50,26 @@ impl Content<'_> {
         headers: &HeaderMap,
         source: Option<Source>,
     ) -> Result<Response<Body>, ApiError> {
-        match range::select(headers, self.size, self.digest.as_str())? {
+        let Some(size) = self.size else {
+            return Ok(self.unmeasured(source));
+        };
+        match range::select(headers, size, self.digest.as_str())? {
             Selection::Whole => {
                 let answer = self
                     .start(StatusCode::OK)
                     .header(CONTENT_TYPE, self.media_type);
-                Ok(fill(answer, source, 0..self.size))
+                Ok(fill(answer, source, 0..size))
             }
             Selection::Parts(parts) => match <[_; 1]>::try_from(parts) {
                 Ok([part]) => {
                     let answer = self
                         .start(StatusCode::PARTIAL_CONTENT)
                         .header(CONTENT_TYPE, self.media_type);
-                    let answer = answer.header(CONTENT_RANGE, content_range(&part, self.size));
+                    let answer = answer.header(CONTENT_RANGE, content_range(&part, size));
                     Ok(fill(answer, source, part))
                 }
                 Err(parts) => {
-                    let multipart = Multipart::new(self, parts);
+                    let multipart = Multipart::new(self.media_type, size, parts);
                     let answer = self
                         .start(StatusCode::PARTIAL_CONTENT)
                         .header(CONTENT_TYPE, multipart.content_type());
@@ -75,6 +77,19 @@ impl Content<'_> {
                 }
             },
         }
+    }
+
+    /// Responds with all of content whose size is not known: a range of it is not known either.
+    fn unmeasured(&self, source: Option<Source>) -> Response<Body> {
+        let answer = self.start(StatusCode::OK);
+        let body = source.map_or_else(Body::empty, |source| {
+            let parts = std::iter::once(Part::Stored(0..u64::MAX));
+            Body::new(ContentBody::new(parts, None, source))
+        });
+        answer
+            .header(CONTENT_TYPE, self.media_type)
+            .unmeasured_body(body)
+            .finish()
     }
 
     fn start(&self, status: StatusCode) -> ResponseBuilder {
@@ -109,12 +124,12 @@ enum Piece {
 }
 
 impl Multipart {
-    fn new(content: &Content<'_>, parts: Vec<Range<u64>>) -> Self {
+    fn new(media_type: &str, size: u64, parts: Vec<Range<u64>>) -> Self {
         let boundary = uuid::Uuid::new_v4().simple().to_string();
         Self {
             boundary,
-            media_type: content.media_type.to_owned(),
-            size: content.size,
+            media_type: media_type.to_owned(),
+            size,
             parts,
         }
     }
@@ -166,7 +181,7 @@ fn fill(answer: ResponseBuilder, source: Option<Source>, range: Range<u64>) -> R
         Some(bytes) => Body::from(slice(bytes, range)),
         None => {
             let parts = std::iter::once(Part::Stored(range));
-            Body::new(ContentBody::new(parts, length, source))
+            Body::new(ContentBody::new(parts, Some(length), source))
         }
     });
     answer.body(length, body).finish()
@@ -184,7 +199,7 @@ fn fill_many(
     };
     let parts = (0..).map_while(move |number| multipart.piece(number).map(part));
     let body = source.map_or_else(Body::empty, |source| {
-        Body::new(ContentBody::new(parts, length, source))
+        Body::new(ContentBody::new(parts, Some(length), source))
     });
     answer.body(length, body).finish()
 }

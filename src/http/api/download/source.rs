@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::http::connection::send_budget::{self, SendBudget, Window, Windows};
 use crate::http::connection::sendfile::ConnectionState;
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::{BlobFile, Registry};
+use crate::registry::{BlobContent, BlobFile, GrowingBlob, Registry};
 use crate::sys::Mapping;
 
 /// Bytes of a mapped file that are handed to the connection at a time.
@@ -22,6 +22,8 @@ const MAPPED_FROM: u64 = 64 << 10;
 /// Stored content, and the budget for what is read from it.
 pub(crate) struct Source {
     content: Stored,
+    /// Growth of a file that is not complete.
+    growth: Option<GrowingBlob>,
     budget: SendBudget,
 }
 
@@ -58,20 +60,30 @@ impl AsRef<[u8]> for SharedMapping {
 pub(crate) type Fetched = Result<Bytes, JoinHandle<io::Result<Bytes>>>;
 
 impl Source {
-    /// Creates a source over all `size` bytes of `file`: without copies if the connection sends from files, else with
-    /// copies inside its budget.
-    pub(crate) fn file(
-        file: BlobFile,
-        size: u64,
+    /// Creates a source over a blob of `size` bytes, if that is known: without copies if the connection sends from files,
+    /// else with copies inside its budget.
+    pub(crate) fn blob(
+        content: BlobContent,
+        size: Option<u64>,
         state: Option<&ConnectionState>,
         budget: SendBudget,
     ) -> Self {
-        let file = Arc::new(file);
+        let (file, growth) = match content {
+            BlobContent::File(file) => (Arc::new(file), None),
+            BlobContent::Growing(blob) => (Arc::clone(blob.file()), Some(blob)),
+        };
+        let map = |size| match &growth {
+            None => file.map(size),
+            // no more of it is handed out than is there
+            Some(_) => file.map_ahead(size),
+        };
         let mapped = state
-            .filter(|state| state.sends_files() && size >= MAPPED_FROM)
-            .and_then(|state| Mapped::new(&file, size, state));
+            .filter(|state| state.sends_files())
+            .zip(size.filter(|size| *size >= MAPPED_FROM))
+            .and_then(|(state, size)| Some(Mapped::new(&file, map(size)?, state)));
         Self {
             content: mapped.map_or_else(|| Stored::File(file), Stored::Mapped),
+            growth,
             budget,
         }
     }
@@ -91,7 +103,11 @@ impl Source {
         };
         let held = budget.hold(bytes).map(Stored::Memory);
         let content = held.unwrap_or_else(|| Stored::Manifest(Arc::new(row())));
-        Self { content, budget }
+        Self {
+            content,
+            growth: None,
+            budget,
+        }
     }
 
     /// Returns all of the content if it is in memory.
@@ -123,7 +139,15 @@ impl Source {
         }
     }
 
-    /// Returns a range of the content, at most a window.
+    /// Returns the end of what is there, once it is beyond `offset` or the end of the whole.
+    pub(crate) fn poll_end(&self, offset: u64, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        match &self.growth {
+            None => Poll::Ready(Ok(u64::MAX)),
+            Some(growth) => growth.poll_end(offset, cx),
+        }
+    }
+
+    /// Returns a range of the content that is there, at most a window.
     pub(crate) fn fetch(&self, range: Range<u64>, windows: &Windows) -> Fetched {
         let open = || windows.open(range.end - range.start);
         match &self.content {
@@ -162,17 +186,15 @@ pub(crate) fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {
 }
 
 impl Mapped {
-    /// Maps a file. Returns `None` if it cannot be mapped or is shorter than recorded: reading it then reports the
-    /// error.
-    fn new(file: &Arc<BlobFile>, size: u64, state: &ConnectionState) -> Option<Self> {
-        let mapping = Arc::new(file.map(size)?);
+    fn new(file: &Arc<BlobFile>, mapping: Mapping, state: &ConnectionState) -> Self {
+        let mapping = Arc::new(mapping);
         let bytes = Bytes::from_owner(SharedMapping(Arc::clone(&mapping)));
         state.register(bytes.clone(), Arc::clone(file));
-        Some(Self {
+        Self {
             file: Arc::clone(file),
             mapping,
             bytes,
-        })
+        }
     }
 
     fn fetch(&self, range: Range<u64>) -> Fetched {

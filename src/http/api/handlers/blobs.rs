@@ -16,7 +16,7 @@ use crate::http::connection::sendfile::ConnectionState;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::{BlobContent, Error, ManifestReference, Registry};
+use crate::registry::{BlobContent, Error, GrowingBlob, ManifestReference, Registry};
 
 const OCTET_STREAM: &str = "application/octet-stream";
 
@@ -40,37 +40,111 @@ pub(crate) async fn get(
         }
         other => other?,
     };
-    let content = Content {
+    let shown = Shown {
+        registry,
+        name,
         digest,
-        media_type: OCTET_STREAM,
-        size: blob.size,
-        is_immutable: true,
+        size: Some(blob.size),
+        head,
     };
-    if let Some(answer) = content.check_preconditions(&head.headers)? {
-        return Ok(answer);
+    match shown.without_content()? {
+        Some(answer) => Ok(answer),
+        None => shown.with(BlobContent::File(blob.open().await?)),
     }
-    let is_head = head.method == Method::HEAD;
-    let kind = match is_head {
-        true => EventKind::BlobChecked,
-        false => EventKind::BlobPulled,
+}
+
+/// Responds with a blob that is arriving from another registry.
+pub(crate) fn get_arriving(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+    blob: GrowingBlob,
+    head: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    let shown = Shown {
+        registry,
+        name,
+        digest,
+        size: blob.size(),
+        head,
     };
-    let target = || Descriptor {
-        media_type: OCTET_STREAM.to_owned(),
-        digest: digest.as_str().to_owned(),
-        size: blob.size,
-    };
-    note_pull(registry, name, kind, target, None, head);
-    if is_head {
-        return content.answer(&head.headers, None);
+    match shown.without_content()? {
+        Some(answer) => Ok(answer),
+        None => shown.with(BlobContent::Growing(blob)),
     }
-    let BlobContent::File(file) = blob.open().await?;
-    let source = Source::file(
-        file,
-        blob.size,
-        head.extensions.get::<ConnectionState>(),
-        SendBudget::of(head),
-    );
-    content.answer(&head.headers, Some(source))
+}
+
+/// Responds to a HEAD about a blob that another registry has, of a size if that is known.
+pub(crate) fn head_elsewhere(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+    size: Option<u64>,
+    head: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    let shown = Shown {
+        registry,
+        name,
+        digest,
+        size,
+        head,
+    };
+    let answer = shown.without_content()?;
+    answer.map_or_else(|| shown.content().answer(&head.headers, None), Ok)
+}
+
+/// A blob that a client asks for.
+struct Shown<'r> {
+    registry: &'r Registry,
+    name: &'r RepositoryName,
+    digest: &'r Digest,
+    /// In bytes, if it is known.
+    size: Option<u64>,
+    head: &'r Parts,
+}
+
+impl Shown<'_> {
+    fn content(&self) -> Content<'_> {
+        Content {
+            digest: self.digest,
+            media_type: OCTET_STREAM,
+            size: self.size,
+            is_immutable: true,
+        }
+    }
+
+    /// Responds where the content itself is not asked for, and notes the pull.
+    fn without_content(&self) -> Result<Option<Response<Body>>, ApiError> {
+        let content = self.content();
+        if let Some(answer) = content.check_preconditions(&self.head.headers)? {
+            return Ok(Some(answer));
+        }
+        let is_head = self.head.method == Method::HEAD;
+        let kind = match is_head {
+            true => EventKind::BlobChecked,
+            false => EventKind::BlobPulled,
+        };
+        let target = || Descriptor {
+            media_type: OCTET_STREAM.to_owned(),
+            digest: self.digest.as_str().to_owned(),
+            size: self.size.unwrap_or_default(),
+        };
+        note_pull(self.registry, self.name, kind, target, None, self.head);
+        match is_head {
+            true => content.answer(&self.head.headers, None).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn with(&self, blob: BlobContent) -> Result<Response<Body>, ApiError> {
+        let source = Source::blob(
+            blob,
+            self.size,
+            self.head.extensions.get::<ConnectionState>(),
+            SendBudget::of(self.head),
+        );
+        self.content().answer(&self.head.headers, Some(source))
+    }
 }
 
 pub(crate) async fn delete(

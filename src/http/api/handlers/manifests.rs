@@ -50,7 +50,7 @@ pub(crate) async fn get(
     let content = Content {
         digest: &manifest.digest,
         media_type: &manifest.media_type,
-        size: manifest.bytes.len() as u64,
+        size: Some(manifest.bytes.len() as u64),
         // a tag may move
         is_immutable: matches!(reference, ManifestReference::Digest(_)),
     };

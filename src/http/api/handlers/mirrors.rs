@@ -3,16 +3,18 @@
 use axum::body::Body;
 use http::header::WARNING;
 use http::request::Parts;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Method, Response};
 
 use crate::http::api::handlers::{blobs, manifests};
 use crate::http::response::error::ApiError;
-use crate::mirror::{Currency, Mirrors};
+use crate::mirror::{BroughtBlob, Currency, KnownBlob, Mirrors};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{ManifestReference, Registry};
 
 /// Warning that the upstream could not be asked (RFC 7234, section 5.5.2).
 const STALE: &str = "111 - \"Revalidation Failed\"";
+/// Warning that the upstream has it no more.
+const GONE: &str = "199 - \"Gone upstream\"";
 
 /// A pull from a repository that may be a mirror.
 pub(crate) struct Pull<'p> {
@@ -38,10 +40,13 @@ impl<'p> Pull<'p> {
         let bringing = self.mirrors.bring_manifest(self.registry, name, reference);
         let currency = bringing.await?;
         let mut answer = manifests::get(self.registry, name, reference, self.head).await?;
-        if currency == Currency::Stale {
-            let warning = HeaderValue::from_static(STALE);
-            answer.headers_mut().insert(WARNING, warning);
-        }
+        let warning = match currency {
+            Currency::Current => return Ok(answer),
+            Currency::Stale => STALE,
+            Currency::Gone => GONE,
+        };
+        let warning = HeaderValue::from_static(warning);
+        answer.headers_mut().insert(WARNING, warning);
         Ok(answer)
     }
 
@@ -50,8 +55,18 @@ impl<'p> Pull<'p> {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Response<Body>, ApiError> {
-        let bringing = self.mirrors.bring_blob(self.registry, name, digest);
-        bringing.await?;
-        blobs::get(self.registry, name, digest, self.head).await
+        let (registry, head) = (self.registry, self.head);
+        if head.method == Method::HEAD {
+            let asking = self.mirrors.ask_for_blob(registry, name, digest);
+            if let KnownBlob::Upstream { size } = asking.await? {
+                return blobs::head_elsewhere(registry, name, digest, size, head);
+            }
+        } else {
+            let bringing = self.mirrors.bring_blob(registry, name, digest);
+            if let BroughtBlob::Arriving(blob) = bringing.await? {
+                return blobs::get_arriving(registry, name, digest, blob, head);
+            }
+        }
+        blobs::get(registry, name, digest, head).await
     }
 }

@@ -13,7 +13,7 @@ use crate::http::endpoint::RouteLabel;
 use crate::http::observe::metrics::families::{ConstHistogram, Families, MILLISECONDS, count};
 use crate::http::observe::metrics::process::ProcessUsage;
 use crate::http::observe::metrics::requests::{METHODS, RouteMetrics, STATUSES};
-use crate::http::observe::metrics::{verification, webhooks};
+use crate::http::observe::metrics::{mirrors, verification, webhooks};
 use crate::http::observe::monitoring::Monitor;
 use crate::registry::{Operation, Shortage, StoreMeasurement};
 use crate::tls::Tls;
@@ -44,6 +44,7 @@ impl Collector for Collected {
         self.collection(&mut out)?;
         self.backups(&mut out)?;
         webhooks::encode(&self.monitor.registry.outbox().counters(), &mut out)?;
+        mirrors::encode(&self.monitor.mirrors, &mut out)?;
         verification::encode(
             self.monitor.registry.status().verification(),
             self.measured.as_ref().map(|measured| measured.quarantined),

@@ -2,6 +2,7 @@
 
 pub(crate) mod collector;
 pub(crate) mod families;
+pub(crate) mod mirrors;
 pub(crate) mod process;
 pub(crate) mod prometheus;
 pub(crate) mod requests;

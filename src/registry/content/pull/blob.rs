@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::blob::BlobContent;
+use crate::blob::BlobFile;
 use crate::events::EventKind;
 use crate::meta::{Actor, LinkRow, millis, now, point};
 use crate::oci::{Digest, RepositoryName};
@@ -28,10 +28,10 @@ impl FoundBlob<'_> {
     /// # Errors
     /// [`Error::BlobUnknown`] if it was removed meanwhile or its file is missing, and file system
     /// errors.
-    pub async fn open(&self) -> Result<BlobContent, Error> {
+    pub async fn open(&self) -> Result<BlobFile, Error> {
         let (blobs, wanted) = (Arc::clone(&self.registry.blobs), self.digest.clone());
         match blocking(move || blobs.open_blob(&wanted)).await? {
-            Ok(content) => Ok(content),
+            Ok(file) => Ok(file),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.registry
                     .blobs()

@@ -1,0 +1,42 @@
+//! Counters of mirrors, for monitoring.
+
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
+
+use crate::oci::{RepositoryName, TagName};
+use crate::telemetry::Counter;
+
+/// Maximum number of tags that are remembered as gone.
+const TAGS: usize = 1 << 16;
+
+/// Counters of one mirror.
+#[derive(Debug, Default)]
+pub struct MirrorCounters {
+    /// Pulls that were served with what is here, although the upstream failed or has it no more.
+    pub stale: Counter,
+    gone: Mutex<HashSet<(RepositoryName, TagName)>>,
+}
+
+impl MirrorCounters {
+    /// Number of tags that are here, and that the upstream was last asked for in vain.
+    pub fn gone_tags(&self) -> usize {
+        self.gone.lock().len()
+    }
+
+    /// Marks a tag as gone upstream.
+    pub(super) fn mark_gone(&self, name: &RepositoryName, tag: &TagName) {
+        let mut gone = self.gone.lock();
+        if gone.len() < TAGS {
+            gone.insert((name.clone(), tag.clone()));
+        }
+    }
+
+    /// Takes the mark from a tag that the upstream has.
+    pub(super) fn mark_present(&self, name: &RepositoryName, tag: &TagName) {
+        let mut gone = self.gone.lock();
+        if !gone.is_empty() {
+            gone.remove(&(name.clone(), tag.clone()));
+        }
+    }
+}

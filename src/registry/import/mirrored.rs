@@ -1,0 +1,84 @@
+//! Manifests of another registry that this one mirrors, recorded under the same limits as pushed ones.
+
+use bytes::Bytes;
+
+use crate::blob::Hasher;
+use crate::meta::{Actor, now};
+use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
+use crate::registry::blocking::blocking;
+use crate::registry::content::push::change::{Needed, RepositoryChange};
+use crate::registry::content::push::tag_changes::TagChanges;
+use crate::registry::error::Error;
+use crate::registry::facades::Import;
+use crate::registry::import::piece::{ImportedManifest, ImportedTag};
+use crate::registry::import::record::record_tag;
+
+/// A manifest as another registry sent it.
+pub struct MirroredManifest {
+    /// `None` if the other registry does not say it.
+    pub digest: Option<Digest>,
+    pub bytes: Bytes,
+    /// Tag that points at it there.
+    pub tag: Option<TagName>,
+}
+
+impl Import<'_> {
+    /// Records a manifest without what it names; one that is damaged here is sound again.
+    ///
+    /// # Errors
+    /// [`Error::DigestMismatch`] and [`Error::ManifestInvalid`], and those of a push that does not fit.
+    pub async fn mirror(
+        self,
+        repository: &RepositoryName,
+        mirrored: MirroredManifest,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        let MirroredManifest { digest, bytes, tag } = mirrored;
+        self.registry.check_disk_space(bytes.len() as u64)?;
+        // until it is recorded
+        let _room = self.registry.parsing_space.take(&bytes).await?;
+        let parse = move || {
+            let digest = digest.unwrap_or_else(|| Hasher::digest(Algorithm::Sha256, &bytes));
+            ImportedManifest::parse(digest, bytes, now())
+        };
+        let manifest = blocking(parse).await??;
+        let (name, settings) = (repository.clone(), self.registry.settings());
+        self.registry
+            .write(actor, move |tx, actor| {
+                let now = now();
+                let change = RepositoryChange {
+                    tx,
+                    id: tx.ensure_repository(&name, now)?,
+                    name: &name,
+                    settings: &settings,
+                    actor,
+                    tag_changes: TagChanges::All,
+                    now,
+                };
+                record(&change, &manifest)?;
+                let Some(tag) = tag else {
+                    return Ok(());
+                };
+                record_tag(
+                    &change,
+                    &ImportedTag::mirrored(tag, manifest.digest().clone(), now),
+                )
+            })
+            .await
+    }
+}
+
+fn record(change: &RepositoryChange<'_>, imported: &ImportedManifest) -> Result<(), Error> {
+    let (references, new) = (&imported.manifest.references, &imported.new);
+    match change.tx.manifest(change.id, &new.digest)? {
+        Some(manifest) if change.tx.is_damaged(manifest)? => {
+            change.record_manifest(references, new, Needed::Nothing)?;
+        }
+        Some(_) => {}
+        None => {
+            change.admit_by_quota(new)?;
+            change.insert_manifest(references, new, Needed::Nothing)?;
+        }
+    }
+    Ok(())
+}
