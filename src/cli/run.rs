@@ -11,10 +11,11 @@ use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
 use crate::cli::commands::reports::{audit, du, inspect, ls, quotas, verify, why};
 use crate::cli::commands::setup::{
-    access, completions, config, credential_provider, health, htpasswd,
+    access, completions, config, credential_provider, health, htpasswd, mirror_config,
 };
 use crate::cli::commands::token;
 use crate::cli::commands::transfer::{backup, export, import};
+use crate::cli::commands::upstream;
 use crate::cli::commands::webhook;
 use crate::cli::configuration;
 use crate::cli::docker_entrypoint;
@@ -98,6 +99,9 @@ enum Command {
     Quotas(quotas::Arguments),
     /// List webhooks and what they were told; tell them again, or send a test
     Webhook(webhook::Arguments),
+    /// List the registries whose content is cached here, or make a cached image one's own
+    Upstream(upstream::Arguments),
+    MirrorConfig(mirror_config::Arguments),
     Htpasswd(htpasswd::Arguments),
     Health(health::Arguments),
     /// Check a configuration, or show the effective one
@@ -155,6 +159,8 @@ pub fn main() -> ExitCode {
         Command::Quotas(arguments) => wait_for(quotas::run(arguments)),
         Command::Token(arguments) => wait_for(token::run(arguments)),
         Command::Webhook(arguments) => wait_for(webhook::run(arguments)),
+        Command::Upstream(arguments) => wait_for(upstream::run(arguments)),
+        Command::MirrorConfig(arguments) => wait_for(mirror_config::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),
         Command::Config(arguments) => wait_for(config::run(arguments)),

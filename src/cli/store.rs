@@ -118,12 +118,12 @@ impl Store {
             Some(rules) => registry.with_manifest_rules(rules),
             None => registry,
         };
-        let gaps = match is_named {
+        let sparse = match is_named {
             true => None,
-            false => registry.gc().recorded_gap_rules().await?,
+            false => registry.gc().recorded_sparse().await?,
         };
-        let registry = match gaps {
-            Some(rules) => registry.with_gap_rules(rules),
+        let registry = match sparse {
+            Some(sparse) => registry.with_sparse(sparse),
             None => registry,
         };
         let reserve = match is_named || config.storage.reserve.is_some() {

@@ -36,7 +36,7 @@ pub use schema::{
     Formatter, Gc, H2c, HeaderSource, Health, Htpasswd, Http, Http2, HttpCheck, IgnoredEvents,
     Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level, Limits, Log, Maintenance,
     Manifests, MinimumTls, Mirror, Net, NotificationEndpoint, Notifications, Platform, Platforms,
-    Policy, Prometheus, Quota, ReadOnly, RepositoryPolicy, SecretSource, Silly, Storage,
+    Policy, Prometheus, Proxy, Quota, ReadOnly, RepositoryPolicy, SecretSource, Silly, Storage,
     StorageDriver, TagRule, Tags, TcpCheck, Tls, Token, TrustedIssuer, UploadPurging, Urls,
     ValidatedManifests, Validation, Verify, Webhook, WebhookEvent, WebhookFormat,
 };

@@ -23,7 +23,7 @@ use crate::http::api::handlers::lists::Lists;
 use crate::http::api::handlers::mirrors::Pull;
 use crate::http::api::handlers::{blobs, manifests, tag_history, token, uploads};
 use crate::http::api::request::action::Action;
-use crate::http::api::request::query::Query;
+use crate::http::api::request::upstream_ways::{self, Asked, Entrance};
 use crate::http::api::request::{actor, authorize, route, validate};
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::head_budget::HeadBudget;
@@ -41,7 +41,6 @@ use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::mirror::Mirrors;
-use crate::oci::RepositoryName;
 use crate::registry::{Error, NotedEvent, Registry};
 
 /// Maximum length of the registry's URL in an event, in bytes.
@@ -72,12 +71,23 @@ struct Parsed {
     is_v2: bool,
 }
 
-impl Application for Arc<App> {
+/// The application as one listener shows it.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub app: Arc<App>,
+    /// Upstream that it leads to; `None` for the whole registry.
+    pub entrance: Option<Entrance>,
+}
+
+impl Application for Door {
     fn respond(
         self,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
-        respond(self, request)
+        if let Some(entrance) = self.entrance {
+            request.extensions_mut().insert(entrance);
+        }
+        respond(self.app, request)
     }
 }
 
@@ -105,35 +115,6 @@ impl App {
             rates: RateLimiter::default(),
             mirrors,
             pages,
-        }
-    }
-
-    /// Leads a pull to the mirror of the namespace that its query names, and rejects pushes to mirrors.
-    fn in_namespace(&self, action: Action, query: Option<&str>) -> Result<Action, ApiError> {
-        let place = |name: RepositoryName| {
-            let namespace = query.and_then(|query| Query(query).get("ns"));
-            let mirrored = namespace.and_then(|namespace| self.mirrors.name_in(&namespace, &name));
-            mirrored.unwrap_or(name)
-        };
-        match action {
-            Action::GetManifest { name, reference } => Ok(Action::GetManifest {
-                name: place(name),
-                reference,
-            }),
-            Action::GetBlob { name, digest } => Ok(Action::GetBlob {
-                name: place(name),
-                digest,
-            }),
-            Action::PutManifest { ref name, .. }
-            | Action::BeginUpload { ref name, .. }
-            | Action::PushBlob { ref name, .. }
-            | Action::MountBlob { ref name, .. }
-                // who may know which one is decided later
-                if self.mirrors.has(name) =>
-            {
-                Err(ApiError::Mirrored)
-            }
-            action => Ok(action),
         }
     }
 
@@ -177,7 +158,7 @@ impl App {
         let action = validate::check(request)
             .and_then(|()| inner.as_ref().ok_or(ApiError::UnknownPath))
             .and_then(|uri| Action::parse(request.method(), uri))
-            .and_then(|action| self.in_namespace(action, uri.query()));
+            .and_then(|action| upstream_ways::lead(action, &self.mirrors, Asked::of(request)));
         let label = match (&action, &path) {
             (Ok(action), _) => action.endpoint().info().label,
             (Err(_), Some(path)) => route::label_of(path),
@@ -288,6 +269,7 @@ async fn run(
     mut request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let is_change = action.endpoint().is_change();
+    upstream_ways::check(&action, &app.mirrors, &app.registry, Asked::of(&request)).await?;
     if is_change {
         app.registry.check_writable()?;
     }
@@ -337,7 +319,7 @@ async fn dispatch(
 ) -> Result<Response<Body>, ApiError> {
     let registry = &app.registry;
     let (head, body) = request.into_parts();
-    let lists = || Lists::new(registry, &app.list_room, &head);
+    let lists = || Lists::new(registry, &app.mirrors, &app.list_room, &head);
     let pull = || Pull::new(&app.mirrors, registry, &head);
     match action {
         Action::Root => Ok(builder::empty(StatusCode::OK)

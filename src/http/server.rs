@@ -1,14 +1,16 @@
 //! Accepting of connections, their limits, and draining at shutdown.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{AbortHandle, AbortRegistration, Abortable};
+use futures_util::future::{AbortHandle, AbortRegistration, Abortable, join_all};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::auth::Access;
-use crate::http::app::App;
+use crate::http::api::request::upstream_ways::Entrance;
+use crate::http::app::{App, Door};
 use crate::http::connection::head_budget::HeadBudget;
 use crate::http::connection::listener::Listener;
 use crate::http::connection::per_address::AddressLimiter;
@@ -20,6 +22,7 @@ use crate::http::observe::metrics::process;
 use crate::http::observe::monitoring::{Monitor, Monitoring};
 use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::mirror::Mirrors;
+use crate::oci::RepositoryName;
 use crate::registry::Registry;
 use crate::threads::blocking;
 
@@ -34,9 +37,10 @@ const MEMORY_KEPT: u64 = 48 << 20;
 /// Interval at which the files of certificates are checked.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Bound socket and the registry to serve on it.
+/// Bound sockets and the registry to serve on them.
 pub struct Server {
-    listener: Listener,
+    /// Each with the upstream that it leads to, if any.
+    listeners: Vec<(Listener, Option<Entrance>)>,
     registry: Registry,
     access: Access,
     settings: LiveSettings,
@@ -62,7 +66,7 @@ impl Server {
             monitoring,
         );
         Self {
-            listener,
+            listeners: vec![(listener, None)],
             registry,
             access,
             settings,
@@ -76,6 +80,12 @@ impl Server {
     pub fn with_mirrors(mut self, mirrors: Mirrors) -> Self {
         self.monitor.mirrors = mirrors.clone();
         Self { mirrors, ..self }
+    }
+
+    /// Adds a listener that shows one upstream alone, whose repositories are below `prefix`.
+    pub fn add_entrance(&mut self, listener: Listener, prefix: RepositoryName) {
+        let entrance = Entrance(Arc::new(prefix));
+        self.listeners.push((listener, Some(entrance)));
     }
 
     /// Returns the monitor of this server, for a [`crate::http::DebugServer`].
@@ -93,70 +103,107 @@ impl Server {
     /// Serves until `stop` completes, then finishes the requests in flight. Returns false if they took too long.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         crate::sys::keep_buffers();
-        let (total_budget, heads) = (TotalBudget::default(), HeadBudget::default());
+        let budget = TotalBudget::default();
         let app = Arc::new(App::new(
             self.registry,
             self.access,
             self.settings.clone(),
             self.monitor.clone(),
             self.mirrors,
-            &total_budget,
+            &budget,
         ));
-        let slots = Arc::new(Semaphore::new(self.settings.load().limits.connections));
-        let limiter = AddressLimiter::default();
-        let warnings: Arc<ConnectionWarnings> = Arc::default();
         let (stopping, is_stopping) = watch::channel(false);
+        let hall = Hall {
+            slots: Arc::new(Semaphore::new(self.settings.load().limits.connections)),
+            limiter: AddressLimiter::default(),
+            warnings: Arc::default(),
+            heads: HeadBudget::default(),
+            budget,
+            settings: self.settings.clone(),
+            monitor: self.monitor.clone(),
+            is_stopping,
+        };
         let upkeep = tokio::spawn(keep_up(self.settings.clone()));
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                accepted = accept(&self.listener, &slots, &self.settings) => accepted,
-                () = &mut stop => break,
-            };
-            let (socket, address, slot) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let settings = self.settings.get();
-            // a proxy's connections are those of all its clients
-            let counted = address.filter(|_| !settings.proxies.contains(address));
-            let Some(permit) = limiter.admit(counted, settings.limits.connections_per_address)
-            else {
-                continue;
-            };
-            let open = self.monitor.observer.metrics.open_connection();
-            let (warnings, stopping) = (Arc::clone(&warnings), is_stopping.clone());
-            let live = self.settings.clone();
-            let (end, is_ended) = AbortHandle::new_pair();
-            let context = Context {
-                app: Arc::clone(&app),
-                settings,
-                live,
-                address,
-                warnings,
-                permit,
-                budget: total_budget.connection(end),
-                heads: heads.of(counted),
-                stopping,
-            };
-            tokio::spawn(async move {
-                run_connection(socket, context, is_ended).await;
-                drop((slot, open));
-            });
+        let doors = self.listeners.iter().map(|(listener, entrance)| {
+            let (app, entrance) = (Arc::clone(&app), entrance.clone());
+            hall.admit(listener, Door { app, entrance })
+        });
+        tokio::select! {
+            _ = join_all(doors) => {}
+            () = stop => {}
         }
         // the debug port stays open
         self.monitor.readiness.drain();
-        drop((self.listener, is_stopping));
+        drop((self.listeners, hall));
         upkeep.abort();
         stopping.send_replace(true);
         // every connection holds a receiver
         tokio::time::timeout(self.settings.load().limits.drain_timeout, stopping.closed())
             .await
             .is_ok()
+    }
+}
+
+/// Limits and budgets that the connections of all listeners share.
+struct Hall {
+    slots: Arc<Semaphore>,
+    limiter: AddressLimiter,
+    warnings: Arc<ConnectionWarnings>,
+    heads: HeadBudget,
+    budget: TotalBudget,
+    settings: LiveSettings,
+    monitor: Monitor,
+    is_stopping: watch::Receiver<bool>,
+}
+
+impl Hall {
+    /// Accepts connections until it is dropped.
+    async fn admit(&self, listener: &Listener, door: Door) {
+        loop {
+            match accept(listener, &self.slots, &self.settings).await {
+                Ok((socket, address, slot)) => self.receive(socket, address, slot, door.clone()),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves a connection in the background, unless its address has too many.
+    fn receive(
+        &self,
+        socket: Socket,
+        address: Option<IpAddr>,
+        slot: OwnedSemaphorePermit,
+        door: Door,
+    ) {
+        let settings = self.settings.get();
+        // a proxy's connections are those of all its clients
+        let counted = address.filter(|_| !settings.proxies.contains(address));
+        let permit = self
+            .limiter
+            .admit(counted, settings.limits.connections_per_address);
+        let Some(permit) = permit else {
+            return;
+        };
+        let open = self.monitor.observer.metrics.open_connection();
+        let (end, is_ended) = AbortHandle::new_pair();
+        let context = Context {
+            app: door,
+            settings,
+            live: self.settings.clone(),
+            address,
+            warnings: Arc::clone(&self.warnings),
+            permit,
+            budget: self.budget.connection(end),
+            heads: self.heads.of(counted),
+            stopping: self.is_stopping.clone(),
+        };
+        tokio::spawn(async move {
+            run_connection(socket, context, is_ended).await;
+            drop((slot, open));
+        });
     }
 }
 
@@ -205,7 +252,7 @@ async fn accept(
     listener: &Listener,
     slots: &Arc<Semaphore>,
     settings: &LiveSettings,
-) -> io::Result<(Socket, Option<std::net::IpAddr>, OwnedSemaphorePermit)> {
+) -> io::Result<(Socket, Option<IpAddr>, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots)
         .acquire_owned()
         .await

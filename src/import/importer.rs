@@ -25,8 +25,8 @@ use crate::import::selection::Selection;
 use crate::import::source::Source;
 use crate::oci::{Digest, ManifestError, RepositoryName};
 use crate::registry::{
-    self, Actor, Brought, ImportPiece, ImportedBlob, ImportedTag, Present, Registry, TagFate,
-    Unbrought, Way,
+    self, Actor, Brought, ImportPiece, ImportedBlob, ImportedTag, Present, Registry,
+    RepositorySource, TagFate, Unbrought, Way,
 };
 use crate::threads::blocking;
 
@@ -390,9 +390,11 @@ impl Receiver for Importing {
         self.ledger.add_pieces(&pieces);
         let is_empty = pieces.iter().all(|piece| matches!(piece, ImportPiece::End));
         match &self.registry {
-            Some(registry) if self.way.is_some() && !is_empty => {
-                self.wait(registry.import().record(pieces, self.actor.clone()))
-            }
+            Some(registry) if self.way.is_some() && !is_empty => self.wait(
+                registry
+                    .import()
+                    .record(pieces, RepositorySource::Own, self.actor.clone()),
+            ),
             _ => Ok(()),
         }
     }

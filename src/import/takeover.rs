@@ -16,7 +16,8 @@ use crate::import::error::Error;
 use crate::import::receiver::{Arrived, Receiver};
 use crate::oci::RepositoryName;
 use crate::registry::{
-    self, ImportPiece, ImportedBlob, ImportedTag, Present, Registry, TagFate, TakeOver as State,
+    self, ImportPiece, ImportedBlob, ImportedTag, Present, Registry, RepositorySource, TagFate,
+    TakeOver as State,
 };
 use crate::threads::blocking;
 
@@ -39,12 +40,13 @@ pub enum Rule {
 /// A take-over that is to be done.
 pub struct TakeOver {
     store: DistributionStore,
+    source: RepositorySource,
 }
 
 impl TakeOver {
     /// Finds out what is to be taken over into a data directory, and makes the registry unavailable until [`Self::run`] is done.
     ///
-    /// A take-over that was begun goes on, whatever the rule says now.
+    /// Its repositories come from `source`. A take-over that was begun goes on, whatever the rule says now.
     ///
     /// # Errors
     /// [`Error::Gone`], [`Error::NoHardLinks`], and errors of the database.
@@ -52,6 +54,7 @@ impl TakeOver {
         registry: &Registry,
         directory: &Path,
         rule: Rule,
+        source: RepositorySource,
     ) -> Result<Option<Self>, Error> {
         let store = DistributionStore::find(directory);
         let state = registry.import().take_over().await?;
@@ -77,7 +80,7 @@ impl TakeOver {
             }
         };
         registry.import().progress().begin();
-        Ok(Some(Self { store }))
+        Ok(Some(Self { store, source }))
     }
 
     /// Takes the store over, and repeats that until it succeeds.
@@ -118,7 +121,7 @@ impl TakeOver {
                 None => Ok(taking.named.into_inner()),
             }
         });
-        let (read, recorded) = tokio::join!(reading, record_all(registry, pieces));
+        let (read, recorded) = tokio::join!(reading, record_all(registry, &self.source, pieces));
         recorded?;
         let damaged = read.map_err(|error| registry::Error::Internal(error.to_string()))??;
         registry.import().complete_take_over().await?;
@@ -201,12 +204,16 @@ impl Receiver for Taking {
 /// Records pieces, as many at once as are waiting, until there are no more.
 async fn record_all(
     registry: &Registry,
+    source: &RepositorySource,
     mut pieces: mpsc::Receiver<ImportPiece>,
 ) -> Result<(), registry::Error> {
     let mut batch = Vec::new();
     while pieces.recv_many(&mut batch, QUEUE).await > 0 {
         let batch = std::mem::take(&mut batch);
-        registry.import().record_lazily(batch).await?;
+        registry
+            .import()
+            .record_lazily(batch, source.clone())
+            .await?;
     }
     Ok(())
 }

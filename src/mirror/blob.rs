@@ -23,7 +23,7 @@ impl Mirrors {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<BroughtBlob, Error> {
-        let Some((mirror, mirrored)) = self.mirrored(registry, name) else {
+        let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
             return Ok(BroughtBlob::Here);
         };
         if mirrored.has(digest).await {
@@ -47,7 +47,7 @@ impl Mirrors {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<KnownBlob, Error> {
-        let Some((mirror, mirrored)) = self.mirrored(registry, name) else {
+        let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
             return Ok(KnownBlob::Here);
         };
         if mirrored.has(digest).await {
@@ -93,7 +93,7 @@ impl Mirrored {
         if import.keep(digest).await?.is_some() {
             self.upstream.blob_size(&self.source, digest).await?;
             let pieces = vec![ImportPiece::Stored(self.name.clone(), vec![digest.clone()])];
-            import.record(pieces, self.actor.clone()).await?;
+            self.record_pieces(pieces).await?;
         } else {
             let blob = self.upstream.blob(&self.source, digest).await?;
             self.receive(digest, blob, announcer).await?;
@@ -110,7 +110,9 @@ impl Mirrored {
     ) -> Result<(), Error> {
         let size = blob.size();
         let blobs = self.registry.blobs();
-        let (arrival, growing) = blobs.prepare_for(&self.name, digest, size).await?;
+        let (arrival, growing) = blobs
+            .prepare_for(&self.name, digest, size, self.origin.clone())
+            .await?;
         // of an empty one no last byte can be held back until it is compared with its digest
         if size != Some(0) {
             announcer.say(BroughtBlob::Arriving(growing));

@@ -13,8 +13,12 @@ const TAGS: usize = 1 << 16;
 /// Counters of one mirror.
 #[derive(Debug, Default)]
 pub struct MirrorCounters {
+    /// Pulls that were answered.
+    pub pulls: Counter,
     /// Pulls that were served with what is here, although the upstream failed or has it no more.
     pub stale: Counter,
+    /// Counts that were recorded last: pulls, stale ones, fetches and their bytes.
+    recorded: Mutex<[u64; 4]>,
     gone: Mutex<HashSet<(RepositoryName, TagName)>>,
 }
 
@@ -22,6 +26,11 @@ impl MirrorCounters {
     /// Number of tags that are here, and that the upstream was last asked for in vain.
     pub fn gone_tags(&self) -> usize {
         self.gone.lock().len()
+    }
+
+    /// Notes what is recorded now, and returns what was recorded before.
+    pub(super) fn record(&self, counts: [u64; 4]) -> [u64; 4] {
+        std::mem::replace(&mut *self.recorded.lock(), counts)
     }
 
     /// Marks a tag as gone upstream.

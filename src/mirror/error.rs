@@ -30,8 +30,13 @@ impl From<registry::Error> for Error {
 }
 
 impl Error {
-    /// Reports whether the upstream says that there is no such content.
-    pub(super) fn is_absence(&self) -> bool {
-        matches!(self, Self::Upstream(upstream::Error::NotFound))
+    /// Reports whether there is no such content for this repository.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::Upstream(error) => *error == upstream::Error::NotFound,
+            // it became one's own meanwhile
+            Self::Registry(error) => matches!(**error, registry::Error::NoCache(_)),
+            Self::Altered(_) | Self::Invalid(_) | Self::Interrupted | Self::Crowded => false,
+        }
     }
 }

@@ -34,7 +34,7 @@ impl Mirrors {
         name: &RepositoryName,
         reference: &ManifestReference,
     ) -> Result<Currency, Error> {
-        let Some((mirror, mirrored)) = self.mirrored(registry, name) else {
+        let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
             return Ok(Currency::Current);
         };
         let here = registry.manifests().get(name, reference).await.ok();
@@ -122,8 +122,7 @@ impl Mirrored {
         };
         let tag = ImportedTag::mirrored(tag.clone(), digest.clone(), now());
         let pieces = vec![ImportPiece::Tags(self.name.clone(), vec![tag])];
-        let import = self.registry.import();
-        Ok(import.record(pieces, self.actor.clone()).await?)
+        self.record_pieces(pieces).await
     }
 
     /// Stores a manifest without what it names, which clients ask for themselves, and points a tag at it.
@@ -139,7 +138,12 @@ impl Mirrored {
             tag: tag.cloned(),
         };
         let import = self.registry.import();
-        let recorded = import.mirror(&self.name, mirrored, self.actor.clone());
+        let recorded = import.mirror(
+            &self.name,
+            mirrored,
+            self.origin.clone(),
+            self.actor.clone(),
+        );
         recorded.await.map_err(|error| match error {
             registry::Error::DigestMismatch { expected, .. } => Error::Altered(expected),
             registry::Error::ManifestInvalid(cause) => Error::Invalid(cause.to_string()),

@@ -9,14 +9,18 @@ mod brought;
 mod counters;
 mod error;
 mod flights;
+mod lists;
 mod manifest;
 mod mirrors;
+mod recent;
 mod refusals;
 mod settings;
+mod states;
 
 pub use brought::{BroughtBlob, KnownBlob};
 pub use counters::MirrorCounters;
 pub use error::Error;
+pub use lists::Listed;
 pub use manifest::Currency;
 pub use mirrors::Mirrors;
 pub use settings::MirrorSettings;

@@ -8,8 +8,8 @@ use crate::upstream;
 /// Settings of a mirror.
 #[derive(Clone, Debug)]
 pub struct MirrorSettings {
-    /// Name below which its repositories are.
-    pub prefix: RepositoryName,
+    /// Name below which its repositories are; `None` if the whole registry is its cache.
+    pub prefix: Option<RepositoryName>,
     /// Host of the upstream, as containerd names it by `?ns=`.
     pub namespace: Option<String>,
     pub upstream: upstream::Settings,

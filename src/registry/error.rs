@@ -16,6 +16,10 @@ use crate::registry::policy::quota::shown_size;
 pub enum Error {
     #[error("repository {0} is not known to this registry")]
     NameUnknown(RepositoryName),
+    #[error("repository {0} is this registry's own, and no cache of an upstream")]
+    NoCache(RepositoryName),
+    #[error("repository {0} is a cache of another registry: choose the name of one's own")]
+    Cache(RepositoryName),
     #[error("manifest {reference} is not in repository {repository}{}", lacking(.needed_by))]
     ManifestUnknown {
         repository: RepositoryName,

@@ -101,6 +101,12 @@ pub struct Quotas<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// Upstreams of which content is cached.
+#[derive(Clone, Copy)]
+pub struct Upstreams<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// Counters and checks for monitoring.
 #[derive(Clone, Copy)]
 pub struct Status<'r> {
@@ -108,6 +114,11 @@ pub struct Status<'r> {
 }
 
 impl Registry {
+    /// Operations on upstreams.
+    pub fn upstreams(&self) -> Upstreams<'_> {
+        Upstreams { registry: self }
+    }
+
     /// Operations on manifests.
     pub fn manifests(&self) -> Manifests<'_> {
         Manifests { registry: self }

@@ -35,9 +35,10 @@ pub use crate::meta::{
     Actor, AffectedImage, AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow,
     BackupMark, ClockState, Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace,
     DeliveryRow, DeliveryState, EndpointRow, Idle, Jump, ListedToken, ListeningEndpoint, Millis,
-    NewEvent, Quarantined, Queue, QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow, SecretRow,
-    SecretUse, SigningKeyRow, TagEnd, TagRow, TagState, TakeOver, TokenRow, Told, Totals, TrashRow,
-    UndoEnd, Usage, VerificationRun, backup_mark, now, remove_copy, settle_log,
+    NewEvent, Quarantined, Queue, QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow,
+    RepositorySource, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState, TakeOver,
+    TokenRow, Told, Totals, TrashRow, UndoEnd, UpstreamRow, UpstreamState, Usage, VerificationRun,
+    backup_mark, now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;
 pub use access::tokens::{NewSecret, NewToken, Rotated, Rotation, is_token_name};
@@ -51,7 +52,7 @@ pub use content::precondition::{EntityTags, Precondition};
 pub use content::pull::blob::FoundBlob;
 pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
-pub use content::push::promotion::Promotion;
+pub use content::push::promotion::{Gaps, Promotion};
 pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
@@ -65,7 +66,7 @@ pub use export::blob::{BlobReader, CopyError};
 pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
     Audit, Backups, Blobs, Export, Gc, Import, Manifests, Outbox, Quotas, Reports, Repositories,
-    Status, Tags, Tokens, Trash, Uploads, Verify,
+    Status, Tags, Tokens, Trash, Uploads, Upstreams, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;

@@ -235,12 +235,11 @@ impl Registry {
         }
     }
 
-    /// Replaces the rules about images that lack content: whether all may, and the mirrors whose images may.
+    /// Replaces the rule about images that lack content.
     #[must_use]
-    pub fn with_gap_rules(self, (sparse, mirrors): (bool, Vec<String>)) -> Self {
+    pub fn with_sparse(self, sparse: bool) -> Self {
         let settings = RegistrySettings {
             sparse,
-            mirrors,
             ..(*self.settings()).clone()
         };
         Self {

@@ -16,8 +16,6 @@ use crate::registry::verify::pace::VerifySchedule;
 pub struct RegistrySettings {
     /// Accept manifests that reference missing content, as mirrors need.
     pub sparse: bool,
-    /// Prefixes of mirrors, whose images come piece by piece.
-    pub mirrors: Vec<String>,
     /// Maximum size of a manifest, in bytes.
     pub manifest_limit: usize,
     /// Minimum free disk, in bytes; below it pushes are rejected, while pulls and deletes go on.
@@ -50,7 +48,6 @@ impl Default for RegistrySettings {
     fn default() -> Self {
         Self {
             sparse: false,
-            mirrors: Vec::new(),
             manifest_limit: 4 << 20,
             reserve: 256 << 20,
             delete: true,
@@ -64,17 +61,6 @@ impl Default for RegistrySettings {
             audit_keep: KeepUntagged::For(Duration::from_secs(365 * 24 * 3600)),
             verify: VerifySchedule::default(),
         }
-    }
-}
-
-impl RegistrySettings {
-    /// Reports whether images of this repository may lack content.
-    pub(in crate::registry) fn accepts_gaps(&self, repository: &str) -> bool {
-        let is_below = |prefix: &String| {
-            let rest = repository.strip_prefix(prefix.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.sparse || self.mirrors.iter().any(is_below)
     }
 }
 

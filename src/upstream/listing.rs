@@ -16,8 +16,11 @@ use crate::oci::{Descriptor, Digest, MediaType, RepositoryName};
 
 /// Maximum size of a page, in bytes.
 const PAGE: usize = 4 << 20;
-/// Maximum number of names in a list.
+/// Maximum number of names in a list, and of their bytes.
 const NAMES: usize = 1 << 18;
+const NAMES_BYTES: usize = 16 << 20;
+/// Maximum number of pages of referrers.
+const REFERRER_PAGES: usize = 16;
 /// Maximum number of referrers of one manifest.
 const REFERRERS: usize = 1 << 14;
 /// Number of names that a page is asked for.
@@ -72,8 +75,9 @@ impl Upstream {
         let url = self.origin().url(&format!("{name}/referrers/{digest}"))?;
         let scope = Scope::Pull(name);
         let mut next = Some(url);
-        let mut found = Vec::new();
+        let (mut found, mut pages) = (Vec::new(), 0);
         while let Some(url) = next {
+            pages += 1;
             let mut answer = match self.page(url, &scope, Some(MediaType::OCI_INDEX)).await {
                 Err(Error::NotFound) if found.is_empty() => return Ok(None),
                 answer => answer?,
@@ -83,7 +87,7 @@ impl Upstream {
                 .following(&answer)?
                 .filter(|_| !page.manifests.is_empty());
             found.extend(page.manifests);
-            if found.len() > REFERRERS {
+            if found.len() > REFERRERS || pages > REFERRER_PAGES {
                 return Err(endless());
             }
         }
@@ -97,15 +101,16 @@ impl Upstream {
         names: impl Fn(P) -> Vec<String>,
     ) -> Result<BTreeSet<String>, Error> {
         let mut next = Some(self.origin().url(path)?);
-        let mut found = BTreeSet::new();
+        let (mut found, mut bytes) = (BTreeSet::new(), 0);
         while let Some(url) = next {
             let mut answer = self.page(url, scope, None).await?;
             let page = names(parse(&mut answer).await?);
             let before = found.len();
+            bytes += page.iter().map(String::len).sum::<usize>();
             found.extend(page);
             // a page without anything new would be followed by itself
             next = self.following(&answer)?.filter(|_| found.len() > before);
-            if found.len() > NAMES {
+            if found.len() > NAMES || bytes > NAMES_BYTES {
                 return Err(endless());
             }
         }

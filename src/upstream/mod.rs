@@ -6,6 +6,7 @@
 
 mod blob;
 mod error;
+mod helper;
 mod listing;
 mod login;
 mod manifest;
@@ -15,6 +16,7 @@ mod settings;
 
 pub use blob::{BlobStream, StreamFailure};
 pub use error::Error;
+pub use helper::Helper;
 pub use manifest::ManifestHead;
-pub use request::{Quota, Upstream};
+pub use request::{Last, Quota, Tally, Upstream};
 pub use settings::{Credentials, Dialect, Login, Queue, Settings};

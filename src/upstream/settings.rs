@@ -3,8 +3,10 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::helper::Helper;
 use crate::oci::Glob;
 
 /// Hosts by which people name Docker Hub.
@@ -117,6 +119,8 @@ pub enum Credentials {
         username: String,
         path: PathBuf,
     },
+    /// A program that is asked.
+    Helper(Arc<Helper>),
 }
 
 impl fmt::Debug for Credentials {
@@ -124,6 +128,7 @@ impl fmt::Debug for Credentials {
         match self {
             Self::Given { .. } => formatter.write_str("(secret)"),
             Self::PasswordFile { path, .. } => path.fmt(formatter),
+            Self::Helper(helper) => helper.fmt(formatter),
         }
     }
 }

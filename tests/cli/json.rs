@@ -446,6 +446,24 @@ fn webhooks(printed: &mut Printed) {
     printed.add("registry webhook test", &test.output().expect("it runs"));
 }
 
+/// Files for a client of an upstream.
+fn mirrors(printed: &mut Printed) {
+    let mut files = Command::new(env!("CARGO_BIN_EXE_registry"));
+    let upstreams = "[{prefix: hub, ns: docker.io, url: 'https://registry-1.docker.io'}]";
+    files.env("REGISTRY_UPSTREAMS", upstreams);
+    files.args(["mirror-config", "containerd", "-o", "json"]);
+    printed.add("registry mirror-config", &files.output().expect("it runs"));
+    let hub = crate::support::hub::Hub::start();
+    hub.add("a/b", "v1", &crate::support::Image::small(1));
+    let upstreams = format!("[{{prefix: hub, url: '{}'}}]", hub.url());
+    let mut server = Server::with(&[("REGISTRY_UPSTREAMS", &upstreams)]);
+    crate::support::Image::small(1).assert_pulls(&mut server.client(), "hub/a/b", "v1");
+    let keep = ["upstream", "keep", "hub/a/b:v1", "own/app:v1"];
+    printed.run(&server, "registry upstream keep", &keep);
+    server.stop();
+    printed.run(&server, "registry upstream ls", &["upstream", "ls"]);
+}
+
 /// Starts a server and returns what it says first.
 fn first_line(data: &str) -> Output {
     let mut serve = crate::support::server::command(std::path::Path::new(data));
@@ -473,6 +491,7 @@ fn every_command_prints_what_is_documented() {
     hand_on(&mut printed);
     import(&mut printed);
     webhooks(&mut printed);
+    mirrors(&mut printed);
     run_others(&mut printed);
     let documented = documented();
     for (heading, types) in &documented {

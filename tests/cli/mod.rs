@@ -11,6 +11,7 @@ mod hostile_text;
 mod inspecting;
 mod json;
 mod listing;
+mod mirror_config;
 mod output;
 mod policies;
 mod program;

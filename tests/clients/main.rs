@@ -18,6 +18,7 @@ mod content;
 mod differential;
 mod engines;
 mod harness;
+mod mirrors;
 mod moving;
 mod surroundings;
 mod tools;
@@ -89,6 +90,38 @@ const TESTS: &[Test] = &[
         containerd::parallel_pull,
     )
     .everywhere(),
+    Test::root(
+        "mirror-docker",
+        &["docker", "dockerd", "docker-registry", "skopeo"],
+        mirrors::docker_by_listen,
+    )
+    .on_every_engine(),
+    Test::root(
+        "mirror-docker-proxy",
+        &["docker", "dockerd", "docker-registry", "skopeo"],
+        mirrors::docker_by_proxy,
+    )
+    .on_every_engine(),
+    Test::root(
+        "mirror-containerd",
+        &["containerd", "ctr", "docker-registry", "skopeo"],
+        mirrors::containerd_by_hosts,
+    ),
+    Test::root(
+        "mirror-podman",
+        &["podman", "docker-registry", "skopeo"],
+        mirrors::podman_by_registries_conf,
+    ),
+    Test::root(
+        "mirror-buildkit",
+        &["buildkitd", "buildctl", "docker-registry", "skopeo"],
+        mirrors::buildkit_by_configuration,
+    ),
+    Test::new(
+        "mirror-tools",
+        &["skopeo", "crane", "helm"],
+        mirrors::tools_by_prefix,
+    ),
     Test::new("access-crane", &["crane"], access::tools::crane),
     Test::new("access-skopeo", &["skopeo"], access::tools::skopeo),
     Test::new("access-regctl", &["regctl"], access::tools::regctl),

@@ -54,7 +54,7 @@ struct Tally {
 }
 
 /// Known reasons and the kind of rejection each stands for; the first reason given counts.
-const WORDS: [(&str, &str); 11] = [
+const WORDS: [(&str, &str); 10] = [
     (
         "must be a map of header names",
         "a word that stands for headers",
@@ -70,10 +70,6 @@ const WORDS: [(&str, &str); 11] = [
     ),
     ("storage.", "another storage driver"),
     ("middleware.", "middleware"),
-    (
-        "for a later version",
-        "what follows in a later version (proxy)",
-    ),
     ("reporting.", "reporting"),
 ];
 const NOBODYS: &str = "not for any server as it stands: two of what there is one of, or tabs";

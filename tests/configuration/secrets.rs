@@ -31,7 +31,7 @@ health:
     headers: {Accept: [hidden], Cookie: [hidden], X-Any: [hidden]}
   tcp:
   - addr: example.com:5000
-proxy: {username: hidden, password: hidden}
+proxy: {username: joe, password: hidden}
 ";
 
 #[test]

@@ -29,7 +29,12 @@ fn rounds_of_kills(usual: u64) -> u64 {
 
 /// Starts a server on a store, and waits until it has taken that over.
 fn taken_over(directory: &std::path::Path) -> Server {
-    let server = Server::at(directory, &[]);
+    taken_over_with(directory, &[])
+}
+
+/// The same, with `REGISTRY_…` variables set.
+pub fn taken_over_with(directory: &std::path::Path, variables: &[(&str, &str)]) -> Server {
+    let server = Server::at(directory, variables);
     wait_until_available(&server);
     server
 }

@@ -1,9 +1,11 @@
 //! Logins: whose password goes where, and what happens when a token ends.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tarkeep::oci::Glob;
-use tarkeep::upstream::{Credentials, Error, Login};
+use tarkeep::upstream::{Credentials, Error, Helper, Login};
 
 use super::{fetch, login, name, run, settings, upstream};
 use crate::support::hub::{Hub, Part};
@@ -83,6 +85,109 @@ fn organisations_have_logins_of_their_own_from_files() {
     let asked = run(upstream(&settings).manifest(&name("one/app"), "v1"));
     let failed = asked.map(|_| ());
     assert!(matches!(failed, Err(Error::Credentials(_))), "{failed:?}");
+}
+
+/// A credential helper that counts its runs in a file beside it, and tells the password in another.
+fn helper(directory: &std::path::Path, body: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = directory.join("docker-credential-test");
+    let script = format!("#!/bin/sh\ncd {}\n{body}\n", directory.display());
+    std::fs::write(&path, script).expect("a file");
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).expect("a mode");
+    path.display().to_string()
+}
+
+#[test]
+fn a_credential_helper_tells_the_login() {
+    let hub = Hub::start();
+    let image = Image::small(6);
+    hub.add("a/b", "v1", &image);
+    hub.reserve("a/b", "ann", "secret");
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let say = r#"read url; echo "$1 $url" >>asked; printf '{"ServerURL":"%s","Username":"ann","Secret":"%s"}' "$url" "$(cat password)""#;
+    let command = helper(directory.path(), say);
+    std::fs::write(directory.path().join("password"), "secret").expect("a file");
+    let asked = || std::fs::read_to_string(directory.path().join("asked")).unwrap_or_default();
+    for (lifetime, runs) in [
+        (None, 1),
+        (Some(Duration::from_secs(3600)), 1),
+        (Some(Duration::ZERO), 2),
+    ] {
+        for wants_basic in [false, true] {
+            hub.behave(|behaviour| {
+                behaviour.realm_host = "127.0.0.1";
+                behaviour.wants_basic = wants_basic;
+            });
+            let mut settings = settings(&hub);
+            let told = Helper::new(command.clone(), hub.url(), lifetime);
+            settings.logins = vec![Login {
+                repositories: None,
+                credentials: Credentials::Helper(Arc::new(told)),
+            }];
+            let client = upstream(&settings);
+            run(async {
+                for _ in 0..2 {
+                    let fetched = fetch(&client, "a/b", &sha256(&image.layers[0])).await;
+                    assert_eq!(fetched.as_ref(), Ok(&image.layers[0]), "{lifetime:?}");
+                    hub.end_tokens();
+                }
+            });
+            let line = format!("get {}\n", hub.url());
+            assert_eq!(asked(), line.repeat(runs), "{lifetime:?} {wants_basic}");
+            std::fs::remove_file(directory.path().join("asked")).expect("a file");
+        }
+    }
+    // a password that is refused is asked for again
+    let mut settings = settings(&hub);
+    let told = Helper::new(command, hub.url(), None);
+    settings.logins = vec![Login {
+        repositories: None,
+        credentials: Credentials::Helper(Arc::new(told)),
+    }];
+    let client = upstream(&settings);
+    std::fs::write(directory.path().join("password"), "old").expect("a file");
+    let blob = sha256(&image.layers[0]);
+    run(async {
+        let refused = fetch(&client, "a/b", &blob).await;
+        assert!(refused.is_err(), "{refused:?}");
+        std::fs::write(directory.path().join("password"), "secret").expect("a file");
+        assert!(fetch(&client, "a/b", &blob).await.is_ok());
+    });
+}
+
+/// A failure is said, and nothing that the helper prints.
+#[test]
+fn a_credential_helper_that_fails_is_named() {
+    let hub = Hub::start();
+    hub.add("a/b", "v1", &Image::small(6));
+    hub.behave(|behaviour| behaviour.wants_basic = true);
+    hub.reserve("a/b", "ann", "secret");
+    let directory = tempfile::TempDir::new().expect("a directory");
+    for (body, said) in [
+        ("echo hidden; exit 3", "failed (exit status: 3)"),
+        ("echo hidden", "tells no Username and Secret"),
+        ("head -c 100000 /dev/zero | tr '\\0' h", "says too much"),
+        (
+            r#"echo '{"Username":"<token>","Secret":"hidden"}'"#,
+            "identity token",
+        ),
+    ] {
+        let mut settings = settings(&hub);
+        let told = Helper::new(helper(directory.path(), body), hub.url(), None);
+        settings.logins = vec![Login {
+            repositories: None,
+            credentials: Credentials::Helper(Arc::new(told)),
+        }];
+        let failed = run(upstream(&settings).manifest(&name("a/b"), "v1")).map(|_| ());
+        let Err(Error::Credentials(sentence)) = failed else {
+            panic!("{body}: {failed:?}");
+        };
+        assert!(
+            sentence.contains(said) && !sentence.contains("hidden"),
+            "{sentence}"
+        );
+    }
 }
 
 #[test]

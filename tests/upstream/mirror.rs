@@ -6,7 +6,7 @@ use crate::support::hub::{Hub, Part};
 
 use crate::support::{Image, OCI_MANIFEST, Server, eventually, noise, sha256};
 
-const SEVEN: &str = "/v2/hub/library/redis/manifests/7";
+pub const SEVEN: &str = "/v2/hub/library/redis/manifests/7";
 
 /// Starts a mirror of a registry below `hub`, with more keys.
 pub fn mirror(hub: &Hub, more: &Value) -> Server {
@@ -91,12 +91,12 @@ fn a_namespace_leads_to_its_mirror_and_other_repositories_ask_nobody() {
     assert_eq!(&client.get(&blob).body, layer);
     image.assert_pulls(&mut client, "hub/redis", "7");
     hub.seen();
-    for path in [
-        "/v2/library/redis/manifests/7",
-        "/v2/library/redis/manifests/7?ns=ghcr.io",
-        "/v2/hubs/redis/manifests/7",
+    for (path, code) in [
+        ("/v2/library/redis/manifests/7", "MANIFEST_UNKNOWN"),
+        ("/v2/library/redis/manifests/7?ns=ghcr.io", "NAME_UNKNOWN"),
+        ("/v2/hubs/redis/manifests/7", "MANIFEST_UNKNOWN"),
     ] {
-        client.get(path).refused(404, "MANIFEST_UNKNOWN");
+        client.get(path).refused(404, code);
     }
     assert!(hub.seen().is_empty());
 }

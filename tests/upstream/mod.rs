@@ -2,13 +2,16 @@
 
 mod arriving;
 mod broken;
+mod commands;
 mod faults;
 mod lists;
 mod logins;
+mod merged;
 mod mirror;
 mod pulls;
 mod refused;
 mod surroundings;
+mod ways;
 
 use std::time::Duration;
 

@@ -6,4 +6,5 @@ pub(crate) mod reports;
 pub(crate) mod setup;
 pub(crate) mod token;
 pub(crate) mod transfer;
+pub(crate) mod upstream;
 pub(crate) mod webhook;

@@ -50,6 +50,7 @@ pub(crate) fn restart_only(draft: &mut Draft, flags: &Flags) {
     draft.validated(http::address(flags.addr.as_deref(), &config.http));
     draft.validated(debug::check(&config.http.debug));
     draft.validated(upstreams::mirrors(&config));
+    draft.validated(upstreams::entrances(&config));
     debug::notes(&config.http.debug)
         .into_iter()
         .map(str::to_owned)
@@ -63,6 +64,7 @@ pub(crate) fn notes(draft: &mut Draft) {
     let notes = known_users::note(&config).into_iter();
     notes
         .chain(access::notes(&config))
+        .chain(upstreams::note(&config))
         .for_each(|note| draft.note(note));
 }
 

@@ -28,11 +28,6 @@ pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> 
     ))?;
     Ok(RegistrySettings {
         sparse: config.manifests.sparse,
-        mirrors: config
-            .upstreams
-            .iter()
-            .map(|upstream| upstream.prefix.clone())
-            .collect(),
         manifest_limit: config.manifests.limit.unwrap_or(defaults.manifest_limit),
         reserve: config.storage.reserve.unwrap_or(defaults.reserve),
         delete: config.storage.delete.enabled,

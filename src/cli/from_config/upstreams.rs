@@ -1,11 +1,16 @@
-//! Mirrors of other registries, from the section `upstreams`.
+//! Mirrors of other registries, from the sections `upstreams` and `proxy`.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tarkeep::config::{self, Config, Violations, collect, combine};
 use tarkeep::mirror::{MirrorSettings, Mirrors};
 use tarkeep::oci::{Glob, RepositoryName};
-use tarkeep::upstream::{Credentials, Dialect, Login, Queue, Settings};
+use tarkeep::registry::RepositorySource;
+use tarkeep::upstream::{Credentials, Dialect, Helper, Login, Queue, Settings};
+
+use crate::cli::from_config::defaults;
 
 /// Time for which a tag is not asked for again.
 const FRESH: Duration = Duration::from_secs(300);
@@ -18,8 +23,79 @@ const FETCHES: usize = 32;
 
 /// Creates the mirrors, which reads the files that they name.
 pub(crate) fn mirrors(config: &Config) -> Result<Mirrors, Violations> {
+    if let Some(settings) = proxy(config)? {
+        let mirrors = Mirrors::new(vec![settings]);
+        return mirrors.map_err(|(_, error)| Violations::of("proxy.remoteurl", error));
+    }
     Mirrors::new(settings(config)?)
         .map_err(|(number, error)| Violations::within(format!("upstreams[{number}]"), error))
+}
+
+/// Returns the addresses that lead to one upstream, each with its prefix.
+pub(crate) fn entrances(config: &Config) -> Result<Vec<(RepositoryName, SocketAddr)>, Violations> {
+    let all = config.upstreams.iter().enumerate();
+    collect(all.filter_map(|(number, given)| {
+        let listen = given.listen.as_deref()?;
+        let address = defaults::listen_address(Some(listen))
+            .map_err(|problem| Violations::of(format!("upstreams[{number}].listen"), problem));
+        let prefix = prefix(&format!("upstreams[{number}]"), given, &[]);
+        Some(combine((prefix, address)))
+    }))
+}
+
+/// Returns the origin of a store of distribution in the data directory: its own, or the upstream that it was a cache of.
+pub(crate) fn store_source(config: &Config) -> RepositorySource {
+    match config.proxy.url() {
+        Some(url) => RepositorySource::Upstream(Settings::of(url).url.into()),
+        None => RepositorySource::Own,
+    }
+}
+
+/// Returns a note about a section `proxy` without effect.
+pub(crate) fn note(config: &Config) -> Option<String> {
+    let is_without_effect =
+        config.proxy.url().is_none() && config.proxy != config::Proxy::default();
+    is_without_effect.then(|| "proxy has no effect without proxy.remoteurl".to_owned())
+}
+
+/// Returns the one mirror of a registry that is a cache as a whole.
+fn proxy(config: &Config) -> Result<Option<MirrorSettings>, Violations> {
+    let proxy = &config.proxy;
+    let Some(url) = proxy.url() else {
+        return Ok(None);
+    };
+    if !config.upstreams.is_empty() {
+        let sentence = "with proxy.remoteurl the whole registry is a cache of one upstream: write that as one of upstreams, beside the others";
+        return Err(Violations::of("upstreams", sentence));
+    }
+    let mut upstream = Settings::of(url);
+    upstream.timeout = TIMEOUT;
+    upstream.logins.extend(proxy_login(proxy, url));
+    Ok(Some(MirrorSettings {
+        prefix: None,
+        namespace: None,
+        upstream,
+        fresh: FRESH,
+        allow: Vec::new(),
+    }))
+}
+
+/// Returns the login of a cache; a helper comes before the user, as in distribution.
+fn proxy_login(proxy: &config::Proxy, url: &str) -> Option<Login> {
+    let is_given = |text: &String| !text.is_empty();
+    let credentials = if let Some(command) = proxy.exec.command.clone().filter(is_given) {
+        let lifetime = proxy.exec.lifetime.map(|lifetime| lifetime.0);
+        Credentials::Helper(Arc::new(Helper::new(command, url.to_owned(), lifetime)))
+    } else {
+        Credentials::Given {
+            username: proxy.username.clone().filter(is_given)?,
+            password: proxy.password.clone().unwrap_or_default(),
+        }
+    };
+    Some(Login {
+        repositories: None,
+        credentials,
+    })
 }
 
 fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
@@ -46,7 +122,7 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
         upstream.ca.clone_from(&given.ca);
         upstream.proxy.clone_from(&given.proxy);
         Ok(MirrorSettings {
-            prefix,
+            prefix: Some(prefix),
             namespace,
             upstream,
             fresh: given.fresh.map_or(FRESH, |fresh| fresh.0),

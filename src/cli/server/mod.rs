@@ -9,4 +9,5 @@ pub(crate) mod serve;
 mod signals;
 mod sockets;
 mod token_source;
+mod upstreams;
 mod webhooks;

@@ -18,7 +18,8 @@ use crate::cli::actor;
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::Flags;
-use crate::cli::from_config::{auth, defaults, http, log, registry, upstreams};
+use crate::cli::from_config::upstreams::store_source;
+use crate::cli::from_config::{auth, defaults, http, log, registry};
 use crate::cli::owner;
 use crate::cli::server::announce::{
     announce, cannot_bind, warn_open_to_network, warn_short_leases,
@@ -28,7 +29,8 @@ use crate::cli::server::reload::{Reloader, Witness};
 use crate::cli::server::signals::{self, Signals};
 use crate::cli::server::sockets::Inherited;
 use crate::cli::server::token_source::RegistryTokens;
-use crate::cli::server::{monitoring, parts, webhooks};
+use crate::cli::server::upstreams::Recorder;
+use crate::cli::server::{monitoring, parts, upstreams, webhooks};
 use crate::cli::terminal::output::{Format, Output};
 
 /// Threads for blocking work: enough to keep a disk busy with syncs, few enough that a burst of uploads does not need
@@ -107,7 +109,8 @@ async fn serve(
     // logs a warning itself; pulls work without free disk
     let _ = registry.status().check_disk();
     let (_lock, presence) = join(&registry, reloader.loaded()).await?;
-    let takeover = TakeOver::find(&registry, directory, defaults::import_rule(config)).await?;
+    let (rule, source) = (defaults::import_rule(config), store_source(config));
+    let takeover = TakeOver::find(&registry, directory, rule, source).await?;
     let tokens = Arc::new(RegistryTokens::new(registry.clone()));
     let access = Access::open(auth::settings(config)?, tokens);
     let access = access.map_err(|error| auth::violations(&error))?;
@@ -118,8 +121,8 @@ async fn serve(
     let listener = inherited.main(address).await?;
     let addresses = listener.addresses();
     let addresses = addresses.map_err(|error| cannot_bind(address, &error))?;
-    let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring)
-        .with_mirrors(upstreams::mirrors(config)?);
+    let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring);
+    let (server, recorder) = upstreams::add(server, &registry, config).await?;
     reloader.register(parts::registry(registry.clone()));
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));
@@ -156,7 +159,7 @@ async fn serve(
     }
     reloading.abort();
     end(background, &webhooks).await;
-    finish(&registry, access_log).await;
+    finish(&registry, access_log, recorder).await;
     Ok(())
 }
 
@@ -252,8 +255,9 @@ async fn shutdown(mut signals: Signals) {
     });
 }
 
-/// Writes what is still in memory: counts of pulls, events, and the access log.
-async fn finish(registry: &Registry, access_log: AccessLog) {
+/// Writes what is still in memory: counts of pulls and of upstreams, events, and the access log.
+async fn finish(registry: &Registry, access_log: AccessLog, recorder: Recorder) {
+    recorder.end().await;
     if let Err(error) = registry.manifests().record_uses().await {
         tracing::warn!(%error, "cannot record the last pulls");
     }

@@ -9,6 +9,7 @@ mod health;
 mod http;
 mod interval;
 mod log;
+mod proxy;
 mod quota;
 mod root;
 mod storage;
@@ -30,6 +31,7 @@ pub use http::{
 };
 pub use interval::Interval;
 pub use log::{AccessLog, Formatter, Level, Log};
+pub use proxy::Proxy;
 pub use quota::Quota;
 pub use root::{Config, Manifests};
 pub use storage::{Delete, Filesystem, Import, Maintenance, ReadOnly, Storage, UploadPurging};

@@ -10,6 +10,7 @@ use crate::config::schema::gc::{Gc, Policy};
 use crate::config::schema::health::Health;
 use crate::config::schema::http::Http;
 use crate::config::schema::log::{Level, Log};
+use crate::config::schema::proxy::Proxy;
 use crate::config::schema::quota::Quota;
 use crate::config::schema::storage::Storage;
 use crate::config::schema::trust::TrustedIssuer;
@@ -36,6 +37,7 @@ pub struct Config {
     pub trust: Vec<TrustedIssuer>,
     /// Other registries, whose content appears below a prefix. Ours.
     pub upstreams: Vec<Mirror>,
+    pub proxy: Proxy,
     pub health: Health,
     pub notifications: Notifications,
     pub validation: Validation,

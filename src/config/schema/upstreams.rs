@@ -21,6 +21,9 @@ pub struct Mirror {
     pub password: Option<String>,
     #[serde(default)]
     pub passwordfile: Option<PathBuf>,
+    /// Address that leads to it alone.
+    #[serde(default)]
+    pub listen: Option<String>,
     /// Hosts of token services that get the login, beside the registry's own.
     #[serde(default)]
     pub realms: Vec<String>,

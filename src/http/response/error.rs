@@ -98,8 +98,16 @@ pub(crate) enum ApiError {
         wait: Duration,
     },
     /// Push to a repository that shows the content of another registry.
-    #[error("this repository mirrors another registry: push there, or to a repository elsewhere")]
-    Mirrored,
+    #[error(
+        "{0} is a cache of another registry, which takes only pulls: push to a repository elsewhere"
+    )]
+    Mirrored(RepositoryName),
+    /// Look-up in a namespace (`?ns=`) of which there is no upstream.
+    #[error("this registry has no upstream for the namespace '{0}'")]
+    Namespace(String),
+    /// Request by a way in that leads to one upstream alone.
+    #[error("this address is a cache of another registry, which takes only pulls")]
+    OnlyPulls,
     #[error(transparent)]
     Mirror(#[from] mirror::Error),
     #[error("{INTERNAL}")]
@@ -263,7 +271,9 @@ impl ApiError {
             Self::NotEncrypted | Self::Host => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::Unhealthy | Self::LoginUnchecked => (S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::UnknownPath => (S::NOT_FOUND, "UNSUPPORTED"),
-            Self::Method { .. } | Self::Mirrored => (S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+            Self::Method { .. } | Self::Mirrored(_) | Self::OnlyPulls => {
+                (S::METHOD_NOT_ALLOWED, "UNSUPPORTED")
+            }
             Self::Name(NameError::Tag(_)) => (S::BAD_REQUEST, "TAG_INVALID"),
             Self::Name(_) => (S::BAD_REQUEST, "NAME_INVALID"),
             Self::Digest(_) | Self::DigestMissing => (S::BAD_REQUEST, "DIGEST_INVALID"),
@@ -277,7 +287,7 @@ impl ApiError {
             Self::TokenForm(_) => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::TokenFormTooLarge => (S::PAYLOAD_TOO_LARGE, "UNSUPPORTED"),
             Self::Denied(_) => (S::FORBIDDEN, "DENIED"),
-            Self::Hidden(_) => (S::NOT_FOUND, "NAME_UNKNOWN"),
+            Self::Hidden(_) | Self::Namespace(_) => (S::NOT_FOUND, "NAME_UNKNOWN"),
             Self::TooManyLogins { .. } | Self::TooManyImages { .. } => {
                 (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
             }
@@ -404,7 +414,7 @@ fn registry_error(error: &Error) -> Rendered {
         }
         Error::NothingToRestore(_) => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
         Error::ClassRefused(_) => rendered(S::FORBIDDEN, "DENIED"),
-        Error::DeleteDisabled | Error::ReadOnly => {
+        Error::DeleteDisabled | Error::ReadOnly | Error::Cache(_) => {
             rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD")
         }
         Error::Body(_) => malformed("BLOB_UPLOAD_INVALID"),
@@ -420,6 +430,7 @@ fn registry_error(error: &Error) -> Rendered {
         | Error::DatabaseLost(_)
         | Error::BlobsLost(_)
         | Error::Link(_)
+        | Error::NoCache(_)
         // no request names a token to change
         | Error::TokenName(_)
         | Error::TokenExists(_)

@@ -12,3 +12,4 @@ pub(super) mod settings;
 pub(super) mod tag_history;
 pub(super) mod tags;
 pub(super) mod uploads;
+pub(super) mod upstreams;

@@ -11,8 +11,8 @@ use crate::meta::sqlite::writer::WriteTx;
 
 const RETENTION: &str = "retention";
 const MANIFEST_RULES: &str = "manifest rules";
-const GAP_RULES: &str = "gap rules";
 const DAMAGED: &str = "database is damaged";
+const SPARSE: &str = "sparse";
 const RESERVE: &str = "reserve";
 const SERVER_SECTIONS: &str = "server sections";
 const PROMISES_ASKED: &str = "promises asked";
@@ -31,9 +31,9 @@ impl PointReader<'_> {
         self.setting(MANIFEST_RULES)
     }
 
-    /// Returns the rules about images that lack content of the last server, in its own format; `None` before the first start.
-    pub fn gap_rules(&self) -> Result<Option<String>, Error> {
-        self.setting(GAP_RULES)
+    /// Reports whether the last server accepted images that lack content; `None` before the first start.
+    pub fn sparse(&self) -> Result<Option<bool>, Error> {
+        Ok(self.setting(SPARSE)?.and_then(|text| text.parse().ok()))
     }
 
     /// Returns the free disk that the last server left by its pushes, in bytes; `None` before the first start.
@@ -136,9 +136,9 @@ impl WriteTx<'_> {
         self.set_setting(MANIFEST_RULES, text).map(drop)
     }
 
-    /// Records the rules about images that lack content.
-    pub fn set_gap_rules(&self, text: &str) -> Result<(), Error> {
-        self.set_setting(GAP_RULES, text).map(drop)
+    /// Records whether images may lack content.
+    pub fn set_sparse(&self, sparse: bool) -> Result<(), Error> {
+        self.set_setting(SPARSE, &sparse.to_string()).map(drop)
     }
 
     /// Records the free disk that pushes must leave, in bytes.

@@ -171,6 +171,7 @@ impl Reader<'_> {
                 .prepare_cached(
                     "SELECT DISTINCT manifest_id FROM absent_references INDEXED BY absent_references_by_manifest
                      WHERE manifest_id > ?1 AND damage IS NULL
+                     AND repository_id NOT IN (SELECT id FROM repositories WHERE upstream IS NOT NULL)
                      AND (?3 IS NULL OR repository_id IN (SELECT value FROM json_each(?3)))
                      ORDER BY manifest_id LIMIT ?2",
                 )?

@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 21] = [
+const MIGRATIONS: [&str; 23] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -34,6 +34,8 @@ const MIGRATIONS: [&str; 21] = [
     include_str!("../../../migrations/19-events.sql"),
     include_str!("../../../migrations/20-outbox.sql"),
     include_str!("../../../migrations/21-event-numbers.sql"),
+    include_str!("../../../migrations/22-mirrored-repositories.sql"),
+    include_str!("../../../migrations/23-upstreams.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.

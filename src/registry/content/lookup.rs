@@ -1,5 +1,6 @@
 //! Look-ups of names and digests that people type in part.
 
+use crate::meta::{self, RepositorySource};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::error::Error;
 use crate::registry::facades::{Manifests, Repositories};
@@ -8,6 +9,12 @@ use crate::registry::facades::{Manifests, Repositories};
 const CANDIDATES: usize = 4;
 
 impl Repositories<'_> {
+    /// Returns the origin of a repository's content; `None` if nothing is stored or remembered of it.
+    pub async fn source(self, name: &RepositoryName) -> Result<Option<RepositorySource>, Error> {
+        let source = meta::point(|reader| reader.repository_source(name));
+        Ok(self.registry.meta.read(source).await?)
+    }
+
     /// Reports whether anything is stored or remembered of a repository, or of one below it.
     pub async fn is_known_below(self, name: &str) -> Result<bool, Error> {
         let name = name.to_owned();

@@ -14,4 +14,5 @@ pub(super) mod push;
 pub(super) mod reference;
 pub(super) mod signature_tags;
 pub(super) mod undo;
+pub(super) mod upstreams;
 pub(super) mod visibility;

@@ -11,7 +11,7 @@ use crate::registry::policy::retention::Retention;
 struct Recorded {
     retention: Option<String>,
     manifest_rules: Option<String>,
-    gap_rules: Option<String>,
+    sparse: Option<bool>,
     reserve: Option<u64>,
 }
 
@@ -28,10 +28,9 @@ impl Gc<'_> {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// Returns the rules about images that lack content, as the last server recorded them.
-    pub async fn recorded_gap_rules(self) -> Result<Option<(bool, Vec<String>)>, Error> {
-        let text = self.recorded().await?.gap_rules;
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    /// Reports whether images may lack content, as the last server recorded it.
+    pub async fn recorded_sparse(self) -> Result<Option<bool>, Error> {
+        Ok(self.recorded().await?.sparse)
     }
 
     /// Returns the disk reserve that the last server recorded, in bytes.
@@ -45,13 +44,12 @@ impl Gc<'_> {
         let unwritten = |error: serde_json::Error| Error::Internal(error.to_string());
         let retention = serde_json::to_string(&settings.retention).map_err(unwritten)?;
         let rules = serde_json::to_string(&settings.manifest_rules).map_err(unwritten)?;
-        let gaps = (settings.sparse, &settings.mirrors);
-        let gaps = serde_json::to_string(&gaps).map_err(unwritten)?;
+        let sparse = settings.sparse;
         let reserve = settings.reserve;
         let present = Recorded {
             retention: Some(retention.clone()),
             manifest_rules: Some(rules.clone()),
-            gap_rules: Some(gaps.clone()),
+            sparse: Some(sparse),
             reserve: Some(reserve),
         };
         if self.recorded().await? == present {
@@ -61,7 +59,7 @@ impl Gc<'_> {
             .meta
             .write(move |tx| {
                 tx.set_manifest_rules(&rules)?;
-                tx.set_gap_rules(&gaps)?;
+                tx.set_sparse(sparse)?;
                 tx.set_reserve(reserve)?;
                 Ok(tx.set_retention(&retention)?)
             })
@@ -73,7 +71,7 @@ impl Gc<'_> {
             Ok(Recorded {
                 retention: reader.retention()?,
                 manifest_rules: reader.manifest_rules()?,
-                gap_rules: reader.gap_rules()?,
+                sparse: reader.sparse()?,
                 reserve: reader.reserve()?,
             })
         };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::blob::Hasher;
-use crate::meta::{Actor, now};
+use crate::meta::{Actor, RepositorySource, now};
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
@@ -31,6 +31,7 @@ impl Import<'_> {
         self,
         repository: &RepositoryName,
         mirrored: MirroredManifest,
+        source: RepositorySource,
         actor: Actor,
     ) -> Result<(), Error> {
         let MirroredManifest { digest, bytes, tag } = mirrored;
@@ -48,7 +49,9 @@ impl Import<'_> {
                 let now = now();
                 let change = RepositoryChange {
                     tx,
-                    id: tx.ensure_repository(&name, now)?,
+                    id: tx
+                        .repository_for(&name, &source, now)?
+                        .ok_or_else(|| Error::NoCache(name.clone()))?,
                     name: &name,
                     settings: &settings,
                     actor,

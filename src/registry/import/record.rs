@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::blob::{HardLinks, SourceFile};
 use crate::meta::{
-    Actor, BlobRow, FormerTarget, Millis, RepositoryScope, TagOrigin, TagTarget, TakeOver,
-    WithdrawnFile, WriteTx, now,
+    Actor, BlobRow, FormerTarget, Millis, RepositoryId, RepositoryScope, RepositorySource,
+    TagOrigin, TagTarget, TakeOver, WithdrawnFile, WriteTx, now,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
@@ -73,17 +73,29 @@ impl<'r> Import<'r> {
     ///
     /// # Errors
     /// [`Error::Link`], file system and database errors.
-    pub async fn record_lazily(self, pieces: Vec<ImportPiece>) -> Result<(), Error> {
-        let recording = recording(self.registry, pieces, Names::SyncedLater, Actor::default());
+    pub async fn record_lazily(
+        self,
+        pieces: Vec<ImportPiece>,
+        source: RepositorySource,
+    ) -> Result<(), Error> {
+        let (names, actor) = (Names::SyncedLater, Actor::default());
+        let recording = recording(self.registry, pieces, names, source, actor);
         self.registry.meta.write_lazily(recording).await
     }
 
     /// Records pieces in one transaction, durably, on behalf of `actor`.
     ///
     /// # Errors
-    /// As [`Self::record_lazily`], and [`Error::BlobUnknown`] if a stored blob was collected meanwhile.
-    pub async fn record(self, pieces: Vec<ImportPiece>, actor: Actor) -> Result<(), Error> {
-        let recording = recording(self.registry, pieces, Names::SyncedFirst, actor.clone());
+    /// As [`Self::record_lazily`], [`Error::BlobUnknown`] if a stored blob was collected meanwhile, and [`Error::NoCache`] if the
+    /// pieces come from an upstream and the repository is one's own.
+    pub async fn record(
+        self,
+        pieces: Vec<ImportPiece>,
+        source: RepositorySource,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        let names = Names::SyncedFirst;
+        let recording = recording(self.registry, pieces, names, source, actor.clone());
         self.registry.write(actor, |tx, _| recording(tx)).await
     }
 
@@ -143,6 +155,7 @@ fn recording(
     registry: &Registry,
     pieces: Vec<ImportPiece>,
     names: Names,
+    source: RepositorySource,
     actor: Actor,
 ) -> impl FnOnce(&WriteTx<'_>) -> Result<(), Error> + Send + 'static {
     let (registry, settings) = (registry.clone(), registry.settings());
@@ -152,6 +165,7 @@ fn recording(
             registry: &registry,
             settings: &settings,
             names,
+            source: &source,
             actor: &actor,
             now: now(),
         };
@@ -167,6 +181,7 @@ struct Recording<'c> {
     registry: &'c Registry,
     settings: &'c RegistrySettings,
     names: Names,
+    source: &'c RepositorySource,
     actor: &'c Actor,
     now: Millis,
 }
@@ -209,8 +224,20 @@ impl Recording<'_> {
         Ok(())
     }
 
+    fn repository(&self, name: &RepositoryName) -> Result<RepositoryId, Error> {
+        match (
+            self.tx.repository_for(name, self.source, self.now)?,
+            self.names,
+        ) {
+            (Some(repository), _) => Ok(repository),
+            // another configuration began the take-over
+            (None, Names::SyncedLater) => Ok(self.tx.ensure_repository(name, self.now)?),
+            (None, Names::SyncedFirst) => Err(Error::NoCache(name.clone())),
+        }
+    }
+
     fn blobs(&self, repository: &RepositoryName, blobs: &[ImportedBlob]) -> Result<(), Error> {
-        let id = self.tx.ensure_repository(repository, self.now)?;
+        let id = self.repository(repository)?;
         for imported in blobs {
             let blob = match self.tx.blob(&imported.digest)? {
                 Some(blob) => blob,
@@ -223,7 +250,7 @@ impl Recording<'_> {
     }
 
     fn stored(&self, repository: &RepositoryName, digests: &[Digest]) -> Result<(), Error> {
-        let id = self.tx.ensure_repository(repository, self.now)?;
+        let id = self.repository(repository)?;
         for digest in digests {
             let blob = self.tx.blob(digest)?.ok_or_else(|| Error::BlobUnknown {
                 repository: repository.clone(),
@@ -254,7 +281,7 @@ impl Recording<'_> {
     ) -> Result<(), Error> {
         work(&RepositoryChange {
             tx: self.tx,
-            id: self.tx.ensure_repository(name, self.now)?,
+            id: self.repository(name)?,
             name,
             settings: self.settings,
             actor: self.actor,

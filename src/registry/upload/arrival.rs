@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::blob::{GrowingBlob, Hasher, UploadFile, UploadId};
-use crate::meta::Actor;
+use crate::meta::{Actor, RepositorySource};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -22,6 +22,7 @@ pub struct Arrival {
     digest: Digest,
     /// Bytes for which its quota has room.
     announced: u64,
+    source: RepositorySource,
     meter: Option<Arc<Meter>>,
     id: UploadId,
     file: UploadFile,
@@ -37,6 +38,7 @@ impl Blobs<'_> {
         repository: &RepositoryName,
         digest: &Digest,
         size: Option<u64>,
+        source: RepositorySource,
     ) -> Result<(Arrival, GrowingBlob), Error> {
         let registry = self.registry;
         registry.check_disk_space(size.unwrap_or(0))?;
@@ -60,6 +62,7 @@ impl Blobs<'_> {
             repository: repository.clone(),
             digest: digest.clone(),
             announced,
+            source,
             meter,
             id,
             file,
@@ -88,7 +91,7 @@ impl Arrival {
                 &self.id,
                 digest,
                 received,
-                Origin::Upstream,
+                Origin::Upstream(&self.source),
                 actor,
             )
             .await;

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
 use crate::events::EventKind;
-use crate::meta::{self, Actor, WriteTx, now};
+use crate::meta::{self, Actor, RepositorySource, WriteTx, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::blob_events::blob_subject;
@@ -26,7 +26,7 @@ pub(in crate::registry) enum Origin<'r> {
     /// A single request with the whole blob.
     Request,
     /// Another registry.
-    Upstream,
+    Upstream(&'r RepositorySource),
 }
 
 /// A verified upload that becomes a blob.
@@ -34,6 +34,7 @@ struct Publication {
     blobs: Arc<BlobStore>,
     /// Without one, nobody sees the blob, and it stays for one hold period.
     repository: Option<RepositoryName>,
+    source: RepositorySource,
     id: UploadId,
     digest: Digest,
     /// Condition of the session that it ends, if it had one.
@@ -52,7 +53,10 @@ impl Publication {
         }
         let repository = self
             .repository
-            .map(|name| tx.ensure_repository(&name, now))
+            .map(|name| {
+                let found = tx.repository_for(&name, &self.source, now)?;
+                found.ok_or(Error::NoCache(name))
+            })
             .transpose()?;
         if let Some(repository) = repository
             && let Some(condition) = self.condition.filter(|condition| !condition.is_absent())
@@ -115,13 +119,17 @@ impl Uploads<'_> {
             repository: repository.cloned(),
             id: id.clone(),
             digest: digest.clone(),
+            source: match origin {
+                Origin::Upstream(source) => source.clone(),
+                Origin::Session(_) | Origin::Request => RepositorySource::Own,
+            },
             condition: match origin {
                 Origin::Session(condition) => Some(condition.clone()),
-                Origin::Request | Origin::Upstream => None,
+                Origin::Request | Origin::Upstream(_) => None,
             },
             event: match origin {
                 Origin::Session(_) | Origin::Request => Some(EventKind::BlobPushed),
-                Origin::Upstream => None,
+                Origin::Upstream(_) => None,
             },
             quota: repository.and_then(|name| self.registry.settings().quotas.of(name.as_str())),
         };

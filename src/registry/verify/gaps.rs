@@ -14,7 +14,9 @@ use crate::registry::verify::run::Run;
 const PAGE: usize = 50;
 
 impl Run<'_, '_> {
-    /// Reports images that cannot be pulled as a whole, unless they are sparse by the configuration, or of a mirror.
+    /// Reports images that cannot be pulled as a whole, unless all may be so by the configuration.
+    ///
+    /// Those of caches come piece by piece.
     pub(super) async fn gaps(&mut self) -> Result<(), Error> {
         let (mut after, settings) = (0, self.registry.settings());
         loop {
@@ -55,7 +57,7 @@ pub(in crate::registry) fn missing(
     gaps: &HashSet<Digest>,
     settings: &RegistrySettings,
 ) -> Option<String> {
-    if settings.accepts_gaps(&recorded.repository) {
+    if settings.sparse {
         return None;
     }
     let mut manifest = Manifest::parse(Some(&recorded.media_type), &recorded.bytes).ok()?;

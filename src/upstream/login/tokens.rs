@@ -130,15 +130,20 @@ impl Tokens {
                 self.fetch(request, url).await?
             }
             Some(Challenge::Basic) => {
-                let password = self.password(request.scope).await?;
-                let header = password.filter(|header| Some(header) != request.refused);
-                let header = header.ok_or_else(|| {
-                    Error::Unauthorized("it refuses the password, or none is configured".to_owned())
-                })?;
-                Access {
-                    header,
-                    until: None,
+                let mut password = self.password(request.scope).await?;
+                let is_refused = |access: &Access| Some(&access.header) == request.refused;
+                if password.as_ref().is_some_and(is_refused) {
+                    // a helper may know another one by now
+                    self.forget(request.scope).await;
+                    password = self.password(request.scope).await?;
                 }
+                password
+                    .filter(|access| !is_refused(access))
+                    .ok_or_else(|| {
+                        Error::Unauthorized(
+                            "it refuses the password, or none is configured".to_owned(),
+                        )
+                    })?
             }
             None => return Err(Error::Unauthorized("it does not say how".to_owned())),
         };
@@ -182,13 +187,14 @@ impl Tokens {
                 .any(|known| known.eq_ignore_ascii_case(host))
         });
         if is_trusted && let Some(password) = self.password(request.scope).await? {
-            get.headers_mut().insert(AUTHORIZATION, password);
+            get.headers_mut().insert(AUTHORIZATION, password.header);
         }
         *get.uri_mut() = url;
         let (status, body) = ask(request.client, get).await?;
         match status {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                self.forget(request.scope).await;
                 let sentence = "its token service refuses this login";
                 return Err(Error::Unauthorized(sentence.to_owned()));
             }
@@ -216,13 +222,28 @@ impl Tokens {
         })
     }
 
+    /// Forgets what a credential helper has told.
+    async fn forget(&self, scope: &Scope) {
+        if let Some(Login {
+            credentials: Credentials::Helper(helper),
+            ..
+        }) = self.login(scope)
+        {
+            helper.forget().await;
+        }
+    }
+
     /// Returns the password for a scope, as a header; `None` if none is configured.
-    async fn password(&self, scope: &Scope) -> Result<Option<HeaderValue>, Error> {
+    async fn password(&self, scope: &Scope) -> Result<Option<Access>, Error> {
         let Some(login) = self.login(scope) else {
             return Ok(None);
         };
-        let (username, password) = match login.credentials.clone() {
-            Credentials::Given { username, password } => (username, password),
+        let (username, password, until) = match login.credentials.clone() {
+            Credentials::Given { username, password } => (username, password, None),
+            Credentials::Helper(helper) => {
+                let told = helper.ask().await?;
+                (told.username, told.password, told.until)
+            }
             Credentials::PasswordFile { username, path } => {
                 let shown = path.display().to_string();
                 let read = blocking::run(move || regular_file::read(&path)).await;
@@ -231,13 +252,15 @@ impl Tokens {
                 let read = read.map_err(|error| unreadable(&error))?;
                 let bytes = read.map_err(|error| unreadable(&error))?;
                 let text = String::from_utf8(bytes).map_err(|_| unreadable(&"it is not text"))?;
-                (username, text.trim_end_matches(['\r', '\n']).to_owned())
+                (
+                    username,
+                    text.trim_end_matches(['\r', '\n']).to_owned(),
+                    None,
+                )
             }
         };
-        Ok(secret(
-            "Basic ",
-            &STANDARD.encode(format!("{username}:{password}")),
-        ))
+        let header = secret("Basic ", &STANDARD.encode(format!("{username}:{password}")));
+        Ok(header.map(|header| Access { header, until }))
     }
 }
 

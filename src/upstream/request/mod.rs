@@ -5,9 +5,11 @@ mod breaker;
 mod gate;
 mod quota;
 mod send;
+mod tally;
 
 pub use quota::Quota;
 pub use send::Upstream;
+pub use tally::{Last, Tally};
 
 pub(super) use answer::Answer;
 pub(super) use gate::Lane;

@@ -16,6 +16,7 @@ use super::answer::Answer;
 use super::breaker::Breaker;
 use super::gate::{Gate, Lane, Permit};
 use super::quota::{Quota, retry_after};
+use super::tally::{Object, Tally};
 use crate::oci::RepositoryName;
 use crate::outbound::{Authorities, Client, ClientSettings, Proxy};
 use crate::upstream::error::Error;
@@ -38,6 +39,7 @@ struct Inner {
     gate: Gate,
     breaker: Breaker,
     quota: Mutex<Option<Quota>>,
+    tally: Tally,
     /// True if `HEAD` of a blob was refused that a `GET` then found.
     refuses_head: AtomicBool,
     queue: Queue,
@@ -79,6 +81,7 @@ impl Upstream {
             gate: Gate::new(settings),
             breaker: Breaker::default(),
             quota: Mutex::default(),
+            tally: Tally::default(),
             refuses_head: AtomicBool::new(false),
             queue: settings.queue,
             timeout: settings.timeout,
@@ -91,6 +94,11 @@ impl Upstream {
     /// Returns the quota that the upstream named last.
     pub fn quota(&self) -> Option<Quota> {
         *self.0.quota.lock()
+    }
+
+    /// Returns the counts of its requests.
+    pub fn tally(&self) -> &Tally {
+        &self.0.tally
     }
 
     pub(in crate::upstream) fn origin(&self) -> &Origin {
@@ -113,7 +121,7 @@ impl Upstream {
     }
 
     /// Returns the name that a repository has upstream.
-    pub(in crate::upstream) fn name(&self, repository: &RepositoryName) -> RepositoryName {
+    pub fn name(&self, repository: &RepositoryName) -> RepositoryName {
         if self.0.dialect == Dialect::DockerHub && !repository.as_str().contains('/') {
             let official = RepositoryName::parse(&format!("library/{repository}"));
             return official.unwrap_or_else(|_| repository.clone());
@@ -162,9 +170,11 @@ impl Upstream {
             true if until.is_some() => Err(Error::Crowded),
             _ => Err(Error::Timeout(self.0.timeout)),
         };
+        let object = Object::of(&ask.method, ask.url.path());
         let answering = timeout_at(deadline, self.0.send(ask, place));
         let outcome = answering.await.unwrap_or_else(late);
         self.0.breaker.learn(&outcome);
+        self.0.tally.learn(object, &outcome);
         outcome
     }
 }

@@ -1,7 +1,7 @@
 //! Public images beside private ones on one host: pulled without a login, pushed with one, and refused in words.
 
 pub mod engines;
-mod host;
+pub mod host;
 mod login;
 pub mod refusals;
 pub mod tools;

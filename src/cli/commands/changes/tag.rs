@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{Promotion, Registry, RestoreTarget, TagRestoration, TagState, now};
+use tarkeep::registry::{Gaps, Promotion, Registry, RestoreTarget, TagRestoration, TagState, now};
 
 use crate::cli::actor;
 use crate::cli::commands::changes::{later, undo};
@@ -107,9 +107,16 @@ async fn promote(source: &str, target: &str, store: Store, format: Format) -> Re
     let (repository, tag) = new_place(&registry, &from, target).await?;
     let promotion = registry
         .tags()
-        .promote(&from, &reference, &repository, &tag, actor::local_user())
+        .promote(
+            &from,
+            &reference,
+            &repository,
+            &tag,
+            Gaps::Refused,
+            actor::local_user(),
+        )
         .await;
-    let Promotion { was, digest } =
+    let Promotion { was, digest, .. } =
         removed::explained(&registry, promotion.map_err(Error::from)).await?;
     match format {
         Format::Json => json::print(&json!({

@@ -6,4 +6,5 @@ pub(crate) mod config;
 pub(crate) mod credential_provider;
 pub(crate) mod health;
 pub(crate) mod htpasswd;
+pub(crate) mod mirror_config;
 mod rule_tokens;

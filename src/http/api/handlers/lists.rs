@@ -1,25 +1,29 @@
 //! Handlers of lists: a page, and a link to the next.
 
 use axum::body::Body;
-use http::header::{CONTENT_TYPE, HeaderName, LINK};
+use http::header::{CONTENT_TYPE, HeaderName, LINK, WARNING};
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::http::api::handlers::list_room::ListRoom;
+use crate::http::api::handlers::merged;
+use crate::http::api::handlers::mirrors::STALE;
 use crate::http::api::request::query::{PageQuery, SearchQuery};
 use crate::http::api::request::rights::visibility;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
+use crate::mirror::{self, Listed, Mirrors};
 use crate::oci::{Digest, MediaType, Referrer, RepositoryName};
-use crate::registry::Registry;
+use crate::registry::{self, Page, Registry};
 
 const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
 /// Lists, and the room in which they wait for their client.
 pub(crate) struct Lists<'l> {
     pub registry: &'l Registry,
+    mirrors: &'l Mirrors,
     room: &'l ListRoom,
     head: &'l Parts,
 }
@@ -29,6 +33,9 @@ pub(crate) struct Lists<'l> {
 struct TagList<'l> {
     name: &'l str,
     tags: Vec<String>,
+    /// Those of a cache that are here; the others are the upstream's only. Ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cached: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -46,9 +53,15 @@ struct ReferrersIndex {
 }
 
 impl<'l> Lists<'l> {
-    pub(crate) fn new(registry: &'l Registry, room: &'l ListRoom, head: &'l Parts) -> Self {
+    pub(crate) fn new(
+        registry: &'l Registry,
+        mirrors: &'l Mirrors,
+        room: &'l ListRoom,
+        head: &'l Parts,
+    ) -> Self {
         Self {
             registry,
+            mirrors,
             room,
             head,
         }
@@ -67,17 +80,34 @@ impl<'l> Lists<'l> {
         name: &RepositoryName,
         query: PageQuery,
     ) -> Result<Response<Body>, ApiError> {
+        let listed = self.mirrors.upstream_tags(self.registry, name).await?;
+        let limit = self.registry.settings().pages.tags;
+        let limit = query.n.unwrap_or(usize::MAX).min(limit);
         let make = || async {
             let tags = self.registry.tags();
-            let page = tags.list(name, query.last.clone(), query.n).await?;
+            let here = tags.list(name, query.last.clone(), query.n).await;
+            let (page, cached) = match &listed {
+                Listed::Nothing => (here?, None),
+                Listed::Failed(error) => (here.map_err(|absent| failure(absent, error))?, None),
+                Listed::Found(upstream) => {
+                    let here = present_or_empty(here)?;
+                    let cached = here.items.clone();
+                    let merged = merged::tags(here, upstream, &query.last, limit);
+                    (merged, Some(cached))
+                }
+            };
             let list = TagList {
                 name: name.as_str(),
+                cached: cached.map(|mut tags| {
+                    tags.retain(|tag| page.items.binary_search(tag).is_ok());
+                    tags
+                }),
                 tags: page.items,
             };
             let path = format!("/v2/{name}/tags/list");
             Ok(paged(&path, &list, query.n, page.next))
         };
-        self.answer(make).await
+        Ok(marked(self.answer(make).await?, &listed))
     }
 
     pub(crate) async fn catalog(&self, query: PageQuery) -> Result<Response<Body>, ApiError> {
@@ -101,11 +131,19 @@ impl<'l> Lists<'l> {
         last: String,
     ) -> Result<Response<Body>, ApiError> {
         let filter = artifact_type.filter(|text| !text.is_empty());
+        let listing = self.mirrors.upstream_referrers(self.registry, name, digest);
+        let listed = listing.await?;
         let make = || async {
             let manifests = self.registry.manifests();
             let page = manifests
                 .referrers(name, digest, filter.clone(), last.clone())
                 .await?;
+            let page = match &listed {
+                Listed::Found(upstream) => {
+                    merged::referrers(page, upstream, &last, filter.as_deref())
+                }
+                Listed::Nothing | Listed::Failed(_) => page,
+            };
             let index = ReferrersIndex {
                 schema_version: 2,
                 media_type: MediaType::OCI_INDEX,
@@ -128,7 +166,7 @@ impl<'l> Lists<'l> {
             }
             Ok(response)
         };
-        self.answer(make).await
+        Ok(marked(self.answer(make).await?, &listed))
     }
 
     /// Responds as `docker search HOST/TERM` expects of version 1 of the API.
@@ -152,6 +190,36 @@ impl<'l> Lists<'l> {
         };
         self.answer(make).await
     }
+}
+
+/// Returns the error of a list: the upstream's, unless it says that there is no such repository.
+fn failure(absent: registry::Error, error: &mirror::Error) -> ApiError {
+    match absent {
+        registry::Error::NameUnknown(_) if !error.is_absence() => error.clone().into(),
+        absent => absent.into(),
+    }
+}
+
+/// Returns the page of a repository; an empty one if nothing of it is here.
+fn present_or_empty(
+    here: Result<Page<String>, registry::Error>,
+) -> Result<Page<String>, registry::Error> {
+    match here {
+        Err(registry::Error::NameUnknown(_)) => Ok(Page {
+            items: Vec::new(),
+            next: None,
+        }),
+        here => here,
+    }
+}
+
+/// Marks a list that lacks what an upstream has.
+fn marked<T>(mut answer: Response<Body>, listed: &Listed<T>) -> Response<Body> {
+    if let Listed::Failed(_) = listed {
+        let warning = HeaderValue::from_static(STALE);
+        answer.headers_mut().insert(WARNING, warning);
+    }
+    answer
 }
 
 fn json_list(body: &impl Serialize) -> Response<String> {

@@ -12,7 +12,7 @@ use crate::oci::{Digest, RepositoryName};
 use crate::registry::{ManifestReference, Registry};
 
 /// Warning that the upstream could not be asked (RFC 7234, section 5.5.2).
-const STALE: &str = "111 - \"Revalidation Failed\"";
+pub(super) const STALE: &str = "111 - \"Revalidation Failed\"";
 /// Warning that the upstream has it no more.
 const GONE: &str = "199 - \"Gone upstream\"";
 
@@ -37,6 +37,32 @@ impl<'p> Pull<'p> {
         name: &RepositoryName,
         reference: &ManifestReference,
     ) -> Result<Response<Body>, ApiError> {
+        let answer = self.any_manifest(name, reference).await?;
+        self.count(name);
+        Ok(answer)
+    }
+
+    pub(crate) async fn blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Response<Body>, ApiError> {
+        let answer = self.any_blob(name, digest).await?;
+        self.count(name);
+        Ok(answer)
+    }
+
+    fn count(&self, name: &RepositoryName) {
+        if self.head.method == Method::GET {
+            self.mirrors.count_pull(name);
+        }
+    }
+
+    async fn any_manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &ManifestReference,
+    ) -> Result<Response<Body>, ApiError> {
         let bringing = self.mirrors.bring_manifest(self.registry, name, reference);
         let currency = bringing.await?;
         let mut answer = manifests::get(self.registry, name, reference, self.head).await?;
@@ -50,7 +76,7 @@ impl<'p> Pull<'p> {
         Ok(answer)
     }
 
-    pub(crate) async fn blob(
+    async fn any_blob(
         &self,
         name: &RepositoryName,
         digest: &Digest,

@@ -6,6 +6,7 @@ mod list_places;
 pub(crate) mod list_room;
 pub(crate) mod lists;
 pub(crate) mod manifests;
+mod merged;
 pub(crate) mod mirrors;
 mod pull_events;
 pub(crate) mod tag_history;

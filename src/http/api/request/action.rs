@@ -144,8 +144,67 @@ impl Action {
         }
     }
 
+    /// Reports whether it reads content that an upstream may have.
+    pub(crate) fn is_look_up(&self) -> bool {
+        matches!(
+            self,
+            Self::GetManifest { .. }
+                | Self::GetBlob { .. }
+                | Self::ListTags { .. }
+                | Self::ListReferrers { .. }
+                | Self::TagHistory { .. }
+        )
+    }
+
+    /// Repository that content is pushed to.
+    pub(crate) fn pushed_to(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::PutManifest { name, .. }
+            | Self::BeginUpload { name, .. }
+            | Self::PushBlob { name, .. }
+            | Self::MountBlob { name, .. }
+            | Self::AppendUpload { name, .. }
+            | Self::FinishUpload { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// Repository that the path names.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::GetManifest { name, .. }
+            | Self::PutManifest { name, .. }
+            | Self::DeleteManifest { name, .. }
+            | Self::DeleteRepository { name }
+            | Self::GetBlob { name, .. }
+            | Self::DeleteBlob { name, .. }
+            | Self::BeginUpload { name, .. }
+            | Self::PushBlob { name, .. }
+            | Self::MountBlob { name, .. }
+            | Self::GetUpload { name, .. }
+            | Self::AppendUpload { name, .. }
+            | Self::FinishUpload { name, .. }
+            | Self::CancelUpload { name, .. }
+            | Self::ListTags { name, .. }
+            | Self::ListReferrers { name, .. }
+            | Self::TagHistory { name, .. } => Some(name),
+            Self::Root
+            | Self::Liveness
+            | Self::Readiness
+            | Self::CheckApi
+            | Self::Options { .. }
+            | Self::Redirect { .. }
+            | Self::ListRepositories { .. }
+            | Self::ListEvents(_)
+            | Self::GetToken { .. }
+            | Self::PostToken
+            | Self::PingV1
+            | Self::SearchV1(_) => None,
+        }
+    }
+
+    /// The same, to be replaced.
+    pub(crate) fn repository_mut(&mut self) -> Option<&mut RepositoryName> {
         match self {
             Self::GetManifest { name, .. }
             | Self::PutManifest { name, .. }

@@ -7,4 +7,5 @@ pub(crate) mod conditions;
 pub(crate) mod query;
 pub(crate) mod rights;
 pub(crate) mod route;
+pub(crate) mod upstream_ways;
 pub(crate) mod validate;

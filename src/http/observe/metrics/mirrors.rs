@@ -12,6 +12,48 @@ pub(crate) fn encode(mirrors: &Mirrors, out: &mut Families<'_>) -> fmt::Result {
     let label = |prefix: &str| [("upstream", prefix.to_owned())];
     let number = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
     out.family(
+        "registry_upstream_requests",
+        "Requests to upstreams, by outcome",
+        mirrors.counters().flat_map(|(prefix, _, upstream)| {
+            let tally = upstream.tally();
+            let outcomes = [
+                ("found", &tally.found),
+                ("absent", &tally.absent),
+                ("refused", &tally.refused),
+                ("limited", &tally.limited),
+                ("failed", &tally.failed),
+            ];
+            outcomes.map(|(outcome, counter)| {
+                let labels = [
+                    ("upstream", prefix.to_owned()),
+                    ("outcome", outcome.to_owned()),
+                ];
+                (labels, count(counter))
+            })
+        }),
+    )?;
+    out.family(
+        "registry_upstream_pulls",
+        "Pulls from caches that were answered, by upstream",
+        mirrors
+            .counters()
+            .map(|(prefix, counters, _)| (label(prefix), count(&counters.pulls))),
+    )?;
+    out.family(
+        "registry_upstream_fetches",
+        "Manifests and blobs that were fetched, by upstream: the misses among the pulls",
+        mirrors
+            .counters()
+            .map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetches))),
+    )?;
+    out.family(
+        "registry_upstream_fetched_bytes",
+        "Bytes of these, as announced, by upstream",
+        mirrors
+            .counters()
+            .map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetched))),
+    )?;
+    out.family(
         "registry_upstream_stale",
         "Pulls served with what is here although the upstream failed or has it no more, by upstream",
         mirrors
@@ -28,8 +70,8 @@ pub(crate) fn encode(mirrors: &Mirrors, out: &mut Families<'_>) -> fmt::Result {
     out.family(
         "registry_upstream_quota_remaining",
         "Requests that the upstream said remain, by upstream",
-        mirrors.counters().filter_map(|(prefix, _, quota)| {
-            let remaining = quota.and_then(|quota| quota.remaining)?;
+        mirrors.counters().filter_map(|(prefix, _, upstream)| {
+            let remaining = upstream.quota().and_then(|quota| quota.remaining)?;
             Some((label(prefix), number(remaining)))
         }),
     )

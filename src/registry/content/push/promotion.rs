@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::meta::{Actor, ManifestId, NewManifest, TagOrigin, TagTarget, now};
+use crate::meta::{Actor, ManifestId, NewManifest, RepositorySource, TagOrigin, TagTarget, now};
 use crate::oci::{Digest, Reference, RepositoryName, TagName};
 use crate::registry::content::lost_blobs::BlobFiles;
 use crate::registry::content::pull::manifest::manifest_unknown;
@@ -19,6 +19,15 @@ pub struct Promotion {
     /// Target of the tag before; `None` if it is new.
     pub was: Option<Digest>,
     pub digest: Digest,
+    /// Content that the image names and that did not come along, because `source` lacks it.
+    pub missing: usize,
+}
+
+/// Acceptance of images that `source` has in part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gaps {
+    Refused,
+    Accepted,
 }
 
 impl Tags<'_> {
@@ -35,14 +44,20 @@ impl Tags<'_> {
         reference: &ManifestReference,
         repository: &RepositoryName,
         tag: &TagName,
+        gaps: Gaps,
         actor: Actor,
     ) -> Result<Promotion, Error> {
         self.registry.check_disk_space(0)?;
         let (source, reference) = (source.clone(), reference.clone());
-        let (name, tag, settings) = (repository.clone(), tag.clone(), self.registry.settings());
+        let (name, tag) = (repository.clone(), tag.clone());
+        let mut settings = (*self.registry.settings()).clone();
+        settings.sparse |= gaps == Gaps::Accepted;
         let files = self.registry.blob_files();
         self.registry
             .write(actor, move |tx, actor| {
+                if let Some(RepositorySource::Upstream(_)) = tx.repository_source(&name)? {
+                    return Err(Error::Cache(name));
+                }
                 let found = match &reference {
                     ManifestReference::Tag(tag) => tx.manifest_by_tag(&source, tag)?,
                     ManifestReference::Digest(digest) => tx.manifest_by_digest(&source, digest)?,
@@ -61,13 +76,17 @@ impl Tags<'_> {
                     now,
                 };
                 let was = tx.tag_target(change.id, &tag)?.map(|(_, digest)| digest);
-                let manifest = change.adopt(&source, &digest, &files)?;
+                let (manifest, missing) = change.adopt(&source, &digest, &files)?;
                 let target = TagTarget {
                     manifest,
                     digest: &digest,
                 };
                 change.set_tag(&tag, target, TagOrigin::push(now))?;
-                Ok(Promotion { was, digest })
+                Ok(Promotion {
+                    was,
+                    digest,
+                    missing,
+                })
             })
             .await
     }
@@ -88,14 +107,14 @@ impl RepositoryChange<'_> {
         source: &RepositoryName,
         digest: &Digest,
         files: &BlobFiles,
-    ) -> Result<ManifestId, Error> {
-        let mut seen = HashSet::new();
+    ) -> Result<(ManifestId, usize), Error> {
+        let (mut seen, mut missing) = (HashSet::new(), 0);
         let mut steps = vec![Step::Visit(digest.clone())];
         while let Some(step) = steps.pop() {
             match step {
                 Step::Visit(digest) => {
                     if seen.insert(digest.clone()) {
-                        self.visit(source, &digest, &mut steps)?;
+                        missing += self.visit(source, &digest, &mut steps)?;
                     }
                 }
                 Step::Record(references, new) => {
@@ -104,16 +123,19 @@ impl RepositoryChange<'_> {
             }
         }
         let adopted = self.tx.manifest(self.id, digest)?;
-        adopted.ok_or_else(|| unknown(self.name, digest))
+        let manifest = adopted.ok_or_else(|| unknown(self.name, digest))?;
+        Ok((manifest, missing))
     }
 
     /// Reads a manifest of `source` and links its blobs; adds its children, to be visited before it is recorded.
+    ///
+    /// Returns the number of references that `source` lacks.
     fn visit(
         &self,
         source: &RepositoryName,
         digest: &Digest,
         steps: &mut Vec<Step>,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         let stored = self
             .tx
             .manifest_by_digest(source, digest)?
@@ -124,24 +146,28 @@ impl RepositoryChange<'_> {
         self.settings
             .manifest_rules
             .mark_optional_children(&mut manifest);
-        let mut children = Vec::new();
+        let (mut children, mut missing) = (Vec::new(), 0);
         if source != self.name
             && let Some(from) = self.tx.repository(source)?
         {
             for Reference {
-                digest, is_child, ..
+                digest,
+                is_child,
+                is_optional,
             } in &manifest.references
             {
                 if *is_child && self.tx.manifest(from, digest)?.is_some() {
                     children.push(Step::Visit(digest.clone()));
                 } else if let Some(blob) = self.tx.blob_in(from, digest)? {
                     self.tx.link_blob(self.id, digest, blob, self.now)?;
+                } else {
+                    missing += usize::from(!is_optional);
                 }
             }
         }
         steps.push(Step::Record(manifest.references, new));
         steps.append(&mut children);
-        Ok(())
+        Ok(missing)
     }
 }
 

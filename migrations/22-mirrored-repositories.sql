@@ -1,0 +1,3 @@
+-- The upstream that a repository was cached from; NULL for one of one's own, whose tags no upstream moves.
+ALTER TABLE repositories ADD COLUMN upstream TEXT;
+CREATE INDEX repositories_by_upstream ON repositories (upstream) WHERE upstream IS NOT NULL;

@@ -1,0 +1,9 @@
+//! `registry upstream`: the registries whose content is cached here.
+
+mod arguments;
+mod keep;
+mod ls;
+mod run;
+
+pub(crate) use arguments::Arguments;
+pub(crate) use run::run;

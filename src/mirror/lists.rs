@@ -1,0 +1,133 @@
+//! Lists of mirrors: tags and referrers that the upstream has.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::to_raw_value;
+use tokio::time::timeout;
+
+use super::error::Error;
+use super::mirrors::{Mirrored, Mirrors};
+use crate::oci::layout::LayoutIndex;
+use crate::oci::{Descriptor, Digest, Referrer, RepositoryName, TagName};
+use crate::registry::Registry;
+use crate::upstream;
+
+/// Maximum time for a whole list.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Maximum number of entries of a list that is remembered.
+const REMEMBERED: usize = 10_000;
+
+/// List of an upstream, in order.
+#[derive(Debug)]
+pub enum Listed<T> {
+    /// The repository has no upstream, or may not ask it.
+    Nothing,
+    Found(Arc<T>),
+    /// The upstream could not be asked.
+    Failed(Error),
+}
+
+impl Mirrors {
+    /// Lists the tags that the upstream of a repository has.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn upstream_tags(
+        &self,
+        registry: &Registry,
+        name: &RepositoryName,
+    ) -> Result<Listed<BTreeSet<String>>, Error> {
+        let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
+            return Ok(Listed::Nothing);
+        };
+        let is_small = |tags: &BTreeSet<String>| tags.len() <= REMEMBERED;
+        let asked = mirror
+            .tags
+            .get(name, mirror.fresh(), is_small, mirrored.tags());
+        Ok(listed(asked.await))
+    }
+
+    /// Lists what the upstream of a repository has about a manifest, by digest.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn upstream_referrers(
+        &self,
+        registry: &Registry,
+        name: &RepositoryName,
+        subject: &Digest,
+    ) -> Result<Listed<Vec<Referrer>>, Error> {
+        let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
+            return Ok(Listed::Nothing);
+        };
+        let key = (name.clone(), subject.clone());
+        let is_small = |referrers: &Vec<Referrer>| referrers.len() <= REMEMBERED / 100;
+        let asking = mirrored.referrers(subject);
+        let asked = mirror.referrers.get(&key, mirror.fresh(), is_small, asking);
+        Ok(listed(asked.await))
+    }
+}
+
+fn listed<T>(asked: Result<Arc<T>, upstream::Error>) -> Listed<T> {
+    match asked {
+        Ok(found) => Listed::Found(found),
+        Err(error) => Listed::Failed(error.into()),
+    }
+}
+
+/// Waits for a list, in limited time.
+async fn in_time<T>(
+    asking: impl Future<Output = Result<T, upstream::Error>>,
+) -> Result<T, upstream::Error> {
+    let asked = timeout(PATIENCE, asking).await;
+    asked.unwrap_or(Err(upstream::Error::Timeout(PATIENCE)))
+}
+
+impl Mirrored {
+    async fn tags(&self) -> Result<BTreeSet<String>, upstream::Error> {
+        let mut tags = in_time(self.upstream.tags(&self.source)).await?;
+        tags.retain(|tag| TagName::parse(tag).is_ok());
+        Ok(tags)
+    }
+
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Referrer>, upstream::Error> {
+        let found = in_time(self.upstream.referrers(&self.source, subject)).await?;
+        let descriptors = match found {
+            Some(descriptors) => descriptors,
+            None => self.referrers_by_tag(subject).await?,
+        };
+        let mut referrers: Vec<_> = descriptors.into_iter().filter_map(referrer).collect();
+        referrers.sort_unstable_by(|one, other| one.digest.cmp(&other.digest));
+        referrers.dedup_by(|one, other| one.digest == other.digest);
+        Ok(referrers)
+    }
+
+    /// Reads the list that clients keep as a tag where a registry has none ("Referrers Tag Schema").
+    async fn referrers_by_tag(&self, subject: &Digest) -> Result<Vec<Descriptor>, upstream::Error> {
+        let tag = subject.as_str().replacen(':', "-", 1);
+        match self.upstream.manifest(&self.source, &tag).await {
+            Ok(bytes) => {
+                let index = serde_json::from_slice::<LayoutIndex>(&bytes);
+                Ok(index.map(|index| index.manifests).unwrap_or_default())
+            }
+            Err(upstream::Error::NotFound) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Turns what an upstream lists into what is listed here; `None` if it is no descriptor.
+fn referrer(descriptor: Descriptor) -> Option<Referrer> {
+    let digest = Digest::parse(&descriptor.digest).ok()?;
+    Some(Referrer {
+        media_type: descriptor.media_type,
+        digest: digest.as_str().to_owned(),
+        size: usize::try_from(descriptor.size).ok()?,
+        artifact_type: descriptor.artifact_type,
+        annotations: descriptor
+            .annotations
+            .and_then(|annotations| to_raw_value(&annotations).ok()),
+    })
+}

@@ -1,0 +1,89 @@
+//! Outcomes of requests to an upstream, counted.
+
+use std::time::SystemTime;
+
+use http::Method;
+use http::header::CONTENT_LENGTH;
+use parking_lot::Mutex;
+
+use super::answer::Answer;
+use crate::telemetry::Counter;
+use crate::upstream::error::Error;
+
+/// Counts of an upstream since this process began, and when it answered last.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Requests that were answered with what was asked for.
+    pub found: Counter,
+    pub absent: Counter,
+    /// Requests refused for want of a login or of rights.
+    pub refused: Counter,
+    /// Requests of which there were too many.
+    pub limited: Counter,
+    pub failed: Counter,
+    /// Manifests and blobs that were fetched.
+    pub fetches: Counter,
+    /// Bytes of these, as announced.
+    pub fetched: Counter,
+    last: Mutex<Last>,
+}
+
+/// Last answer and last failure of an upstream.
+#[derive(Clone, Debug, Default)]
+pub struct Last {
+    pub answered: Option<SystemTime>,
+    pub failed: Option<(SystemTime, Error)>,
+}
+
+/// Object of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Object {
+    /// A manifest or a blob, with its bytes.
+    Content,
+    Other,
+}
+
+impl Object {
+    pub fn of(method: &Method, path: &str) -> Self {
+        let is_content = path.contains("/manifests/") || path.contains("/blobs/");
+        match method == Method::GET && is_content {
+            true => Self::Content,
+            false => Self::Other,
+        }
+    }
+}
+
+impl Tally {
+    /// Returns the last answer and the last failure.
+    pub fn last(&self) -> Last {
+        self.last.lock().clone()
+    }
+
+    /// Learns how a request ended.
+    pub(super) fn learn(&self, object: Object, outcome: &Result<Answer, Error>) {
+        let counter = match outcome {
+            // it was not sent
+            Err(Error::Crowded) => return,
+            Ok(_) => &self.found,
+            Err(Error::NotFound) => &self.absent,
+            Err(Error::Unauthorized(_) | Error::Denied | Error::Credentials(_)) => &self.refused,
+            Err(Error::TooManyRequests { .. }) => &self.limited,
+            Err(_) => &self.failed,
+        };
+        counter.add(1);
+        let mut last = self.last.lock();
+        match outcome {
+            Err(error) if error.is_passing() => {
+                last.failed = Some((SystemTime::now(), error.clone()));
+            }
+            _ => last.answered = Some(SystemTime::now()),
+        }
+        drop(last);
+        if let (Object::Content, Ok(answer)) = (object, outcome) {
+            let length = answer.header(CONTENT_LENGTH);
+            let length = length.and_then(|text| text.parse().ok());
+            self.fetches.add(1);
+            self.fetched.add(length.unwrap_or(0));
+        }
+    }
+}

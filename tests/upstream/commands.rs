@@ -1,0 +1,131 @@
+//! `registry upstream`: what the server sees of its upstreams, and keeping what is cached.
+
+use serde_json::{Value, json};
+
+use super::mirror::{SEVEN, hub, mirror};
+use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually_some};
+
+fn printed(server: &Server, words: &[&str]) -> Value {
+    let output = server.cli(&[words, &["--output=json"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn the_list_says_what_an_upstream_did() {
+    let (hub, image) = hub();
+    let mut server = mirror(&hub, &json!({ "fresh": "0s" }));
+    let list = |server: &Server| printed(server, &["upstream", "ls"])["upstreams"].clone();
+    // before anything was asked
+    let first = eventually_some("it is recorded", || list(&server).get(0).cloned());
+    assert_eq!(first["reachable"], Value::Null);
+    let mut client = server.client();
+    for _ in 0..2 {
+        image.assert_pulls(&mut client, "hub/library/redis", "7");
+    }
+    hub.behave(|behaviour| behaviour.statuses = [(503, "")].into());
+    assert_eq!(client.get(SEVEN).status, 200);
+    server.stop();
+    let upstream = list(&server)[0].clone();
+    let bytes: usize = image.layers.iter().map(Vec::len).sum();
+    let bytes = bytes + image.config.len();
+    for (key, value) in [
+        ("name", json!("hub")),
+        ("url", json!(hub.url())),
+        ("reachable", json!(false)),
+        ("failure", json!("the upstream fails with status 503")),
+        ("repositoryCount", json!(1)),
+        ("size", json!(bytes)),
+        // a manifest, a config and two layers, and then again; and the manifest once more
+        ("missCount", json!(4)),
+        ("hitCount", json!(5)),
+        ("staleCount", json!(1)),
+        ("fetchedSize", json!(bytes + image.manifest.len())),
+    ] {
+        assert_eq!(upstream[key], value, "{key} of {upstream}");
+    }
+    assert!(upstream["quotaRemaining"].is_u64() && upstream["answered"].is_string());
+    let table = server.cli(&["upstream", "ls"]);
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(
+        table.contains("status 503") && table.contains("55"),
+        "{table}"
+    );
+    // counts go on, and an upstream that is not configured any more is forgotten
+    server.restart();
+    image.assert_pulls(&mut server.client(), "hub/library/redis", &image.digest());
+    server.stop();
+    assert_eq!(list(&server)[0]["hitCount"], json!(9));
+    let mut server = Server::at(server.directory(), &[]);
+    server.stop();
+    assert_eq!(list(&server), json!([]));
+}
+
+#[test]
+fn what_is_kept_is_ones_own_and_no_byte_is_copied() {
+    let (hub, image) = hub();
+    let server = mirror(&hub, &json!({}));
+    let mut client = server.client();
+    image.assert_pulls(&mut client, "hub/library/redis", "7");
+    let files = server.blob_files();
+    hub.behave(|behaviour| behaviour.statuses = [(404, ""), (404, ""), (404, "")].into());
+    let kept = printed(
+        &server,
+        &["upstream", "keep", "hub/library/redis:7", "team/redis:7"],
+    );
+    assert_eq!(
+        (&kept["digest"], &kept["missingCount"]),
+        (&json!(image.digest()), &json!(0))
+    );
+    assert_eq!(server.blob_files(), files);
+    image.assert_pulls(&mut client, "team/redis", "7");
+    Image::small(8).push(&mut client, "team/redis", "8");
+    let output = server.cli(&["upstream", "keep", "team/redis:7", "team/other:7"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("is your own already"),
+        "{said}"
+    );
+    let output = server.cli(&[
+        "upstream",
+        "keep",
+        "hub/library/redis:7",
+        "hub/library/kept:7",
+    ]);
+    assert!(
+        output.status.success(),
+        "a name that no upstream has is one's own: {output:?}"
+    );
+}
+
+/// Of an image for several platforms, those that were pulled come along, and the rest is counted.
+#[test]
+fn what_was_never_pulled_does_not_come_along() {
+    let (hub, image) = hub();
+    let other = Image::small(9);
+    hub.add("library/redis", "other", &other);
+    let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [
+        descriptor(OCI_MANIFEST, &image.manifest), descriptor(OCI_MANIFEST, &other.manifest),
+    ]});
+    let index = index.to_string().into_bytes();
+    hub.add_manifest("library/redis", Some("all"), OCI_INDEX, &index);
+    let server = mirror(&hub, &json!({}));
+    let mut client = server.client();
+    let all = "/v2/hub/library/redis/manifests/all";
+    assert_eq!(client.get(all).body, index);
+    image.assert_pulls(&mut client, "hub/library/redis", &image.digest());
+    let kept = printed(
+        &server,
+        &[
+            "upstream",
+            "keep",
+            "hub/library/redis:all",
+            "team/redis:all",
+        ],
+    );
+    assert_eq!(kept["missingCount"], json!(1));
+    assert_eq!(client.get("/v2/team/redis/manifests/all").body, index);
+    image.assert_pulls(&mut client, "team/redis", &image.digest());
+    let absent = format!("/v2/team/redis/manifests/{}", other.digest());
+    client.get(&absent).refused(404, "MANIFEST_UNKNOWN");
+}
