@@ -31,7 +31,11 @@ const CONFIG: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Number of webhooks of a server that has some.
 const WEBHOOKS: usize = 3;
-/// Time for deliveries to end, and to be recorded, before the next server's turn.
+/// Turns of each server in a round, so that drift of the machine affects all of them alike.
+const TURNS: usize = 20;
+/// Time for deliveries to end before the next server's turn.
+const PAUSE: Duration = Duration::from_millis(60);
+/// Time for deliveries to be recorded.
 const REST: Duration = Duration::from_millis(1500);
 /// Ticks of the CPU times in `/proc`, in each second.
 const TICKS: f64 = 100.0;
@@ -59,17 +63,45 @@ struct Server {
     _lock: Option<File>,
 }
 
-/// Figures of one turn.
-#[derive(Clone, Copy, Default)]
-struct Turn {
-    rate: f64,
-    median: f64,
-    late: f64,
-    /// Microseconds of a push, in the server and in the receiver.
+/// Figures of one round.
+#[derive(Clone, Default)]
+struct Round {
+    times: Vec<Duration>,
+    wall: Duration,
+    /// Microseconds of the server's CPU for a push.
     server: f64,
-    receiver: f64,
-    /// Share of the events that had been delivered when the last push ended.
-    prompt: f64,
+    /// Events that were delivered by the time that the last push of their turn was answered.
+    prompt: u64,
+}
+
+impl Round {
+    fn push(
+        &mut self,
+        server: &Server,
+        receivers: &mut Receivers,
+        first: usize,
+        pushes: usize,
+        clients: usize,
+    ) {
+        let before = receivers.taken();
+        let begun = Instant::now();
+        self.times
+            .extend(push(&server.address, first, pushes, clients));
+        self.wall += begun.elapsed();
+        self.prompt += receivers.taken() - before;
+        std::thread::sleep(PAUSE);
+    }
+
+    fn rate(&self) -> f64 {
+        self.times.len() as f64 / self.wall.as_secs_f64()
+    }
+
+    /// Microseconds within which this share of the pushes was answered.
+    fn within(&self, share: f64) -> f64 {
+        let mut times = self.times.clone();
+        times.sort();
+        times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6
+    }
 }
 
 fn main() {
@@ -102,14 +134,39 @@ fn main() {
         push(&server.address, 0, 200, 1);
     }
     std::thread::sleep(REST);
-    let mut turns: Vec<Vec<Turn>> = vec![Vec::new(); KINDS.len()];
-    for round in 0..rounds {
-        for (place, ((kind, _), server)) in KINDS.iter().zip(&servers).enumerate() {
-            let first = 1000 + round * pushes;
-            turns[place].push(turn(*kind, server, &mut receivers, first, pushes, clients));
+    let mut rounds_of: Vec<Vec<Round>> = vec![Vec::new(); KINDS.len()];
+    let mut first = 1000;
+    for _ in 0..rounds {
+        let before: Vec<_> = servers.iter().map(|server| server.process_time()).collect();
+        let mut of_round = vec![Round::default(); KINDS.len()];
+        for turn in 0..TURNS {
+            for place in 0..KINDS.len() {
+                // each follows each of the others
+                let place = (place + turn) % KINDS.len();
+                let own = &mut of_round[place];
+                own.push(
+                    &servers[place],
+                    &mut receivers,
+                    first,
+                    pushes / TURNS,
+                    clients,
+                );
+                first += pushes;
+            }
+        }
+        std::thread::sleep(REST);
+        for (place, server) in servers.iter().enumerate() {
+            let spent = server.process_time() - before[place];
+            of_round[place].server = 1e6 * spent / pushes as f64;
+        }
+        for (place, own) in of_round.into_iter().enumerate() {
+            rounds_of[place].push(own);
         }
     }
-    report(&turns, rounds, pushes, clients);
+    report(&rounds_of, rounds, pushes, clients);
+    let taken = receivers.taken() as f64;
+    let spent = 1e6 * cpu_time(receivers.process()) / taken;
+    println!("receiver: {spent:.0} us of CPU for each of {taken:.0} events");
     drop(servers);
     std::fs::remove_dir_all(directory).expect("removed");
 }
@@ -169,45 +226,16 @@ fn spawn(root: &Path, webhooks: &str) -> Server {
     }
 }
 
+impl Server {
+    fn process_time(&self) -> f64 {
+        cpu_time(self.child.id())
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-fn turn(
-    kind: Kind,
-    server: &Server,
-    receivers: &mut Receivers,
-    first: usize,
-    pushes: usize,
-    clients: usize,
-) -> Turn {
-    let cpu = |process: u32| 1e6 * cpu_time(process) / pushes as f64;
-    let before = (
-        cpu(server.child.id()),
-        cpu(receivers.process()),
-        receivers.taken(),
-    );
-    let begun = Instant::now();
-    let mut times = push(&server.address, first, pushes, clients);
-    let rate = pushes as f64 / begun.elapsed().as_secs_f64();
-    let prompt = receivers.taken() - before.2;
-    std::thread::sleep(REST);
-    let events = (pushes * WEBHOOKS) as u64;
-    while kind == Kind::Told && receivers.taken() - before.2 < events {
-        std::thread::sleep(REST);
-    }
-    times.sort();
-    let micros = |time: Duration| time.as_secs_f64() * 1e6;
-    Turn {
-        rate,
-        median: micros(times[times.len() / 2]),
-        late: micros(times[times.len() * 99 / 100]),
-        server: cpu(server.child.id()) - before.0,
-        receiver: cpu(receivers.process()) - before.1,
-        prompt: prompt as f64 / events as f64,
     }
 }
 
@@ -286,24 +314,24 @@ fn request(
     status
 }
 
-fn report(turns: &[Vec<Turn>], rounds: usize, pushes: usize, clients: usize) {
+fn report(rounds_of: &[Vec<Round>], rounds: usize, pushes: usize, clients: usize) {
     println!("{rounds} rounds of {pushes} pushes by {clients} clients, medians");
     println!(
-        "{:22} {:>9} {:>8} {:>9} {:>9} {:>11} {:>13} {:>8}",
-        "webhooks", "pushes/s", "to none", "p50", "p99", "server CPU", "receiver CPU", "prompt"
+        "{:22} {:>9} {:>8} {:>9} {:>9} {:>9} {:>11} {:>7}",
+        "webhooks", "pushes/s", "to none", "p50", "p90", "p99", "server CPU", "prompt"
     );
-    for ((_, name), own) in KINDS.iter().zip(turns) {
-        let of = |figure: fn(&Turn) -> f64| median(own.iter().map(figure).collect());
-        let pairs = own.iter().zip(&turns[0]);
-        let ratio = median(pairs.map(|(own, none)| own.rate / none.rate).collect());
+    for ((_, name), own) in KINDS.iter().zip(rounds_of) {
+        let of = |figure: &dyn Fn(&Round) -> f64| median(own.iter().map(figure).collect());
+        let pairs = own.iter().zip(&rounds_of[0]);
+        let ratio = median(pairs.map(|(own, none)| own.rate() / none.rate()).collect());
         println!(
-            "{name:22} {:>9.0} {ratio:>8.3} {:>6.0} us {:>6.0} us {:>8.0} us {:>10.0} us {:>8.2}",
-            of(|turn| turn.rate),
-            of(|turn| turn.median),
-            of(|turn| turn.late),
-            of(|turn| turn.server),
-            of(|turn| turn.receiver),
-            of(|turn| turn.prompt),
+            "{name:22} {:>9.0} {ratio:>8.3} {:>6.0} us {:>6.0} us {:>6.0} us {:>8.0} us {:>7.2}",
+            of(&Round::rate),
+            of(&|round| round.within(0.5)),
+            of(&|round| round.within(0.9)),
+            of(&|round| round.within(0.99)),
+            of(&|round| round.server),
+            of(&|round| round.prompt as f64 / (pushes * WEBHOOKS) as f64),
         );
     }
 }
