@@ -98,7 +98,7 @@ endpoints! {
     GetUpload:        GET     "/v2/{name}/blobs/uploads/{id}",       PULL,    Reads,   BlobUploadChunk;
     AppendUpload:     PATCH   "/v2/{name}/blobs/uploads/{id}",       PUSH,    Changes, BlobUploadChunk;
     FinishUpload:     PUT     "/v2/{name}/blobs/uploads/{id}",       PUSH,    Changes, BlobUploadChunk;
-    CancelUpload:     DELETE  "/v2/{name}/blobs/uploads/{id}",       DELETE,  Changes, BlobUploadChunk;
+    CancelUpload:     DELETE  "/v2/{name}/blobs/uploads/{id}",       PUSH,    Changes, BlobUploadChunk;
     GetBlob:          GET     "/v2/{name}/blobs/{digest}",           PULL,    Reads,   Blob;
     DeleteBlob:       DELETE  "/v2/{name}/blobs/{digest}",           DELETE,  Changes, Blob;
     ListTags:         GET     "/v2/{name}/tags/list",                PULL,    Reads,   Tags;

@@ -117,7 +117,7 @@ fn upload_requests() -> Vec<Request> {
         (
             "DELETE",
             format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
-            json!([scope(name, "delete")]),
+            pull_and_push(),
         ),
     ]
 }

@@ -152,7 +152,7 @@ const KINDS: &str = "
     GET /v2/{name}/blobs/uploads/{id} blobs/uploads/00000000-0000-4000-8000-000000000000 pull 404
     PATCH /v2/{name}/blobs/uploads/{id} blobs/uploads/00000000-0000-4000-8000-000000000000 push 404
     PUT /v2/{name}/blobs/uploads/{id} blobs/uploads/00000000-0000-4000-8000-000000000000?digest={none} push 404
-    DELETE /v2/{name}/blobs/uploads/{id} blobs/uploads/00000000-0000-4000-8000-000000000000 delete 404
+    DELETE /v2/{name}/blobs/uploads/{id} blobs/uploads/00000000-0000-4000-8000-000000000000 push 404
     DELETE /v2/{name}/blobs/{digest} blobs/{none} delete 404
     DELETE /v2/{name}/ - delete 202
     GET /v2/{name}/manifests/{reference} manifests/1 pull 200

@@ -10,6 +10,9 @@ use crate::config::error::Report;
 use crate::config::keys;
 use crate::config::source::Node;
 
+/// Variable of podman, skopeo and buildah that many shells have set (containers-auth.json(5)).
+const LOGINS_OF_PODMAN: &str = "REGISTRY_AUTH_FILE";
+
 /// Overrides values of `tree` with variables.
 pub(in crate::config) fn overlay(
     tree: &mut Node,
@@ -32,6 +35,12 @@ pub(in crate::config) fn overlay(
         parts.collect::<Vec<_>>()
     });
     for (name, value) in variables {
+        if *name == *LOGINS_OF_PODMAN {
+            report.notes.push(format!(
+                "the variable {name} names the logins of podman and skopeo, and is ignored"
+            ));
+            continue;
+        }
         let parts: Vec<&str> = name[PREFIX.len()..].split('_').collect();
         let Ok(value) = value.into_string() else {
             report.variable(&name, "", "its value is not UTF-8".to_owned());

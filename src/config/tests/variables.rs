@@ -215,6 +215,12 @@ fn a_variable_chooses_among_alternatives() {
     assert!(load("", &both).unwrap_err().contains("auth has both"));
 }
 
+#[test]
+fn a_variable_of_podman_is_ignored_with_a_note() {
+    let loaded = load("", &[("REGISTRY_AUTH_FILE", "/home/ann/auth.json")]).unwrap();
+    assert!(format!("{:?}", loaded.notes).contains("podman"));
+}
+
 /// Variables with values that do not fit, each with words that its error must contain.
 const MISFITS: &[(&str, &str, &str)] = &[
     (

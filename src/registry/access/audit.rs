@@ -57,8 +57,8 @@ impl Audit<'_> {
                 };
                 tx.audit(AuditAction::LoginRefused, subject, actor, now())
             };
-            for client in refused.by_client.into_values() {
-                write(&client.actor, client.detail())?;
+            for (actor, detail) in refused.clients() {
+                write(actor, detail)?;
             }
             if refused.others > 0 {
                 let detail = format!("{} times by further clients", refused.others);

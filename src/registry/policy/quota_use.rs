@@ -70,7 +70,8 @@ impl QuotaLimit {
 impl Quotas<'_> {
     /// Makes room for an upload before it is received; `announced` bytes of it, if the client says how many.
     ///
-    /// `None` where there is no quota, and for a blob that one of its repositories has: it costs nothing.
+    /// `None` where there is no quota, and for a blob that the repository has: it costs nothing. Whether another repository of
+    /// the quota has it is not asked: the answer would tell who may not see that repository what it holds.
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`].
@@ -84,8 +85,8 @@ impl Quotas<'_> {
             return Ok(None);
         };
         if let Some(digest) = digest {
-            let (name, digest) = (quota.name.clone(), digest.clone());
-            let is_there = point(move |reader| reader.is_in_quota(&name, &digest));
+            let (name, digest) = (repository.clone(), digest.clone());
+            let is_there = point(move |reader| Ok(reader.link(&name, &digest)?.is_some()));
             if self.registry.meta.read(is_there).await? {
                 return Ok(None);
             }

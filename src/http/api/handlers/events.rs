@@ -34,10 +34,13 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Number of requests that wait at once, and of those of one client.
 const WAITS: usize = 256;
 const CLIENT_WAITS: usize = 16;
+/// Number of those of all clients without a login, who may have many addresses.
+const ANONYMOUS_WAITS: usize = WAITS / 2;
 
 /// Places of requests that wait for events.
 pub(crate) struct EventWaits {
     all: Arc<Semaphore>,
+    anonymous: Arc<Semaphore>,
     clients: ClientParts<Semaphore>,
     /// Tells when the server stops, which ends all waits.
     readiness: Arc<Readiness>,
@@ -46,6 +49,7 @@ pub(crate) struct EventWaits {
 /// Place of one request, until it is dropped.
 struct Place {
     _all: OwnedSemaphorePermit,
+    _anonymous: Option<OwnedSemaphorePermit>,
     _own: Option<OwnedSemaphorePermit>,
 }
 
@@ -74,6 +78,7 @@ impl EventWaits {
     pub(crate) fn new(readiness: Arc<Readiness>) -> Self {
         Self {
             all: Arc::new(Semaphore::new(WAITS)),
+            anonymous: Arc::new(Semaphore::new(ANONYMOUS_WAITS)),
             clients: ClientParts::new(|| Semaphore::new(CLIENT_WAITS)),
             readiness,
         }
@@ -87,9 +92,12 @@ impl EventWaits {
         let overloaded = |_| Error::Overloaded("too many requests wait for events".to_owned());
         let own = Client::address_of(head).map(|address| self.clients.of(address));
         let own = own.map(Semaphore::try_acquire_owned).transpose();
+        let anonymous = (!is_known(head)).then(|| Arc::clone(&self.anonymous));
+        let anonymous = anonymous.map(Semaphore::try_acquire_owned).transpose();
         let all = Arc::clone(&self.all).try_acquire_owned();
         Ok(Place {
             _own: own.map_err(overloaded)?,
+            _anonymous: anonymous.map_err(overloaded)?,
             _all: all.map_err(overloaded)?,
         })
     }
@@ -153,8 +161,7 @@ pub(crate) async fn list(
 }
 
 fn answer(page: EventPage, head: &Parts) -> Response<String> {
-    let requester = head.extensions.get::<Requester>();
-    let is_known = requester.is_some_and(|requester| requester.identity().name().is_some());
+    let is_known = is_known(head);
     let events = page.events.into_iter();
     let list = EventList {
         events: events.map(|row| event(row, is_known)).collect(),
@@ -164,6 +171,12 @@ fn answer(page: EventPage, head: &Parts) -> Response<String> {
         .header(CONTENT_TYPE, "application/json")
         .header(CACHE_CONTROL, "no-store")
         .json(&list)
+}
+
+/// Reports whether a request has a login.
+fn is_known(head: &Parts) -> bool {
+    let requester = head.extensions.get::<Requester>();
+    requester.is_some_and(|requester| requester.identity().name().is_some())
 }
 
 fn event(row: AuditRow, is_known: bool) -> Event {
