@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::backup::error::Error;
 use crate::files::regular_file::{self, Links};
-use crate::registry::{
-    self, BlobStore, DatabaseCopy, Registry, backup_mark, remove_copy, settle_log,
-};
+use crate::registry::{BlobStore, DatabaseCopy, Registry, backup_mark, remove_copy, settle_log};
 
 /// State of a directory that a backup is to be made in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +34,7 @@ pub(super) fn state(root: &Path) -> Result<State, Error> {
         Err(error) => return Err(Error::files("reading", root)(error)),
     };
     if Registry::is_at(root) {
-        let mark = backup_mark(&Registry::database_path(root)).map_err(registry::Error::from)?;
+        let mark = backup_mark(&Registry::database_path(root)).map_err(Error::database(root))?;
         return match mark {
             Some(_) => Ok(State::Backup),
             None => Err(Error::NotABackup(root.to_owned())),
@@ -124,7 +122,7 @@ impl BackupDirectory {
     /// Makes the database before a single file: a log beside another database would damage that.
     fn settle_log(&self) -> Result<(), Error> {
         let path = Registry::database_path(&self.root);
-        match settle_log(&path).map_err(registry::Error::from)? {
+        match settle_log(&path).map_err(Error::database(&self.root))? {
             true => Ok(()),
             false => Err(Error::Busy(self.root.clone())),
         }
@@ -133,7 +131,7 @@ impl BackupDirectory {
     /// Removes blobs that the database neither lists nor calls damaged.
     fn prune(&self) -> Result<(), Error> {
         let database = DatabaseCopy::open(&Registry::database_path(&self.root))
-            .map_err(registry::Error::from)?;
+            .map_err(Error::database(&self.root))?;
         self.blobs()
             .prune(&mut |digest| database.names_blob(digest).map_err(io::Error::other))
             .map_err(Error::files("removing old blobs from", &self.root))

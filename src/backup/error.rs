@@ -40,6 +40,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the error of the database of a backup in `path`; recognises a full disk.
+    pub(in crate::backup) fn database<E: Into<registry::Error>>(
+        path: &Path,
+    ) -> impl Fn(E) -> Self + use<E> {
+        let path = path.to_owned();
+        move |error| match error.into() {
+            full if full.is_full() => Self::Full(path.clone()),
+            other => Self::Registry(other),
+        }
+    }
+
     /// Adds the failed action and its place to a file system error; recognises a full disk.
     pub(in crate::backup) fn files(
         doing: &'static str,

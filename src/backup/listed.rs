@@ -6,7 +6,7 @@ use crate::backup::copies::Copies;
 use crate::backup::error::Error;
 use crate::backup::outcome::{DamagedContent, DamagedKind};
 use crate::oci::Digest;
-use crate::registry::{self, Damaged, DatabaseCopy, Loss};
+use crate::registry::{self, Damaged, DatabaseCopy, IncompleteImages, Loss};
 
 /// Maximum number of rows read from a database at once.
 pub(super) const PAGE: usize = 500;
@@ -17,6 +17,8 @@ pub(super) struct Listed {
     pub blobs: u64,
     pub size: u64,
     pub lost: Vec<(Digest, u64, Loss)>,
+    /// Images that name content which is not stored.
+    pub incomplete: IncompleteImages,
     /// Content that the database calls damaged.
     damaged: Vec<DamagedContent>,
 }

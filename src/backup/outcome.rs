@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::oci::Digest;
+use crate::registry::IncompleteImages;
 use crate::telemetry::Counter;
 
 /// Work of a backup, counted ahead. Sizes are in bytes.
@@ -70,6 +71,8 @@ pub struct BackupSummary {
     pub database_size: u64,
     /// Content that is damaged or missing in the data directory, but for blobs that the backup has all the same.
     pub damaged: Vec<DamagedContent>,
+    /// Images that lack content here, and so in the backup.
+    pub incomplete: IncompleteImages,
     /// The backup is on the disk of the data directory.
     pub is_same_disk: bool,
     pub took: Duration,

@@ -1,6 +1,5 @@
 //! Destinations of backups.
 
-use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -8,6 +7,7 @@ use std::time::SystemTime;
 use crate::backup::directory::{BackupDirectory, State, create, state};
 use crate::backup::error::Error;
 use crate::backup::generations::Generations;
+use crate::files::resolved::is_inside;
 use crate::registry::{BlobStore, DirectoryLock, KeptOpen};
 
 /// Destination of a backup.
@@ -92,9 +92,13 @@ impl Destination {
         prepared.map(|()| place)
     }
 
-    fn check_outside(&self, root: &Path) -> Result<(), Error> {
+    /// Fails if the destination lies inside of the data directory `root`.
+    ///
+    /// # Errors
+    /// [`Error::InsideData`].
+    pub fn check_outside(&self, root: &Path) -> Result<(), Error> {
         let path = self.path();
-        if resolved(path).starts_with(resolved(root)) {
+        if is_inside(path, root) {
             Err(Error::InsideData(path.to_owned()))
         } else {
             Ok(())
@@ -138,22 +142,4 @@ pub(super) fn are_on_one_disk(one: &Path, other: &Path) -> bool {
         found.next().map(|metadata| metadata.dev())
     };
     matches!((device(one), device(other)), (Some(one), Some(other)) if one == other)
-}
-
-/// Resolves the links of a path whose last parts need not exist.
-fn resolved(path: &Path) -> PathBuf {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let (mut existing, mut rest) = (absolute.as_path(), Vec::<&OsStr>::new());
-    loop {
-        if let Ok(canonical) = existing.canonicalize() {
-            return canonical.join(rest.iter().rev().collect::<PathBuf>());
-        }
-        match (existing.parent(), existing.file_name()) {
-            (Some(parent), Some(name)) => {
-                rest.push(name);
-                existing = parent;
-            }
-            _ => return absolute,
-        }
-    }
 }

@@ -113,7 +113,7 @@ impl Run<'_> {
         directory: PathBuf,
         database_size: u64,
         counts: CopyCounts,
-        listed: Listed,
+        mut listed: Listed,
     ) -> BackupSummary {
         let root = self.registry.backups().root();
         BackupSummary {
@@ -124,6 +124,7 @@ impl Run<'_> {
             copied_size: counts.copied_size,
             shared: counts.shared,
             database_size,
+            incomplete: std::mem::take(&mut listed.incomplete),
             damaged: listed.into_damaged(),
             is_same_disk: counts.shared > 0 || are_on_one_disk(&root, self.path),
             ..BackupSummary::default()
@@ -167,9 +168,10 @@ impl Run<'_> {
             let path = self.place.directory.partial_database();
             let copied = self.registry.backups().copy_database(path).await;
             let copy = copied.map_err(|error| self.explained(error, copies.copier()))?;
-            let to = self.path.to_owned();
+            let (to, registry) = (self.path.to_owned(), self.registry.clone());
             let (returned, listed) = blocking(move || {
-                let listed = copy_listed(&mut copies, &copy, &to)?;
+                let mut listed = copy_listed(&mut copies, &copy, &to)?;
+                listed.incomplete = registry.backups().incomplete_images(&copy)?;
                 Ok::<_, Error>((copies, listed))
             })
             .await??;
@@ -196,7 +198,7 @@ impl Run<'_> {
     /// Names the destination where its disk is full.
     fn explained(&self, error: registry::Error, copier: &BlobCopier) -> Error {
         let is_full = match &error {
-            registry::Error::StorageFull(_) => true,
+            full if full.is_full() => true,
             // SQLite knows no quotas
             registry::Error::Meta(cause) if cause.is_unwritten() => {
                 matches!(copier.to().find_shortage(), Ok(Some(_)))

@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_secs(3600);
 const CLOCK_INTERVAL: Duration = Duration::from_secs(3600);
 /// Minimum interval between two backups, whatever the configuration says.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
-/// Maximum number of damaged blobs and manifests that are logged.
+/// Maximum number of damaged blobs and manifests, and of incomplete images, that are logged.
 const NAMED: usize = 10;
 
 /// Makes backups as the settings say, until it is dropped.
@@ -92,9 +92,10 @@ async fn attempt(registry: &Registry, settings: &BackupSettings) -> bool {
                 .damaged
                 .set(i64::try_from(summary.damaged.len()).unwrap_or(i64::MAX));
             newest(registry, settings).await;
-            counters.set_state(match summary.damaged.is_empty() {
-                true => BackupState::Complete,
-                false => BackupState::Damaged,
+            counters.set_state(match summary.incomplete.count {
+                _ if !summary.damaged.is_empty() => BackupState::Damaged,
+                0 => BackupState::Complete,
+                number => BackupState::Incomplete(number),
             });
             log(&summary);
             true
@@ -139,6 +140,13 @@ fn log(summary: &BackupSummary) {
             problem = content.problem,
             kept = content.is_kept,
             "the backup is of a registry with damaged content: registry verify names its images"
+        );
+    }
+    for image in summary.incomplete.named.iter().take(NAMED) {
+        tracing::warn!(
+            images = image.names().join(" "),
+            problem = image.problem,
+            "the backup has an image that cannot be pulled as a whole here either: push or import it again, or delete it"
         );
     }
 }

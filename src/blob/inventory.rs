@@ -63,6 +63,43 @@ impl BlobStore {
         Ok(files)
     }
 
+    /// Lists what lies below `blobs/` and is no blob's file: other names, links, and directories in the place of files.
+    ///
+    /// At most `limit`, as paths below the data directory. Blocks.
+    pub fn foreign_files(&self, limit: usize) -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        let root = || Ok(self.blobs()?.place(""));
+        for name in names_in(root())? {
+            if Algorithm::parse(&name).is_err() {
+                found.push(format!("blobs/{name}"));
+            }
+        }
+        for shard in self.shards()? {
+            let Shard { algorithm, name } = &shard;
+            let algorithm = algorithm.as_str();
+            let directory = || Ok(self.blobs()?.place(algorithm).join(name));
+            let is_shard = name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if !is_shard || !directory()?.metadata().is_ok_and(|found| found.is_dir()) {
+                found.push(format!("blobs/{algorithm}/{name}"));
+                continue;
+            }
+            for file in names_in(directory())? {
+                let is_blob = Digest::parse(&format!("{algorithm}:{file}"))
+                    .is_ok_and(|digest| digest.hex()[..2] == *name);
+                if !is_blob
+                    || !directory()?
+                        .join(&file)
+                        .metadata()
+                        .is_ok_and(|found| found.is_file())
+                {
+                    found.push(format!("blobs/{algorithm}/{name}/{file}"));
+                }
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
     /// Reports whether there is a blob's file, other than those that are just being published. Blocks.
     pub fn has_content(&self) -> io::Result<bool> {
         // first: what gets a blob's name from here on has one of these

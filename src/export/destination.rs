@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::export::error::Error;
+use crate::files::resolved::is_inside;
 
 /// Endings of compressed archives.
 const COMPRESSED: [&str; 7] = [".gz", ".tgz", ".zst", ".xz", ".bz2", ".zip", ".lz4"];
@@ -33,6 +34,18 @@ impl Destination {
                 "name a new directory, a file that ends in .tar, or - for standard output",
             ));
         }
+        let name = text.trim_end_matches('/');
+        if name != text
+            && COMPRESSED
+                .iter()
+                .chain(&[".tar"])
+                .any(|ending| name.ends_with(ending))
+        {
+            return Err(Error::destination(
+                &path,
+                "it names an archive by its ending and a directory by its /: leave one of them out",
+            ));
+        }
         if COMPRESSED.iter().any(|ending| text.ends_with(ending)) {
             return Err(Error::destination(
                 &path,
@@ -52,6 +65,20 @@ impl Destination {
             ));
         }
         Ok(Self::Directory(path))
+    }
+
+    /// Fails if it lies inside of the data directory.
+    ///
+    /// # Errors
+    /// [`Error::Destination`].
+    pub fn check_outside(&self, data: &Path) -> Result<(), Error> {
+        match self.path().filter(|path| is_inside(path, data)) {
+            None => Ok(()),
+            Some(path) => Err(Error::destination(
+                path,
+                "it lies inside of the data directory: name a place elsewhere",
+            )),
+        }
     }
 
     /// Returns its path, if it has one.

@@ -5,3 +5,4 @@ pub mod base_directory;
 pub mod dir_check;
 pub mod file_watch;
 pub mod regular_file;
+pub mod resolved;

@@ -54,6 +54,10 @@ pub enum Damage {
     Symlink,
     #[error("{0}")]
     Upstream(upstream::Error),
+    #[error(
+        "it may not be read by this user: import as the user that owns the files of the source, or as root"
+    )]
+    Denied,
     #[error("it cannot be read: {0}")]
     Unreadable(String),
 }

@@ -61,6 +61,11 @@ impl Error {
         }
     }
 
+    /// True if the disk has no room for what is to be stored.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.is_full())
+    }
+
     pub(super) fn archive(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::Archive {
             path: path.to_owned(),

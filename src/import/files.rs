@@ -14,6 +14,8 @@ use crate::import::error::Error;
 const OF_ONE_PIECE: [Errno; 3] = [Errno::IO, Errno::LOOP, Errno::NAMETOOLONG];
 
 /// Tells an error of one piece from one that would make everything look damaged.
+///
+/// What this user may not read is [`Damage::Denied`], which a take-over does not pass over.
 pub(super) fn damage(path: &Path, error: io::Error) -> Result<Damage, Error> {
     let is_of_this_piece = matches!(
         error.kind(),
@@ -23,7 +25,9 @@ pub(super) fn damage(path: &Path, error: io::Error) -> Result<Damage, Error> {
             | ErrorKind::NotADirectory
     ) || Errno::from_io_error(&error)
         .is_some_and(|errno| OF_ONE_PIECE.contains(&errno));
-    if is_of_this_piece {
+    if error.kind() == ErrorKind::PermissionDenied {
+        Ok(Damage::Denied)
+    } else if is_of_this_piece {
         Ok(Damage::Unreadable(error.to_string()))
     } else {
         Err(Error::unreadable(path)(error))

@@ -13,7 +13,9 @@ use crate::import::archive::{
     Contents, ImageTransfer, LayoutDirectory, Place, PlanSpool, RegistrySpool, Spool, Spooled,
 };
 use crate::import::claims::Claims;
+use crate::import::collisions::Collision;
 use crate::import::damage::Damage;
+use crate::import::distribution::collisions;
 use crate::import::distribution::store::DistributionStore;
 use crate::import::error::Error;
 use crate::import::receiver::{Arrived, Receiver};
@@ -86,6 +88,10 @@ impl Importer {
             moves_tags: self.moves_tags,
             runtime: Handle::current(),
         };
+        if let Some(registry) = &self.registry {
+            let damaged = registry.import().damaged_blobs().await?;
+            self.ledger.expect_blobs(damaged);
+        }
         let (selection, place) = (self.selection.clone(), self.place.clone());
         let reading = blocking::run(move || match source {
             Source::Distribution(store) => receiver.read_store(&store, &selection),
@@ -126,20 +132,26 @@ struct Importing {
 impl Importing {
     fn read_store(&self, store: &DistributionStore, selection: &Selection) -> Result<(), Error> {
         let mut names = BTreeSet::new();
-        store.read(self, THREADS, &mut |repository| {
+        let named = store.named(self, &mut |repository| {
             names.insert(repository.name.clone());
             selection.name(&repository.name).unwrap_or_else(|damage| {
                 self.report(repository.path(), damage);
                 None
             })
         })?;
+        if self.is_free(collisions(&named)?) {
+            store.read(self, THREADS, named)?;
+        }
         self.ledger
             .set_unmatched(selection.unmatched(&names), names);
         Ok(())
     }
 
     fn read_registry(&self, other: &RemoteRegistry, selection: &Selection) -> Result<(), Error> {
-        let names = other.read(self, selection, &self.runtime)?;
+        let (named, mut names) = other.named(self, selection, &self.runtime)?;
+        if self.is_free(other.collisions(self, &named, &self.runtime)?) {
+            names.extend(other.read(self, named, &self.runtime)?);
+        }
         self.ledger
             .set_unmatched(selection.unmatched(&names), names);
         Ok(())
@@ -158,10 +170,21 @@ impl Importing {
             place,
             now: registry::now(),
         };
-        let names = transfer.run()?;
+        let plan = transfer.plan()?;
+        let names = plan.names().clone();
+        if self.is_free(plan.collisions()) {
+            transfer.run(&plan)?;
+        }
         self.ledger
             .set_unmatched(selection.unmatched(&names), names);
         Ok(())
+    }
+
+    /// Records tags that would overwrite each other; reports whether there are none.
+    fn is_free(&self, collisions: Vec<Collision>) -> bool {
+        let is_free = collisions.is_empty();
+        self.ledger.set_collisions(collisions);
+        is_free
     }
 
     /// Returns the place where the content of a stream goes.
@@ -199,7 +222,10 @@ impl Importing {
         };
         let (Some(registry), Some(way)) = (&self.registry, self.way) else {
             self.ledger.add_shown(repository, shown);
-            count(&new, Way::Link);
+            for blob in &new {
+                self.ledger
+                    .add_planned(&blob.digest, blob.source.size, Way::Link);
+            }
             return Ok(());
         };
         let bring = registry.import().bring(repository, new, way, &self.actor);
@@ -246,7 +272,11 @@ impl Importing {
             match outcome? {
                 Some(damage) => arrived.failed.push((blob.digest, damage)),
                 None => {
-                    self.ledger.add_new(&blob.digest, blob.size, Way::Copy);
+                    if self.way.is_some() {
+                        self.ledger.add_new(&blob.digest, blob.size, Way::Copy);
+                    } else {
+                        self.ledger.add_planned(&blob.digest, blob.size, Way::Copy);
+                    }
                     stored.push(blob.digest);
                 }
             }
@@ -264,10 +294,12 @@ impl Receiver for Importing {
     }
 
     fn present(&self, repository: &RepositoryName) -> Result<Present, Error> {
-        match &self.registry {
-            Some(registry) => self.wait(registry.import().present(repository)),
-            None => Ok(Present::default()),
-        }
+        let Some(registry) = &self.registry else {
+            return Ok(Present::default());
+        };
+        let present = self.wait(registry.import().present(repository))?;
+        self.ledger.expect_manifests(repository, &present.damaged);
+        Ok(present)
     }
 
     fn bring(
@@ -325,6 +357,10 @@ impl Receiver for Importing {
         if is_new {
             self.ledger.add_new(digest, size, Way::Copy);
         }
+    }
+
+    fn count_returned(&self, digest: &Digest, size: u64) {
+        self.ledger.add_returned(digest, size);
     }
 
     fn judge(

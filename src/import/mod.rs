@@ -6,6 +6,7 @@
 
 mod archive;
 mod claims;
+mod collisions;
 mod damage;
 mod distribution;
 mod error;
@@ -19,12 +20,13 @@ mod source;
 mod takeover;
 
 pub use archive::Place;
+pub use collisions::Collision;
 pub use damage::Damage;
 pub use distribution::store::DistributionStore;
 pub use error::Error;
 pub use importer::Importer;
 pub use remote::RemoteRegistry;
-pub use report::{ImportState, MovedTag, NewContent, Problem, Report, Unmatched};
+pub use report::{Healed, ImportState, MovedTag, NewContent, Problem, Report, Unmatched};
 pub use selection::{NameMap, Selection};
 pub use source::Source;
 pub use takeover::{Rule, TakeOver};

@@ -60,6 +60,9 @@ pub(super) trait Receiver: Sync {
     ) {
     }
 
+    /// Counts a blob that came through a stream, if it was damaged here: the repositories that lacked it show it again already.
+    fn count_returned(&self, _digest: &Digest, _size: u64) {}
+
     /// Decides about tags.
     fn judge(
         &self,

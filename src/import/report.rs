@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
+use crate::import::collisions::Collision;
 use crate::import::damage::Damage;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{ImportPiece, Way};
@@ -22,11 +23,17 @@ pub struct Report {
     pub linked: u64,
     /// Bytes that were copied.
     pub copied: u64,
+    /// New blobs that a plan has not compared with their digests, which the import does.
+    pub uncompared: u64,
+    /// Pieces that were damaged here, and come sound.
+    pub healed: Vec<Healed>,
     /// Tags that move from another target, those that follow a store included.
     pub moved: Vec<MovedTag>,
     /// Damage, and what was left out for another reason.
     pub problems: Vec<Problem>,
     pub unmatched: Option<Unmatched>,
+    /// Tags that would overwrite each other, so that nothing is imported.
+    pub collisions: Vec<Collision>,
 }
 
 /// Flags that fit nothing in the source.
@@ -44,6 +51,13 @@ pub struct NewContent {
     pub tags: u64,
     pub manifests: u64,
     pub blobs: u64,
+}
+
+/// A piece that was damaged here, and comes sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Healed {
+    Blob(Digest),
+    Manifest(RepositoryName, Digest),
 }
 
 /// A tag that moves.
@@ -92,6 +106,10 @@ struct Counted {
     state: ImportState,
     /// New blobs, which several repositories may bring.
     blobs: HashSet<Digest>,
+    /// Blobs that are damaged here.
+    damaged_blobs: HashSet<Digest>,
+    /// Manifests that are damaged here.
+    damaged_manifests: HashSet<(RepositoryName, Digest)>,
 }
 
 impl Ledger {
@@ -101,6 +119,18 @@ impl Ledger {
 
     pub fn state(&self) -> ImportState {
         self.0.lock().state
+    }
+
+    /// Records what is damaged here: whatever of it comes is healed.
+    pub fn expect_blobs(&self, damaged: HashSet<Digest>) {
+        self.0.lock().damaged_blobs = damaged;
+    }
+
+    /// Like [`Self::expect_blobs`], for manifests of a repository.
+    pub fn expect_manifests(&self, repository: &RepositoryName, damaged: &HashSet<Digest>) {
+        let damaged = damaged.iter().cloned();
+        let damaged = damaged.map(|digest| (repository.clone(), digest));
+        self.0.lock().damaged_manifests.extend(damaged);
     }
 
     pub fn add_problem(&self, path: &Path, damage: Damage) {
@@ -117,6 +147,10 @@ impl Ledger {
         }
     }
 
+    pub fn set_collisions(&self, collisions: Vec<Collision>) {
+        self.0.lock().report.collisions = collisions;
+    }
+
     pub fn add_moved(&self, tag: MovedTag) {
         self.0.lock().report.moved.push(tag);
     }
@@ -131,13 +165,21 @@ impl Ledger {
         content.blobs += blobs as u64;
     }
 
-    /// Counts a blob that was not here at all.
-    pub fn add_new(&self, digest: &Digest, size: u64, way: Way) {
+    /// Counts a blob that was not here at all; reports whether it was not counted before.
+    pub fn add_new(&self, digest: &Digest, size: u64, way: Way) -> bool {
         let mut counted = self.0.lock();
         if !counted.blobs.insert(digest.clone()) {
-            return;
+            return false;
         }
-        let Counted { report, state, .. } = &mut *counted;
+        let Counted {
+            report,
+            state,
+            damaged_blobs,
+            ..
+        } = &mut *counted;
+        if damaged_blobs.remove(digest) {
+            report.healed.push(Healed::Blob(digest.clone()));
+        }
         report.blobs += 1;
         report.size += size;
         state.size += size;
@@ -145,12 +187,34 @@ impl Ledger {
             Way::Link => report.linked += 1,
             Way::Copy => report.copied += size,
         }
+        true
+    }
+
+    /// Counts a blob that was damaged here, and came through a stream; others are counted with their images.
+    pub fn add_returned(&self, digest: &Digest, size: u64) {
+        let is_damaged = self.0.lock().damaged_blobs.contains(digest);
+        if is_damaged {
+            self.add_new(digest, size, Way::Copy);
+        }
+    }
+
+    /// Counts a new blob that a plan has not read.
+    pub fn add_planned(&self, digest: &Digest, size: u64, way: Way) {
+        if self.add_new(digest, size, way) {
+            self.0.lock().report.uncompared += 1;
+        }
     }
 
     /// Counts what pieces bring.
     pub fn add_pieces(&self, pieces: &[ImportPiece]) {
         let mut counted = self.0.lock();
-        let Counted { report, state, .. } = &mut *counted;
+        let Counted {
+            report,
+            state,
+            damaged_manifests,
+            ..
+        } = &mut *counted;
+        let mut healed = Vec::new();
         let mut content = |name: &RepositoryName, tags: usize, manifests: usize| {
             if tags + manifests > 0 {
                 let content = report.repositories.entry(name.clone()).or_default();
@@ -163,12 +227,19 @@ impl Ledger {
                 ImportPiece::Manifests(name, manifests) => {
                     state.manifests += manifests.len() as u64;
                     content(name, 0, manifests.len());
+                    for manifest in manifests {
+                        let piece = (name.clone(), manifest.digest().clone());
+                        if damaged_manifests.remove(&piece) {
+                            healed.push(Healed::Manifest(piece.0, piece.1));
+                        }
+                    }
                 }
                 ImportPiece::Tags(name, tags) => content(name, tags.len(), 0),
                 ImportPiece::End => state.repositories_done += 1,
                 ImportPiece::Blobs(..) | ImportPiece::Stored(..) | ImportPiece::Damaged(_) => {}
             }
         }
+        report.healed.append(&mut healed);
     }
 
     pub fn report(&self) -> Report {

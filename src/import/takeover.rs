@@ -2,10 +2,12 @@
 //!
 //! It is repeated from the beginning after whatever interrupted it: what is there already costs a look at the database.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, Sender, channel};
 
 use crate::import::damage::Damage;
@@ -109,12 +111,15 @@ impl TakeOver {
                 registry: reader,
                 pieces: sender,
                 named: AtomicU64::new(0),
+                denied: Mutex::default(),
             };
             let threads = std::thread::available_parallelism().map_or(2, usize::from);
-            store.read(&taking, threads.min(MAX_THREADS), &mut |repository| {
-                Some(repository.name.clone())
-            })?;
-            Ok::<_, Error>(taking.named.into_inner())
+            let named = store.named(&taking, &mut |repository| Some(repository.name.clone()))?;
+            store.read(&taking, threads.min(MAX_THREADS), named)?;
+            match taking.denied.into_inner() {
+                Some(path) => Err(Error::unreadable(&path)(ErrorKind::PermissionDenied.into())),
+                None => Ok(taking.named.into_inner()),
+            }
         });
         let (read, recorded) = tokio::join!(reading, record_all(registry, &self.source, pieces));
         recorded?;
@@ -141,6 +146,8 @@ struct Taking {
     pieces: Sender<ImportPiece>,
     /// Pieces of damage that were logged.
     named: AtomicU64,
+    /// The first file that this user may not read: it is no damage, and the take-over waits for it.
+    denied: Mutex<Option<PathBuf>>,
 }
 
 impl Receiver for Taking {
@@ -184,6 +191,11 @@ impl Receiver for Taking {
     }
 
     fn report(&self, path: &Path, damage: Damage) {
+        if damage == Damage::Denied {
+            let mut denied = self.denied.lock();
+            denied.get_or_insert_with(|| path.to_owned());
+            return;
+        }
         self.named.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(path = %path.display(), "not taken over as it is: {damage}");
     }

@@ -1,5 +1,6 @@
 //! Reasons why the metadata could not be read or changed.
 
+use std::io;
 use std::path::Path;
 
 use rusqlite::ErrorCode;
@@ -19,13 +20,17 @@ pub enum Error {
         known: i64,
     },
     #[error(
-        "{0} is not a database of this registry: move that file away, or name another --data-dir"
+        "{0} is not a database of this registry: restore a backup of it (docs/backup.md), move that file away, or name another --data-dir"
     )]
     Foreign(String),
     #[error(
         "cannot open the database {path}: {cause}; it and the files beside it must belong to this user, or name another directory with --data-dir"
     )]
     Open { path: String, cause: String },
+    #[error(
+        "the disk of the database {path} is full: free space there, or name a directory on another disk with --data-dir"
+    )]
+    NoSpace { path: String },
     #[error(
         "the database {path} is damaged: {cause}; restore a backup, or stop the server and save what is readable with: sqlite3 {path} .recover"
     )]
@@ -75,6 +80,26 @@ impl Error {
         }
     }
 
+    /// Returns the error of a database whose file, or one beside it, cannot be opened.
+    pub(in crate::meta) fn unopened_file(path: &Path, cause: io::Error) -> Self {
+        match is_no_space(&cause) {
+            true => Self::NoSpace {
+                path: path.display().to_string(),
+            },
+            false => Self::unopened(path, cause),
+        }
+    }
+
+    /// Names the file whose disk has no space for what an open database needs.
+    pub(in crate::meta) fn at_opening(self, path: &Path) -> Self {
+        match self.is_full() {
+            true => Self::NoSpace {
+                path: path.display().to_string(),
+            },
+            false => self,
+        }
+    }
+
     /// True if the disk has no space for the change.
     pub fn is_full(&self) -> bool {
         self.is(Fault::Full) || self.is(Fault::IndexFull)
@@ -105,6 +130,14 @@ impl Error {
     pub(in crate::meta) fn is(&self, fault: Fault) -> bool {
         matches!(self, Self::Database { kind, .. } if *kind == fault)
     }
+}
+
+/// True if a disk or a quota leaves no space.
+pub(in crate::meta) fn is_no_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Ends the sentence about a failure of a database whose path is not known.

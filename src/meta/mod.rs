@@ -34,7 +34,7 @@ pub use content::blobs::{BlobRow, LinkRow};
 pub use content::import::{FormerTarget, TagMemory, TakeOver, UnverifiedBlob};
 pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};
 pub use content::pulls::ManifestUses;
-pub use content::quarantine::{Damaged, Quarantined, WithdrawnFile};
+pub use content::quarantine::{Absence, Damaged, Quarantined, WithdrawnFile};
 pub use content::quotas::{QuotaMember, QuotaRow, QuotaUse};
 pub use content::repositories::RepositorySource;
 pub use content::tag_history::{RecordedState, TagEnd, TagState};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{oneshot, watch};
 
@@ -44,6 +45,8 @@ pub struct Meta {
     /// Told of each commit of this process with new events.
     events: watch::Receiver<()>,
     stats: Arc<Stats>,
+    /// True once a read has met damage of the database.
+    is_damaged: Arc<AtomicBool>,
     /// Dropped after all connections.
     _files: Arc<KeptFiles>,
 }
@@ -79,6 +82,7 @@ impl Meta {
             )),
             events,
             stats,
+            is_damaged: Arc::default(),
             _files: Arc::new(KeptFiles::of(path)),
         })
     }
@@ -102,6 +106,15 @@ impl Meta {
         .has_ever_held_content()
     }
 
+    /// Reports whether the database lists a blob. Blocks.
+    pub fn has_blobs(&self) -> Result<bool, Error> {
+        let connection = self.pools.points.connection()?;
+        PointReader {
+            connection: &connection,
+        }
+        .has_blobs()
+    }
+
     /// Returns what tells this database's file from copies of it; empty if the file cannot be seen.
     pub fn place(&self) -> String {
         use std::os::unix::fs::MetadataExt;
@@ -120,7 +133,25 @@ impl Meta {
     /// Reads the database: a [`point`] read in place, a [`scan`](super::scan) on a blocking thread.
     pub async fn read<R: Read>(&self, read: R) -> Result<R::Output, Error> {
         let found = read.run(&self.pools).await;
-        found.map_err(|error| error.in_file(&self.path))
+        found.map_err(|error| {
+            let error = error.in_file(&self.path);
+            if matches!(error, Error::Damaged { .. }) {
+                self.is_damaged.store(true, Ordering::Relaxed);
+            }
+            error
+        })
+    }
+
+    /// Reports whether a read of this process has met damage of the database, or verification has found some.
+    pub async fn is_damaged(&self) -> Result<bool, Error> {
+        // recorded, so that it is known until verification finds none
+        if self.is_damaged.load(Ordering::Relaxed) {
+            let recorded = self.write_lazily(|tx| tx.set_damaged(true)).await;
+            self.is_damaged.store(recorded.is_err(), Ordering::Relaxed);
+            return Ok(true);
+        }
+        self.read(point(|reader| reader.has_damaged_structure()))
+            .await
     }
 
     /// Returns the manifest that a tag points at, from memory if nothing was committed since it was last read.

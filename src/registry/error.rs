@@ -20,15 +20,19 @@ pub enum Error {
     NoCache(RepositoryName),
     #[error("repository {0} is a cache of another registry: choose the name of one's own")]
     Cache(RepositoryName),
-    #[error("manifest {reference} is not in repository {repository}")]
+    #[error("manifest {reference} is not in repository {repository}{}", lacking(.needed_by))]
     ManifestUnknown {
         repository: RepositoryName,
         reference: String,
+        /// Index there that names it.
+        needed_by: Option<Digest>,
     },
-    #[error("blob {digest} is not in repository {repository}")]
+    #[error("blob {digest} is not in repository {repository}{}", lacking(.needed_by))]
     BlobUnknown {
         repository: RepositoryName,
         digest: Digest,
+        /// Manifest there that names it.
+        needed_by: Option<Digest>,
     },
     #[error(
         "blob {digest} of repository {repository} is damaged, and not served until it is pushed again: {problem}"
@@ -136,7 +140,7 @@ pub enum Error {
         "the registry's disk has no free space beyond its reserve: its owner must free space before anything can be pushed"
     )]
     Reserve,
-    #[error("the data directory {path} cannot be used: {cause}; it must belong to this user, or name another one with --data-dir", path = .path.display())]
+    #[error("the data directory {path} cannot be used: {cause}; {remedy}, or name another one with --data-dir", path = .path.display(), remedy = directory_remedy(.cause))]
     DataDirectory { path: PathBuf, cause: io::Error },
     #[error("blobs and uploads in the data directory {path} are on two file systems: put both of them, behind links too, on the same one", path = .0.display())]
     SplitDirectory(PathBuf),
@@ -148,6 +152,8 @@ pub enum Error {
     NoRegistry(PathBuf),
     #[error("{path} holds blobs, but no database that names them: registry.db is missing or empty. Restore it from a backup, beside blobs/, or name the right directory with --data-dir; to begin empty all the same, move {path}/blobs away. Nothing was changed", path = .0.display())]
     DatabaseLost(PathBuf),
+    #[error("{path}/registry.db lists blobs, and {path}/blobs is missing or empty: mount that, or restore it from a backup, beside registry.db (docs/backup.md), or name the right directory with --data-dir", path = .0.display())]
+    BlobsLost(PathBuf),
     #[error("the registry is overloaded, try again later: {0}")]
     Overloaded(String),
     #[error("the registry is taking over the images of registry:2, try again later: {0}")]
@@ -185,12 +191,37 @@ impl Error {
         )
     }
 
+    /// True if a disk has no space for what is to be stored.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(
+            self,
+            Self::StorageFull(_) | Self::Reserve | Self::Meta(meta::Error::NoSpace { .. })
+        )
+    }
+
     /// Adds the failed action to a file system error; recognises a full disk.
     pub(in crate::registry) fn files(doing: &'static str) -> impl Fn(io::Error) -> Self {
         move |cause| match Shortage::of(&cause) {
             Some(shortage) => Self::StorageFull(shortage),
             None => Self::Files { doing, cause },
         }
+    }
+}
+
+/// Says what helps against a directory that cannot be used.
+fn directory_remedy(cause: &io::Error) -> &'static str {
+    match Shortage::of(cause) {
+        Some(_) => "free space on its disk",
+        None => "it must belong to this user",
+    }
+}
+
+/// Ends the sentence about content that an image lacks.
+fn lacking(needed_by: &Option<Digest>) -> String {
+    match needed_by {
+        Some(image) => format!(", although {image} there names it: push that image again"),
+        None => String::new(),
     }
 }
 

@@ -86,7 +86,7 @@ impl Registry {
     /// Opens the data directory at `root`; creates it, for its owner alone, if it does not exist.
     ///
     /// # Errors
-    /// [`Error::DataDirectory`], [`Error::DatabaseLost`] and database errors, with path and remedy.
+    /// [`Error::DataDirectory`], [`Error::DatabaseLost`], [`Error::BlobsLost`] and database errors, with path and remedy.
     pub fn open(root: &Path, settings: RegistrySettings) -> Result<Self, Error> {
         let unusable = |cause: std::io::Error| Error::DataDirectory {
             path: root.to_owned(),
@@ -111,6 +111,10 @@ impl Registry {
             && !meta.has_ever_held_content()?
         {
             return Err(Error::DatabaseLost(root.to_owned()));
+        }
+        // a blob has its file before its row
+        if meta.has_blobs()? && blobs.shards().map_err(unusable)?.is_empty() {
+            return Err(Error::BlobsLost(root.to_owned()));
         }
         blobs.prepare().map_err(unusable)?;
         emergency_space.hold();

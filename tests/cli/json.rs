@@ -281,6 +281,16 @@ fn import(printed: &mut Printed) {
     printed.run(&server, "registry import", &["import", path]);
     store.image("app", "v1", &Image::small(2));
     printed.run(&server, "registry import", &["import", path]);
+    store.image("app", "v1", &image);
+    printed.run(&server, "registry import", &["import", path]);
+    store.image("other", "v1", &Image::small(3));
+    let collide = ["import", path, "--map", "other=app"];
+    printed.run(&server, "registry import", &collide);
+    std::fs::remove_file(store.blob_path(&sha256(&Image::small(3).layers[0]))).expect("removed");
+    printed.run(&server, "registry import", &["import", path]);
+    let disk = tempfile::TempDir::new().expect("a directory");
+    let to = disk.path().join("backup").display().to_string();
+    printed.run(&server, "registry backup", &["backup", &to]);
 }
 
 /// Commands that need no server, by heading.

@@ -18,6 +18,11 @@ const EXT4: FileSystem = FileSystem {
     format: &["-q", "-F"],
     options: "loop",
 };
+const EXT4_OF_SMALL_BLOCKS: FileSystem = FileSystem {
+    kind: "ext4",
+    format: &["-q", "-F", "-b", "1024"],
+    options: "loop",
+};
 const XFS: FileSystem = FileSystem {
     kind: "xfs",
     format: &["-q", "-f", "-m", "reflink=0"],
@@ -127,6 +132,79 @@ fn on_a_full(file_system: &'static FileSystem) {
 #[test]
 fn a_full_ext4() {
     on_a_full(&EXT4);
+}
+
+/// Fills a disk to the last block, but for some that are fewer than the index needs.
+fn leave_some(disk: &Disk) {
+    let dd = |output: &str| {
+        let to = format!("of={}", disk.path().join(output).display());
+        let mut fill = Command::new("dd");
+        fill.args(["if=/dev/zero", &to, "bs=1k"]);
+        fill.output().expect("dd");
+        write_back(disk);
+    };
+    dd("rest");
+    dd("last");
+    let filler = File::options().write(true).open(disk.path().join("filler"));
+    let filler = filler.expect("the filler");
+    let length = filler.metadata().expect("a length").len();
+    filler.set_len(length - (100 << 10)).expect("cut");
+    write_back(disk);
+}
+
+/// A page of the index that SQLite maps has four blocks there, of which it writes one: a disk without the others would end the
+/// process with a signal, so nothing opens the database on one.
+#[test]
+fn a_full_ext4_of_small_blocks() {
+    let directory = TempDir::new().expect("a directory");
+    let disk = match Disk::with(directory.path(), "full", &EXT4_OF_SMALL_BLOCKS) {
+        Ok(disk) => disk,
+        Err(error) => {
+            let reason = format!("root, loop mounts and mkfs.ext4 are required: {error}");
+            return announce_skipped("a full ext4 of small blocks", &reason);
+        }
+    };
+    let (data, copy) = (disk.path().join("data"), disk.path().join("copy"));
+    let mut server = Server::at(&data, &[]);
+    let kept = Image::new("kept", vec![noise(1, 100_000)]);
+    kept.push(&mut server.client(), "app", "kept");
+    let made = server.cli(&["backup", copy.to_str().expect("text")]);
+    assert!(made.status.success(), "{made:?}");
+    write_back(&disk);
+    fill(disk.path());
+    pull_often(&server, &disk, &kept);
+    push_is_refused(&mut server.client());
+    server.kill();
+    fill(disk.path());
+    server.restart();
+    pull_often(&server, &disk, &kept);
+    assert!(server.stop().success());
+    fill(disk.path());
+    leave_some(&disk);
+
+    // a backup has no index yet
+    for arguments in [
+        &["verify"][..],
+        &["ls"],
+        &["serve", "--addr", "127.0.0.1:0"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+        command.args(arguments).arg("--data-dir").arg(&copy);
+        let output = command.output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(
+            said.contains("is full") && said.contains("free space"),
+            "{said}"
+        );
+    }
+    for name in ["filler", "rest", "last"] {
+        std::fs::remove_file(disk.path().join(name)).expect("it can be removed");
+    }
+    server.restart();
+    pull_often(&server, &disk, &kept);
+    let copy = Server::at(&copy, &[]);
+    kept.assert_pulls(&mut copy.client(), "app", "kept");
 }
 
 #[test]

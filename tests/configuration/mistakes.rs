@@ -14,6 +14,18 @@ const REFUSED: &[(&str, &str)] = &[
         "quotas: [{repositories: 'team**', bytes: 1KiB}]",
         "'team**', ** must be a whole component",
     ),
+    (
+        "backup: {every: 12h}",
+        "backup.every is set, but no backup is made, because backup.to is not",
+    ),
+    (
+        "backup: {keep: 3}",
+        "backup.keep is set, but no backup is made",
+    ),
+    (
+        "storage: {filesystem: {rootdirectory: /srv/data}}\nbackup: {to: /srv/data/backups}",
+        "would lie inside of the data directory",
+    ),
     ("audit: {keep: 0s}", "audit.keep must be 1d or more"),
     ("audit: {keep: 0}", "audit.keep must be 1d or more"),
     ("audit: {keep: 23h}", "audit.keep must be 1d or more"),

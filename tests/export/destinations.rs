@@ -85,6 +85,8 @@ fn unfit_destinations_are_refused() {
     for (destination, reason) in [
         (path("a.tar.gz"), "compressed already"),
         (path("a.tgz"), "compressed already"),
+        (path("new.tar/"), "leave one of them out"),
+        (path("new.tgz/"), "leave one of them out"),
         (path("file"), "ends in .tar"),
         (path("directory.tar"), "is a directory"),
         (path("none/a.tar"), "No such file"),
@@ -96,6 +98,11 @@ fn unfit_destinations_are_refused() {
     ] {
         let said = refusal(&server, &["team/app", &destination]);
         assert!(said.contains(reason), "{destination}: {said}");
+    }
+    for name in ["a.tar", "layout", "blobs/sha256/layout"] {
+        let inside = server.directory().join(name).display().to_string();
+        let said = refusal(&server, &["team/app", &inside]);
+        assert!(said.contains("inside of the data directory"), "{said}");
     }
     let shown = server.at_terminal(&["export", "team/app", "-"], "");
     assert!(!shown.status.success());

@@ -27,13 +27,13 @@ pub fn imported(directory: &Path, source: &Path, flags: &[&str]) -> (i32, Value)
 }
 
 #[track_caller]
-fn report(output: &Output) -> Value {
+pub(super) fn report(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
 /// Asserts that nothing was new.
 #[track_caller]
-fn assert_nothing_new(report: &Value) {
+pub(super) fn assert_nothing_new(report: &Value) {
     assert_eq!(report["repositories"], json!([]), "{report}");
     assert_eq!(report["blobCount"], 0, "{report}");
 }
@@ -56,7 +56,7 @@ pub fn verified(directory: &Path) -> (i32, Value) {
 }
 
 /// A store with an image in three repositories, and one of its own in another.
-fn store(root: &Path) -> (Store, Vec<Image>) {
+pub(super) fn store(root: &Path) -> (Store, Vec<Image>) {
     let store = Store::new(root);
     let images: Vec<_> = (0..3).map(Image::small).collect();
     store.image("team/app", "v1", &images[0]);

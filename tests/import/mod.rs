@@ -6,6 +6,7 @@ mod damage;
 mod fixture;
 mod interrupted;
 mod killed;
+mod mending;
 mod remote;
 mod taking_over;
 mod tar;

@@ -132,6 +132,27 @@ fn repositories_are_chosen_and_renamed() {
 }
 
 #[test]
+fn tags_that_would_overwrite_each_other_are_refused() {
+    let (hub, images, _) = hub();
+    let server = Server::start();
+    let flags = ["--map", "team/app=app", "--map", "other=app"];
+    let (code, report) = fetched(&server, &hub.url(), &flags);
+    assert_eq!(code, 1, "{report}");
+    assert_eq!(
+        report["collisions"][0]["sources"],
+        json!(["other", "team/app"])
+    );
+    assert_eq!(
+        server.client().get("/v2/_catalog").json()["repositories"],
+        json!([])
+    );
+    hub.add("team/app", "v1", &images[2]);
+    let (code, report) = fetched(&server, &hub.url(), &flags);
+    assert_eq!((code, &report["collisions"]), (0, &json!([])), "{report}");
+    images[2].assert_pulls(&mut server.client(), "app", "v1");
+}
+
+#[test]
 fn a_blob_that_is_another_reaches_no_store() {
     let hub = Hub::start();
     let image = Image::small(1);

@@ -123,7 +123,10 @@ fn foreign_files_in_place_of_the_database() {
         let temporary = tempfile::TempDir::new().expect("a directory");
         let file = temporary.path().join("registry.db");
         std::fs::write(&file, content).expect("a file");
-        refused(temporary.path(), &["registry.db", "--data-dir"]);
+        refused(
+            temporary.path(),
+            &["registry.db", "--data-dir", "restore a backup"],
+        );
         assert_eq!(std::fs::read_to_string(&file).expect("the file"), content);
         assert_eq!(
             names(temporary.path()),

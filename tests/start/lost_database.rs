@@ -65,6 +65,48 @@ fn a_lost_database_is_asked_for_and_comes_back() {
     image.assert_pulls(&mut server.client(), "app", "v1");
 }
 
+/// As a mount that is missing, or a database that was restored alone.
+#[test]
+fn blobs_that_are_lost_are_asked_for() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let (directory, kept) = (temporary.path().join("data"), temporary.path().join("kept"));
+    let image = Image::small(1);
+    let mut server = Server::at(&directory, &[]);
+    image.push(&mut server.client(), "app", "v1");
+    server.stop();
+    let blobs = directory.join("blobs");
+    fs::rename(&blobs, &kept).expect("moved");
+    for is_there in [false, true] {
+        if is_there {
+            fs::create_dir(&blobs).expect("a directory");
+        }
+        let mut list = command(&["ls", "--data-dir"]);
+        list.arg(&directory);
+        for command in [serve(&directory), list] {
+            let message = sentence(command);
+            for word in [
+                "blobs is missing or empty",
+                "restore it from a backup",
+                "--data-dir",
+            ] {
+                assert!(message.contains(word), "'{word}' is not in: {message}");
+            }
+        }
+    }
+    fs::remove_dir(&blobs).expect("nothing was put there");
+    fs::rename(&kept, &blobs).expect("moved");
+    server.restart();
+    image.assert_pulls(&mut server.client(), "app", "v1");
+
+    // a database that lists no blobs needs none
+    let empty = temporary.path().join("empty");
+    let mut server = Server::at(&empty, &[]);
+    server.stop();
+    fs::remove_dir_all(empty.join("blobs")).expect("removed");
+    server.restart();
+    image.push(&mut server.client(), "app", "v1");
+}
+
 /// As a database that another server began elsewhere, or that was restored from before the first push.
 #[test]
 fn a_database_that_never_held_anything_is_not_taken_for_that_of_the_blobs() {

@@ -1,12 +1,16 @@
 //! The settings of the server's backups, from the section `backup`.
 
-use tarkeep::config::{Backup, Violations};
+use tarkeep::backup::Destination;
+use tarkeep::config::{Backup, Config, Violations};
 use tarkeep::registry::BackupSettings;
 
+use crate::cli::from_config::defaults;
+
 /// Converts the section; `None` without a directory.
-pub(super) fn settings(backup: &Backup) -> Result<Option<BackupSettings>, Violations> {
+pub(super) fn settings(config: &Config) -> Result<Option<BackupSettings>, Violations> {
+    let backup = &config.backup;
     let Some(to) = backup.to.clone().filter(|to| !to.as_os_str().is_empty()) else {
-        return Ok(None);
+        return without_directory(backup).map(|()| None);
     };
     if !to.is_absolute() {
         let sentence = format!(
@@ -14,6 +18,10 @@ pub(super) fn settings(backup: &Backup) -> Result<Option<BackupSettings>, Violat
             to.display()
         );
         return Err(Violations::of("backup.to", sentence));
+    }
+    if let Ok(data) = defaults::data_directory(None, config) {
+        let outside = Destination::Directory(to.clone()).check_outside(&data);
+        outside.map_err(|error| Violations::of("backup.to", error))?;
     }
     let every = backup.every.map_or(BackupSettings::EVERY, |every| every.0);
     if every.is_zero() {
@@ -30,4 +38,21 @@ pub(super) fn settings(backup: &Backup) -> Result<Option<BackupSettings>, Violat
         ));
     }
     Ok(Some(BackupSettings { to, every, keep }))
+}
+
+/// Refuses the other keys without a directory: whoever sets them expects backups.
+fn without_directory(backup: &Backup) -> Result<(), Violations> {
+    let set = [
+        ("backup.every", backup.every.is_some()),
+        ("backup.keep", backup.keep.is_some()),
+    ];
+    match set.into_iter().find(|(_, is_set)| *is_set) {
+        None => Ok(()),
+        Some((key, _)) => Err(Violations::of(
+            key,
+            format!(
+                "{key} is set, but no backup is made, because backup.to is not: name a directory on another disk there"
+            ),
+        )),
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> 
     let (manifest_rules, retention, backup, quotas, audit_keep) = combine((
         manifest_rules(config),
         retention(config),
-        backup::settings(&config.backup),
+        backup::settings(config),
         quotas(config),
         audit_keep(config, defaults.audit_keep),
     ))?;

@@ -131,6 +131,7 @@ pub(crate) fn nothing_has(one_tag: Option<(RepositoryName, TagName)>, text: &str
         Some((repository, tag)) => Error::Registry(registry::Error::ManifestUnknown {
             repository,
             reference: tag.to_string(),
+            needed_by: None,
         }),
         None => nothing_matches(text),
     }

@@ -47,6 +47,7 @@ async fn sentence(registry: &Registry, failure: &registry::Error) -> Option<Stri
         registry::Error::ManifestUnknown {
             repository,
             reference,
+            ..
         } => {
             let reference = match (Digest::parse(reference), TagName::parse(reference)) {
                 (Ok(digest), _) => ManifestReference::Digest(digest),

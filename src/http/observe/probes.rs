@@ -43,7 +43,13 @@ pub(crate) struct Readiness {
 struct Cache {
     report: Option<(Instant, Report)>,
     /// A change of the database that has not been answered: there is never a second one behind it.
-    pending: Option<JoinHandle<Result<(), Error>>>,
+    pending: Option<JoinHandle<Result<DatabaseState, Error>>>,
+}
+
+/// State of a database that can be changed.
+enum DatabaseState {
+    Sound,
+    Damaged,
 }
 
 /// Routes of the probes.
@@ -105,7 +111,7 @@ impl Readiness {
         let is_ready = report.iter().all(|(_, problem)| problem.is_none());
         // clients lose nothing by a backup that failed
         if query.is_verbose && is_wanted("backup") {
-            report.push(("backup", self.backup().map(Cow::Borrowed)));
+            report.push(("backup", self.backup()));
         }
         let listed = report
             .into_iter()
@@ -185,30 +191,44 @@ impl Readiness {
         report
     }
 
-    fn backup(&self) -> Option<&'static str> {
+    fn backup(&self) -> Option<Cow<'static, str>> {
         match self.registry.backups().counters().state() {
-            BackupState::Failed => Some("the last backup failed: the log says why"),
-            BackupState::Damaged => {
-                Some("content is damaged: the log of the last backup, and registry verify, name it")
-            }
+            BackupState::Failed => Some("the last backup failed: the log says why".into()),
+            BackupState::Damaged => Some(
+                "content is damaged: the log of the last backup, and registry verify, name it"
+                    .into(),
+            ),
+            BackupState::Incomplete(number) => Some(
+                format!("{number} incomplete: registry verify names the images and what they lack")
+                    .into(),
+            ),
             BackupState::Idle | BackupState::Running | BackupState::Complete => None,
         }
     }
 
     async fn database(
         &self,
-        pending: &mut Option<JoinHandle<Result<(), Error>>>,
+        pending: &mut Option<JoinHandle<Result<DatabaseState, Error>>>,
     ) -> Option<&'static str> {
         let change = pending.get_or_insert_with(|| {
             let registry = self.registry.clone();
-            tokio::spawn(async move { registry.status().check_database_writable().await })
+            tokio::spawn(async move {
+                if registry.status().is_database_damaged().await? {
+                    return Ok(DatabaseState::Damaged);
+                }
+                registry.status().check_database_writable().await?;
+                Ok(DatabaseState::Sound)
+            })
         });
         let Ok(done) = tokio::time::timeout(PATIENCE, change).await else {
             return Some("the database does not respond in time");
         };
         *pending = None;
         match done {
-            Ok(Ok(())) => None,
+            Ok(Ok(DatabaseState::Sound)) => None,
+            Ok(Ok(DatabaseState::Damaged)) => Some(
+                "the database is damaged: registry verify says where, and docs/backup.md how to restore it",
+            ),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "not ready: the database cannot be changed");
                 Some("the database cannot be changed")

@@ -19,7 +19,7 @@ use crate::http::limits::CONNECTION_BUFFER;
 use crate::http::limits::{MAX_TAGS, TOKEN_FORM};
 use crate::http::response::builder;
 use crate::mirror;
-use crate::oci::{DigestError, NameError, RepositoryName};
+use crate::oci::{Digest, DigestError, NameError, RepositoryName};
 use crate::registry::Error;
 use crate::upstream;
 
@@ -378,6 +378,7 @@ fn mirror_error(error: &mirror::Error) -> Rendered {
 fn registry_error(error: &Error) -> Rendered {
     use StatusCode as S;
     let rendered = |status, code| Rendered::new(status, code, error);
+    let malformed = |code| rendered(S::BAD_REQUEST, code);
     match error {
         Error::NameUnknown(_)
         | Error::ManifestUnknown { .. }
@@ -388,20 +389,16 @@ fn registry_error(error: &Error) -> Rendered {
         Error::UploadBusy(_) => rendered(S::CONFLICT, "BLOB_UPLOAD_INVALID"),
         Error::ChunkOutOfOrder { received } => rendered(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID")
             .header(RANGE, received_range(*received)),
-        Error::SizeMismatch { .. } => rendered(S::BAD_REQUEST, "SIZE_INVALID"),
-        Error::DigestMismatch { .. } | Error::Digest(_) => {
-            rendered(S::BAD_REQUEST, "DIGEST_INVALID")
-        }
-        Error::ManifestInvalid(_) | Error::ManifestBody(_) | Error::UrlRefused(_) => {
-            rendered(S::BAD_REQUEST, "MANIFEST_INVALID")
-        }
+        Error::SizeMismatch { .. } => malformed("SIZE_INVALID"),
+        Error::DigestMismatch { .. } | Error::Digest(_) => malformed("DIGEST_INVALID"),
+        Error::ManifestInvalid(_) | Error::ManifestBody(_) | Error::UrlRefused(_) => malformed("MANIFEST_INVALID"),
         Error::ManifestTooLarge { .. } => rendered(S::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID"),
         Error::ReferencesUnknown { digests, .. } => {
             let digests: Vec<_> = digests
                 .iter()
                 .map(|digest| json!({ "digest": digest.as_str() }))
                 .collect();
-            rendered(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN").detail(digests)
+            malformed("MANIFEST_BLOB_UNKNOWN").detail(digests)
         }
         Error::PreconditionFailed => rendered(S::PRECONDITION_FAILED, "UNSUPPORTED"),
         Error::InUse { holder, .. } => rendered(S::METHOD_NOT_ALLOWED, "DENIED")
@@ -420,7 +417,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::DeleteDisabled | Error::ReadOnly | Error::Cache(_) => {
             rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD")
         }
-        Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
+        Error::Body(_) => malformed("BLOB_UPLOAD_INVALID"),
         Error::StorageFull(_) | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
         Error::TakingOver(_) | Error::Overloaded(_) => {
             rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE").header(RETRY_AFTER, RETRY_SECONDS)
@@ -431,6 +428,7 @@ fn registry_error(error: &Error) -> Rendered {
         | Error::NoRegistry(_)
         | Error::BackedUpTo(_)
         | Error::DatabaseLost(_)
+        | Error::BlobsLost(_)
         | Error::Link(_)
         | Error::NoCache(_)
         // no request names a token to change
@@ -459,8 +457,11 @@ fn absent(error: &Error) -> Rendered {
         Error::ManifestUnknown {
             repository,
             reference,
-        } => rendered("MANIFEST_UNKNOWN")
-            .detail(json!({ "name": repository.as_str(), "reference": reference })),
+            needed_by,
+        } => {
+            let detail = json!({ "name": repository.as_str(), "reference": reference });
+            rendered("MANIFEST_UNKNOWN").detail(needed(detail, needed_by.as_ref()))
+        }
         Error::ManifestDamaged {
             repository,
             reference,
@@ -473,11 +474,22 @@ fn absent(error: &Error) -> Rendered {
             digest, problem, ..
         } => rendered("BLOB_UNKNOWN")
             .detail(json!({ "digest": digest.as_str(), "damage": problem })),
-        Error::BlobUnknown { digest, .. } => {
-            rendered("BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() }))
+        Error::BlobUnknown {
+            digest, needed_by, ..
+        } => {
+            let detail = json!({ "digest": digest.as_str() });
+            rendered("BLOB_UNKNOWN").detail(needed(detail, needed_by.as_ref()))
         }
         _ => rendered("UNKNOWN"),
     }
+}
+
+/// Adds the image that lacks some content to the detail of its absence.
+fn needed(mut detail: serde_json::Value, by: Option<&Digest>) -> serde_json::Value {
+    if let Some(image) = by {
+        detail["neededBy"] = json!(image.as_str());
+    }
+    detail
 }
 
 /// Value of `Range` for the bytes received of an upload: `0-0` for none, as in distribution.

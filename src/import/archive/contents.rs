@@ -98,8 +98,11 @@ impl Contents for LayoutDirectory {
         if size > MANIFEST_LIMIT {
             return Ok(Err(Damage::LargeManifest(size)));
         }
-        let read = files::read(&self.0.join(blob_path(digest)), MANIFEST_LIMIT)?;
-        Ok(read.ok_or_else(|| Damage::MissingBlob(digest.clone())))
+        let path = self.0.join(blob_path(digest));
+        Ok(match files::read(&path, MANIFEST_LIMIT) {
+            Err(Error::Unreadable { cause, .. }) => Err(files::damage(&path, cause)?),
+            read => read?.ok_or_else(|| Damage::MissingBlob(digest.clone())),
+        })
     }
 
     fn blob(&self, digest: &Digest) -> Result<Option<Found>, Error> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::contents::{Contents, Found, parse_list};
 use super::docker::{self, SavedImage};
 use super::naming::{Place, StatedName};
+use crate::import::collisions::{Collision, Tags};
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::receiver::Receiver;
@@ -37,12 +38,28 @@ struct Root {
 
 /// Images by the repository that they go to.
 #[derive(Default)]
-struct Plan {
+pub(in crate::import) struct Plan {
+    /// Names in the source.
+    names: BTreeSet<RepositoryName>,
+    /// Tags with the repositories of the source that have them.
+    tags: Tags,
     repositories: BTreeMap<RepositoryName, Vec<(Option<TagName>, Digest)>>,
     /// Images without a name, which go where their subjects go.
     unnamed: Vec<Digest>,
     /// Manifests that are made here, because the archive has none.
     made: HashMap<Digest, Vec<u8>>,
+}
+
+impl Plan {
+    /// Returns the names that the images have in the source.
+    pub fn names(&self) -> &BTreeSet<RepositoryName> {
+        &self.names
+    }
+
+    /// Returns the tags that would overwrite each other.
+    pub fn collisions(&self) -> Vec<Collision> {
+        self.tags.collisions()
+    }
 }
 
 /// A repository while its images are transferred.
@@ -65,19 +82,23 @@ enum Step {
 }
 
 impl ImageTransfer<'_> {
-    /// Transfers all images, and returns the names that they have in the source. Blocks.
+    /// Decides where the images go. Blocks.
     ///
     /// # Errors
-    /// [`Error::NoImages`], [`Error::OneTag`], and errors of the source and this registry.
-    pub fn run(&self) -> Result<BTreeSet<RepositoryName>, Error> {
+    /// [`Error::NoImages`], [`Error::OneTag`], and errors of the source.
+    pub fn plan(&self) -> Result<Plan, Error> {
         let mut plan = Plan::default();
         let roots = self.roots(&mut plan)?;
         self.check_one_tag(&roots)?;
         let names = roots.iter().filter_map(|root| root.name.repository());
-        let names = names.collect();
+        plan.names = names.collect();
         for root in roots {
             match root.name.place(self.place, self.selection) {
                 Ok(Some(Place { repository, tag })) => {
+                    if let (Some(tag), Some(source)) = (&tag, root.name.repository()) {
+                        let target = root.digest.clone();
+                        plan.tags.add(&repository, tag.clone(), &source, target);
+                    }
                     let images = plan.repositories.entry(repository).or_default();
                     images.push((tag, root.digest));
                 }
@@ -86,10 +107,18 @@ impl ImageTransfer<'_> {
                 Err(damage) => self.report(&root.digest, damage),
             }
         }
+        Ok(plan)
+    }
+
+    /// Transfers the images. Blocks.
+    ///
+    /// # Errors
+    /// Errors of the source and this registry.
+    pub fn run(&self, plan: &Plan) -> Result<(), Error> {
         self.receiver.expect(plan.repositories.len());
         let mut placed = HashSet::new();
         for (name, images) in &plan.repositories {
-            placed.extend(self.repository(name, images, &plan)?);
+            placed.extend(self.repository(name, images, plan)?);
         }
         for digest in plan
             .unnamed
@@ -98,7 +127,7 @@ impl ImageTransfer<'_> {
         {
             self.report(digest, Damage::Unnamed);
         }
-        Ok(names)
+        Ok(())
     }
 
     fn report(&self, digest: &Digest, damage: Damage) {
@@ -257,7 +286,12 @@ impl ImageTransfer<'_> {
         let refused = match self.contents.blob(&digest)? {
             // what cannot be read does not come either
             Some(Found::File(source)) => source.refused_config().ok().flatten(),
-            Some(Found::Stored { .. }) | None => self.receiver.refused_config(&digest)?,
+            // a plan stores nothing
+            Some(Found::Stored { .. }) => match self.contents.manifest(&digest)? {
+                Ok(bytes) => registry::refused_config(&bytes),
+                Err(_) => self.receiver.refused_config(&digest)?,
+            },
+            None => self.receiver.refused_config(&digest)?,
         };
         Ok(refused.map(|error| Damage::InvalidConfig(digest, error.to_string())))
     }

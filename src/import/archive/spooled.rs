@@ -18,6 +18,8 @@ use crate::oci::{Algorithm, Digest};
 const MAX_NAME: usize = 256;
 /// Maximum number of links that lead to a file.
 const MAX_LINKS: usize = 10;
+/// Number of bytes that are read of an entry for which the disk has no room, to see whether it is cut off.
+const LOOKED_AT: u64 = 1 << 30;
 /// Number of first bytes that tell how a file is compressed.
 const PREFIX: u64 = 6;
 
@@ -81,11 +83,13 @@ impl<'s> Spooled<'s> {
                         receiver.report(&self.path(&name), Damage::AlteredBlob(digest));
                         return Ok(());
                     }
+                    receiver.count_returned(&digest, size);
                     self.files.insert(name, file);
                     Ok(())
                 }
                 None if is_of_docker(&name) => {
                     let file = self.store(Algorithm::Sha256, None, size, content)?;
+                    receiver.count_returned(&file.digest, size);
                     self.files.insert(name, file);
                     Ok(())
                 }
@@ -141,9 +145,16 @@ impl<'s> Spooled<'s> {
         let (digest, is_new) = match (kept, expected) {
             (Some(kept), Some(digest)) if kept == size => (digest.clone(), false),
             _ => {
-                let mut whole = Cursor::new(prefix).chain(content);
+                let mut whole = Cursor::new(prefix).chain(&mut *content);
                 let stored = self.spool.store(algorithm, size, &mut whole);
-                (stored.map_err(|error| error.of_archive(&self.path))?, true)
+                let stored = stored.map_err(|error| error.of_archive(&self.path));
+                if matches!(&stored, Err(error) if error.is_full()) {
+                    // a header may state more than there is, which is no matter of the disk
+                    let mut rest = content.by_ref().take(LOOKED_AT);
+                    std::io::copy(&mut rest, &mut std::io::sink())
+                        .map_err(Error::archive(&self.path))?;
+                }
+                (stored?, true)
             }
         };
         let content = Content { size, is_new };

@@ -15,6 +15,8 @@ const MAX_NAME: usize = 4096;
 /// A tar archive; reads as the content of the entry that [`Self::next`] returned last.
 pub(super) struct TarReader<R> {
     input: R,
+    /// Size that the entry states, in bytes.
+    size: u64,
     /// Bytes of the entry that were not read yet.
     left: u64,
     /// Bytes between the entry and the next header.
@@ -55,6 +57,7 @@ impl<R: Read> TarReader<R> {
     pub fn new(input: R) -> Self {
         Self {
             input,
+            size: 0,
             left: 0,
             padding: 0,
             headers: 0,
@@ -69,9 +72,7 @@ impl<R: Read> TarReader<R> {
     pub fn next(&mut self) -> io::Result<Option<Entry>> {
         let mut extension = Extension::default();
         loop {
-            let rest = self.left + self.padding;
-            (self.left, self.padding) = (0, 0);
-            self.skip(rest)?;
+            self.skip_entry()?;
             let Some(block) = self.header()? else {
                 return Ok(None);
             };
@@ -114,7 +115,7 @@ impl<R: Read> TarReader<R> {
         let whole = size
             .checked_next_multiple_of(BLOCK as u64)
             .ok_or_else(|| invalid("it has an entry of impossible size"))?;
-        self.left = size;
+        (self.size, self.left) = (size, size);
         self.padding = whole - size;
         Ok(())
     }
@@ -186,6 +187,13 @@ impl<R: Read> TarReader<R> {
         Ok(())
     }
 
+    /// Reads the rest of the entry, and what lies between it and the next header.
+    fn skip_entry(&mut self) -> io::Result<()> {
+        io::copy(self, &mut io::sink())?;
+        let padding = std::mem::take(&mut self.padding);
+        self.skip(padding)
+    }
+
     fn skip(&mut self, bytes: u64) -> io::Result<()> {
         let skipped = io::copy(&mut (&mut self.input).take(bytes), &mut io::sink())?;
         if skipped < bytes {
@@ -203,7 +211,10 @@ impl<R: Read> Read for TarReader<R> {
         let length = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let read = self.input.read(&mut buffer[..length])?;
         if read == 0 {
-            return Err(cut_off(ErrorKind::UnexpectedEof.into()));
+            let (stated, held) = (self.size, self.size - self.left);
+            return Err(invalid(&format!(
+                "it ends early: its last entry states a size of {stated} bytes, but holds {held}"
+            )));
         }
         self.left -= read as u64;
         Ok(read)

@@ -112,6 +112,24 @@ pub(in crate::import) fn entries(
     Ok(found)
 }
 
+/// Reports the entries of a directory that are no directories with a name of the store.
+pub(in crate::import) fn unexpected(
+    path: &Path,
+    report: &mut dyn FnMut(&Path, Damage),
+    is_name: &dyn Fn(&str) -> bool,
+) -> Result<(), Error> {
+    for entry in entries(path, report)? {
+        match entry.kind {
+            EntryKind::Directory if is_name(&entry.name) => {}
+            // an owner may have moved a directory to another disk
+            EntryKind::Symlink if is_name(&entry.name) && entry.path.is_dir() => {}
+            EntryKind::Symlink => report(&entry.path, Damage::Symlink),
+            EntryKind::Directory | EntryKind::Other => report(&entry.path, Damage::Foreign),
+        }
+    }
+    Ok(())
+}
+
 /// Reads the links `<algorithm>/<hex>/link` below a directory, each with the digest that its path names.
 ///
 /// Directories without a link belong to what was deleted, and are passed over, as known digests are.

@@ -15,3 +15,5 @@ mod reading;
 pub(super) mod repository;
 pub mod store;
 mod transfer;
+
+pub(super) use reading::collisions;

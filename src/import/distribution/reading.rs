@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
+use crate::import::collisions::{Collision, Tags};
 use crate::import::distribution::repository::StoredRepository;
 use crate::import::distribution::store::DistributionStore;
 use crate::import::distribution::transfer::Transfer;
@@ -12,21 +13,31 @@ use crate::import::receiver::Receiver;
 use crate::oci::RepositoryName;
 
 impl DistributionStore {
-    /// Reads all repositories and passes them to the receiver, under the names that `name` gives them; without one, none.
-    ///
-    /// Blocks. Repositories that share a name are read one after the other.
-    pub(in crate::import) fn read(
+    /// Lists the repositories with the names that `name` gives them, by these; without one, they are left out. Blocks.
+    pub(in crate::import) fn named(
         &self,
         receiver: &dyn Receiver,
-        threads: usize,
         name: &mut dyn FnMut(&StoredRepository) -> Option<RepositoryName>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Named>, Error> {
+        self.foreign(&mut |path, damage| receiver.report(path, damage))?;
         let repositories = self.repositories(&mut |path, damage| receiver.report(path, damage))?;
         let named = repositories
             .into_iter()
             .filter_map(|repository| Some((name(&repository)?, repository)));
         let mut named: Vec<_> = named.collect();
         named.sort_by(|(left, _), (right, _)| left.cmp(right));
+        Ok(named)
+    }
+
+    /// Reads repositories and passes them to the receiver.
+    ///
+    /// Blocks. Repositories that share a name are read one after the other.
+    pub(in crate::import) fn read(
+        &self,
+        receiver: &dyn Receiver,
+        threads: usize,
+        named: Vec<Named>,
+    ) -> Result<(), Error> {
         receiver.expect(named.len());
         let waiting = Mutex::new(VecDeque::from(named));
         let work = || {
@@ -58,7 +69,21 @@ impl DistributionStore {
     }
 }
 
-type Named = (RepositoryName, StoredRepository);
+/// A repository with the name that it gets here.
+pub(in crate::import) type Named = (RepositoryName, StoredRepository);
+
+/// Finds the tags that repositories sharing a name point at different images. Blocks.
+pub(in crate::import) fn collisions(named: &[Named]) -> Result<Vec<Collision>, Error> {
+    let mut tags = Tags::default();
+    let shared = named.chunk_by(|(left, _), (right, _)| left == right);
+    for (here, repository) in shared.filter(|sharing| sharing.len() > 1).flatten() {
+        // what is wrong is reported when they are transferred
+        for tag in repository.tags(&mut |_, _| {})? {
+            tags.add(here, tag.name, &repository.name, tag.target);
+        }
+    }
+    Ok(tags.collisions())
+}
 
 /// Takes the next repositories that share a name.
 fn next(waiting: &mut VecDeque<Named>) -> Vec<Named> {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::import::damage::Damage;
-use crate::import::distribution::link::{self, EntryKind, entries, links_by_digest};
+use crate::import::distribution::link::{self, EntryKind, entries, links_by_digest, unexpected};
 use crate::import::error::Error;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{ImportedTag, Millis};
@@ -44,7 +44,11 @@ impl StoredRepository {
         known: &HashSet<Digest>,
         report: &mut dyn FnMut(&Path, Damage),
     ) -> Result<Vec<LinkedContent>, Error> {
-        linked(&self.directory.join("_manifests/revisions"), known, report)
+        let manifests = self.directory.join("_manifests");
+        unexpected(&manifests, report, &|name| {
+            ["revisions", "tags"].contains(&name)
+        })?;
+        linked(&manifests.join("revisions"), known, report)
     }
 
     /// Directory of the repository.

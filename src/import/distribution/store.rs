@@ -1,20 +1,22 @@
 //! The store as a whole: its repositories, and the files of its blobs.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::files::regular_file::{self, Links};
 use crate::import::damage::Damage;
-use crate::import::distribution::link::{EntryKind, entries};
+use crate::import::distribution::link::{EntryKind, entries, unexpected};
 use crate::import::distribution::repository::StoredRepository;
 use crate::import::error::Error;
 use crate::import::files;
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::SourceFile;
 
 /// Place of the store, relative to the root directory of `registry:2`.
 const PLACE: &str = "docker/registry/v2";
+/// Directory of the blobs, in the store.
+const BLOBS: &str = "blobs";
 /// Maximum size of a manifest, in bytes: that of distribution.
 const MANIFEST_LIMIT: u64 = 4 << 20;
 
@@ -57,7 +59,15 @@ impl DistributionStore {
         report: &mut dyn FnMut(&Path, Damage),
     ) -> Result<Vec<StoredRepository>, Error> {
         let mut found = Vec::new();
-        let mut open = vec![(String::new(), self.root.join("repositories"))];
+        let root = self.root.join("repositories");
+        match std::fs::read_dir(&root) {
+            // else a store that cannot be read would be taken for an empty one
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Error::unreadable(&root)(error));
+            }
+            _ => {}
+        }
+        let mut open = vec![(String::new(), root)];
         while let Some((prefix, directory)) = open.pop() {
             let mut has_content = false;
             let mut below = Vec::new();
@@ -86,10 +96,42 @@ impl DistributionStore {
         Ok(found)
     }
 
+    /// Reports what lies beside the repositories and blobs, or in the place of a blob's directory. No blob's directory is opened.
+    pub(in crate::import) fn foreign(
+        &self,
+        report: &mut dyn FnMut(&Path, Damage),
+    ) -> Result<(), Error> {
+        let is_hex = |name: &str, length: usize| {
+            name.len() == length && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        if let Some(above) = self.root.parent().filter(|_| self.root.ends_with(PLACE)) {
+            unexpected(above, report, &|name| name == "v2")?;
+        }
+        unexpected(&self.root, report, &|name| {
+            [BLOBS, "repositories"].contains(&name)
+        })?;
+        let blobs = self.root.join(BLOBS);
+        unexpected(&blobs, report, &|name| Algorithm::parse(name).is_ok())?;
+        for algorithm in Algorithm::ALL {
+            let directory = blobs.join(algorithm.as_str());
+            unexpected(&directory, report, &|name| is_hex(name, 2))?;
+            // what is wrong with these is reported when they are asked for
+            for shard in entries(&directory, &mut |_, _| {})? {
+                if shard.kind == EntryKind::Directory && is_hex(&shard.name, 2) {
+                    unexpected(&shard.path, report, &|name| {
+                        name.starts_with(&shard.name)
+                            && Digest::parse(&format!("{}:{name}", algorithm.as_str())).is_ok()
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn blob_path(&self, digest: &Digest) -> PathBuf {
         let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
         self.root
-            .join(format!("blobs/{algorithm}/{}/{hex}/data", &hex[..2]))
+            .join(format!("{BLOBS}/{algorithm}/{}/{hex}/data", &hex[..2]))
     }
 
     /// Finds the file of a blob.

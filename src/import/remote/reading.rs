@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::registry::{Names, RemoteRegistry};
 use super::transfer::Transfer;
+use crate::import::collisions::{Collision, Tags};
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::receiver::Receiver;
@@ -15,20 +16,20 @@ use crate::import::selection::Selection;
 use crate::oci::RepositoryName;
 
 /// Repositories of a source by the name that they get here; several may share one.
-type Named = BTreeMap<RepositoryName, Vec<RepositoryName>>;
+pub(in crate::import) type Named = BTreeMap<RepositoryName, Vec<RepositoryName>>;
 
 impl RemoteRegistry {
-    /// Reads all selected repositories, passes them to the receiver, and returns those that are there. Blocks.
+    /// Lists the selected repositories with the names that they get here, and all names that the registry has listed. Blocks.
     ///
     /// # Errors
-    /// [`Error::Upstream`], [`Error::NoCatalog`], and errors of this registry.
-    pub(in crate::import) fn read(
+    /// [`Error::Upstream`] and [`Error::NoCatalog`].
+    pub(in crate::import) fn named(
         &self,
         receiver: &dyn Receiver,
         selection: &Selection,
         runtime: &Handle,
-    ) -> Result<BTreeSet<RepositoryName>, Error> {
-        let (named, found) = match runtime.block_on(self.repositories(selection))? {
+    ) -> Result<(Named, BTreeSet<RepositoryName>), Error> {
+        Ok(match runtime.block_on(self.repositories(selection))? {
             Names::Asked(names) => (self.names(receiver, selection, &names), BTreeSet::new()),
             Names::Listed(names) => {
                 let all = names
@@ -36,9 +37,49 @@ impl RemoteRegistry {
                     .filter_map(|name| RepositoryName::parse(name).ok());
                 (self.names(receiver, selection, &names), all.collect())
             }
+        })
+    }
+
+    /// Finds the tags that repositories sharing a name point at different images. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`].
+    pub(in crate::import) fn collisions(
+        &self,
+        receiver: &dyn Receiver,
+        named: &Named,
+        runtime: &Handle,
+    ) -> Result<Vec<Collision>, Error> {
+        let transfer = Transfer {
+            registry: self,
+            receiver,
+            runtime,
         };
+        let mut tags = Tags::default();
+        for (here, sources) in named.iter().filter(|(_, sources)| sources.len() > 1) {
+            for source in sources {
+                // what is wrong is reported when they are transferred
+                let targets = transfer.tag_targets(source, &mut |_, _| {})?;
+                for (tag, target) in targets.into_iter().flatten() {
+                    tags.add(here, tag, source, target);
+                }
+            }
+        }
+        Ok(tags.collisions())
+    }
+
+    /// Reads repositories, passes them to the receiver, and returns those that are there. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`], and errors of this registry.
+    pub(in crate::import) fn read(
+        &self,
+        receiver: &dyn Receiver,
+        named: Named,
+        runtime: &Handle,
+    ) -> Result<BTreeSet<RepositoryName>, Error> {
         receiver.expect(named.values().map(Vec::len).sum());
-        let found = Mutex::new(found);
+        let found = Mutex::new(BTreeSet::new());
         let waiting = Mutex::new(named.into_iter());
         let work = || {
             let transfer = Transfer {

@@ -66,19 +66,12 @@ impl Transfer<'_> {
         source: &RepositoryName,
         name: &RepositoryName,
     ) -> Result<bool, Error> {
-        let upstream = &self.registry.upstream;
-        let listed = self.runtime.block_on(patiently(|| upstream.tags(source)));
-        let tags = match listed {
-            Ok(tags) => tags,
-            Err(upstream::Error::NotFound) => {
-                self.receiver.take(vec![ImportPiece::End])?;
-                return Ok(false);
-            }
-            Err(error) => {
-                self.fault(self.path(source, ""), error)?;
-                self.receiver.take(vec![ImportPiece::End])?;
-                return Ok(false);
-            }
+        let listed = self.tag_targets(source, &mut |path, damage| {
+            self.receiver.report(&path, damage);
+        })?;
+        let Some(tags) = listed else {
+            self.receiver.take(vec![ImportPiece::End])?;
+            return Ok(false);
         };
         let mut target = Target {
             source,
@@ -88,7 +81,6 @@ impl Transfer<'_> {
             sound: HashSet::new(),
             has_referrers: true,
         };
-        let tags = self.targets(&target, tags)?;
         for digest in tags.values() {
             self.image(&mut target, digest)?;
         }
@@ -96,6 +88,23 @@ impl Transfer<'_> {
         pieces.push(ImportPiece::End);
         self.receiver.take(pieces)?;
         Ok(true)
+    }
+
+    /// Asks what the tags of a repository point at; `None` if they cannot be listed. Blocks.
+    pub fn tag_targets(
+        &self,
+        source: &RepositoryName,
+        report: &mut dyn FnMut(PathBuf, Damage),
+    ) -> Result<Option<BTreeMap<TagName, Digest>>, Error> {
+        let upstream = &self.registry.upstream;
+        match self.runtime.block_on(patiently(|| upstream.tags(source))) {
+            Ok(tags) => self.targets(source, tags, report).map(Some),
+            Err(upstream::Error::NotFound) => Ok(None),
+            Err(error) => {
+                report(self.path(source, ""), self.lasting(error)?);
+                Ok(None)
+            }
+        }
     }
 
     fn path(&self, source: &RepositoryName, reference: &str) -> PathBuf {
@@ -109,20 +118,26 @@ impl Transfer<'_> {
 
     /// Reports a refusal of one thing; fails for what concerns everything, and may pass.
     fn fault(&self, path: PathBuf, error: upstream::Error) -> Result<(), Error> {
-        if error.is_passing() {
-            return Err(self.registry.failed(error));
-        }
-        self.receiver.report(&path, Damage::Upstream(error));
+        let damage = self.lasting(error)?;
+        self.receiver.report(&path, damage);
         Ok(())
+    }
+
+    /// Returns the refusal of one thing; fails for what concerns everything, and may pass.
+    fn lasting(&self, error: upstream::Error) -> Result<Damage, Error> {
+        match error.is_passing() {
+            true => Err(self.registry.failed(error)),
+            false => Ok(Damage::Upstream(error)),
+        }
     }
 
     /// Asks what the tags point at, several at once.
     fn targets(
         &self,
-        target: &Target<'_>,
+        source: &RepositoryName,
         tags: impl IntoIterator<Item = String>,
+        report: &mut dyn FnMut(PathBuf, Damage),
     ) -> Result<BTreeMap<TagName, Digest>, Error> {
-        let source = target.source;
         let asked = stream::iter(tags).map(|text| async move {
             let asked = match TagName::parse(&text) {
                 Ok(tag) => Ok((tag, self.head(source, &text).await)),
@@ -136,8 +151,8 @@ impl Transfer<'_> {
             let path = self.path(source, &format!(":{text}"));
             match asked {
                 Ok((tag, Ok(digest))) => drop(targets.insert(tag, digest)),
-                Ok((_, Err(error))) => self.fault(path, error)?,
-                Err(damage) => self.receiver.report(&path, damage),
+                Ok((_, Err(error))) => report(path, self.lasting(error)?),
+                Err(damage) => report(path, damage),
             }
         }
         Ok(targets)

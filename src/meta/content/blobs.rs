@@ -72,6 +72,15 @@ impl PointReader<'_> {
         })
     }
 
+    /// Reports whether there is a blob.
+    pub fn has_blobs(&self) -> Result<bool, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached("SELECT 1 FROM blobs LIMIT 1")?
+                .exists([])
+        })
+    }
+
     /// Reports whether any repository links to a blob of that digest.
     pub fn is_blob_linked(&self, digest: &Digest) -> Result<bool, Error> {
         self.query(|connection| {

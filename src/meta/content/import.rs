@@ -77,15 +77,27 @@ impl Reader<'_> {
         )
     }
 
-    /// Returns the digests of a repository's manifests that have no gap.
+    /// Returns the digests of a repository's manifests that are not damaged and have no gap.
     pub fn whole_manifest_digests(
         &self,
         repository: &RepositoryName,
     ) -> Result<HashSet<Digest>, Error> {
         self.digests(
             "SELECT manifests.digest FROM repositories JOIN manifests ON repository_id = repositories.id
-             WHERE repositories.name = ?1
+             WHERE repositories.name = ?1 AND damage IS NULL
              AND NOT EXISTS (SELECT 1 FROM absent_references WHERE manifest_id = manifests.id)",
+            repository,
+        )
+    }
+
+    /// Returns the digests of a repository's manifests that are damaged.
+    pub fn damaged_manifest_digests(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<HashSet<Digest>, Error> {
+        self.digests(
+            "SELECT manifests.digest FROM repositories JOIN manifests ON repository_id = repositories.id
+             WHERE repositories.name = ?1 AND damage IS NOT NULL",
             repository,
         )
     }
@@ -193,6 +205,17 @@ impl Reader<'_> {
                     })
                 })?
                 .collect()
+        })
+    }
+
+    /// Reports whether a repository shows a blob.
+    pub fn is_shown(&self, blob: &Digest) -> Result<bool, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT 1 FROM blobs JOIN repository_blobs ON blob_id = blobs.id WHERE digest = ?1 LIMIT 1",
+                )?
+                .exists([blob.as_str()])
         })
     }
 

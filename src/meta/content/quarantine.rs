@@ -38,39 +38,83 @@ pub struct Quarantined {
     pub manifests: u64,
 }
 
+/// Reason why a repository does not show content that somebody asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absence {
+    Damaged(Damaged),
+    /// A manifest of the repository names it, and nobody has pushed it.
+    NeededBy(Digest),
+}
+
 impl PointReader<'_> {
-    /// Returns what is wrong with a blob that was taken out of the repository.
-    pub fn blob_damage(
+    /// Returns why the repository does not show a blob: it was taken out, or a manifest names it that came without it.
+    ///
+    /// One look at one place in an index, as pushes ask for what is not there.
+    pub fn blob_absence(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Option<String>, Error> {
-        self.query(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT damage FROM repositories JOIN absent_references AS gap ON gap.repository_id = repositories.id
-                     WHERE repositories.name = ?1 AND gap.digest = ?2 AND damage IS NOT NULL LIMIT 1",
-                )?
-                .query_row(params![repository.as_str(), digest.as_str()], |row| row.get(0))
-                .optional()
-        })
+    ) -> Result<Option<Absence>, Error> {
+        let found = self.absence(
+            "SELECT gap.digest, gap.damage, manifests.digest FROM repositories
+             CROSS JOIN absent_references AS gap ON gap.repository_id = repositories.id AND gap.digest = ?2
+             CROSS JOIN manifests ON manifests.id = gap.manifest_id WHERE repositories.name = ?1 LIMIT 1",
+            repository,
+            digest.as_str(),
+        )?;
+        if !matches!(found, Some(Absence::NeededBy(_))) {
+            return Ok(found);
+        }
+        // another manifest may have lost it to damage
+        let damaged = self.absence(
+            "SELECT gap.digest, gap.damage, NULL FROM repositories
+             CROSS JOIN absent_references AS gap ON gap.repository_id = repositories.id AND gap.digest = ?2
+             WHERE repositories.name = ?1 AND gap.damage IS NOT NULL LIMIT 1",
+            repository,
+            digest.as_str(),
+        )?;
+        Ok(damaged.or(found))
     }
 
-    /// Returns the damaged manifest that has this digest or that a tag of this name points at.
-    pub fn manifest_damage(
+    /// Returns why the repository does not show the manifest of this digest, or the one that a tag of this name points at.
+    pub fn manifest_absence(
         &self,
         repository: &RepositoryName,
         reference: &str,
-    ) -> Result<Option<Damaged>, Error> {
+    ) -> Result<Option<Absence>, Error> {
+        self.absence(
+            "SELECT manifests.digest, damage, NULL FROM repositories
+             JOIN manifests INDEXED BY manifests_damaged ON manifests.repository_id = repositories.id AND damage IS NOT NULL
+             WHERE repositories.name = ?1 AND (manifests.digest = ?2 OR manifests.id =
+                 (SELECT manifest_id FROM tags WHERE repository_id = repositories.id AND name = ?2))
+             UNION ALL SELECT gap.digest, NULL, manifests.digest FROM repositories
+             CROSS JOIN absent_references AS gap ON gap.repository_id = repositories.id AND gap.digest = ?2
+             CROSS JOIN manifests ON manifests.id = gap.manifest_id
+             WHERE repositories.name = ?1 LIMIT 1",
+            repository,
+            reference,
+        )
+    }
+
+    /// Reads a digest, its damage or null, and the manifest that names it.
+    fn absence(
+        &self,
+        sql: &str,
+        repository: &RepositoryName,
+        reference: &str,
+    ) -> Result<Option<Absence>, Error> {
         self.query(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT manifests.digest, damage FROM repositories
-                     JOIN manifests INDEXED BY manifests_damaged ON manifests.repository_id = repositories.id AND damage IS NOT NULL
-                     WHERE repositories.name = ?1 AND (manifests.digest = ?2 OR manifests.id =
-                         (SELECT manifest_id FROM tags WHERE repository_id = repositories.id AND name = ?2)) LIMIT 1",
-                )?
-                .query_row(params![repository.as_str(), reference], damaged)
+                .prepare_cached(sql)?
+                .query_row(params![repository.as_str(), reference], |row| {
+                    Ok(match row.get::<_, Option<_>>(1)? {
+                        Some(damage) => Absence::Damaged(Damaged {
+                            digest: digest(row, 0)?,
+                            damage,
+                        }),
+                        None => Absence::NeededBy(digest(row, 2)?),
+                    })
+                })
                 .optional()
         })
     }

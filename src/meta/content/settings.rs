@@ -11,6 +11,7 @@ use crate::meta::sqlite::writer::WriteTx;
 
 const RETENTION: &str = "retention";
 const MANIFEST_RULES: &str = "manifest rules";
+const DAMAGED: &str = "database is damaged";
 const SPARSE: &str = "sparse";
 const RESERVE: &str = "reserve";
 const SERVER_SECTIONS: &str = "server sections";
@@ -55,6 +56,11 @@ impl PointReader<'_> {
         self.setting(&format!("{ISSUER_KEYS}{issuer}"))
     }
 
+    /// Reports whether verification has found the structure of the database damaged.
+    pub fn has_damaged_structure(&self) -> Result<bool, Error> {
+        Ok(self.setting(DAMAGED)?.is_some())
+    }
+
     fn time(&self, name: &str) -> Result<Option<Millis>, Error> {
         Ok(self.setting(name)?.and_then(|text| text.parse().ok()))
     }
@@ -89,6 +95,17 @@ impl WriteTx<'_> {
         let words: Vec<_> = sections.iter().map(String::as_str).collect();
         self.set_setting(SERVER_SECTIONS, &words.join(" "))
             .map(drop)
+    }
+
+    /// Records whether the structure of the database is damaged.
+    pub fn set_damaged(&self, is_damaged: bool) -> Result<(), Error> {
+        if is_damaged {
+            return self.set_setting(DAMAGED, "1").map(drop);
+        }
+        self.connection
+            .prepare_cached("DELETE FROM settings WHERE name = ?1")?
+            .execute([DAMAGED])?;
+        Ok(())
     }
 
     /// Records the time of a write probe.

@@ -46,17 +46,21 @@ const COUNTS: [Count; 5] = [
              WHERE recount.id = blobs.id AND links <> counted",
     },
     Count {
-        wrong: "SELECT 'manifests of repository ' || name || ' that need blob ' || digest FROM repository_blobs AS link
+        // counted once for all: thousands of repositories may show the same blob
+        wrong: "WITH recount AS MATERIALIZED (
+                 SELECT repository_id, blob_id, count(*) AS counted FROM manifest_blobs
+                 JOIN manifests ON manifests.id = manifest_id GROUP BY repository_id, blob_id)
+             SELECT 'manifests of repository ' || name || ' that need blob ' || digest FROM repository_blobs AS link
              JOIN blobs ON blobs.id = link.blob_id JOIN repositories ON repositories.id = link.repository_id
-             WHERE link.holders <> (SELECT count(*) FROM manifest_blobs JOIN manifests ON manifests.id = manifest_id
-                 WHERE manifest_blobs.blob_id = link.blob_id AND manifests.repository_id = link.repository_id) LIMIT ?1",
+             LEFT JOIN recount ON recount.repository_id = link.repository_id AND recount.blob_id = link.blob_id
+             WHERE link.holders <> coalesce(counted, 0) LIMIT ?1",
         mend: "UPDATE repository_blobs AS link SET holders = counted,
                  idle_since = CASE counted WHEN 0 THEN coalesce(link.idle_since, ?1) END,
                  released_at = CASE counted WHEN 0 THEN link.released_at END FROM (
-                 SELECT one.repository_id, one.blob_id, count(manifests.id) AS counted FROM repository_blobs AS one
-                 LEFT JOIN manifest_blobs ON manifest_blobs.blob_id = one.blob_id
-                 LEFT JOIN manifests ON manifests.id = manifest_id AND manifests.repository_id = one.repository_id
-                 GROUP BY one.repository_id, one.blob_id) AS recount
+                 SELECT repository_id, blob_id, sum(number) AS counted FROM (
+                     SELECT repository_id, blob_id, 1 AS number FROM manifest_blobs JOIN manifests ON manifests.id = manifest_id
+                     UNION ALL SELECT repository_id, blob_id, 0 FROM repository_blobs)
+                 GROUP BY repository_id, blob_id) AS recount
              WHERE recount.repository_id = link.repository_id AND recount.blob_id = link.blob_id AND link.holders <> counted",
     },
     Count {
@@ -74,6 +78,11 @@ const COUNTS: [Count; 5] = [
     },
 ];
 
+/// True for a line of an integrity check that names a problem.
+fn is_problem(line: &str) -> bool {
+    !line.is_empty() && line != "ok" && !line.starts_with("*** in database")
+}
+
 impl Reader<'_> {
     /// Lists the tables of the database.
     pub fn tables(&self) -> Result<Vec<String>, Error> {
@@ -90,12 +99,20 @@ impl Reader<'_> {
     /// Checks the structure of a table and of its indexes, and its foreign keys; returns what is wrong.
     pub fn structural_damage(&self, table: &str) -> Result<Vec<String>, Error> {
         self.query(|connection| {
-            let mut found: Vec<String> = connection
-                .prepare(&format!("PRAGMA integrity_check('{table}')"))?
-                .query_map([], |row| row.get(0))?
+            let mut checks = connection.prepare(&format!("PRAGMA integrity_check('{table}')"))?;
+            let mut found = Vec::new();
+            for text in checks
+                .query_map([], |row| row.get::<_, String>(0))?
                 .take(LIMIT)
-                .collect::<Result<_, _>>()?;
-            found.retain(|line| line != "ok");
+            {
+                // some name several problems, below a line about the file
+                found.extend(
+                    text?
+                        .lines()
+                        .filter(|line| is_problem(line))
+                        .map(str::to_owned),
+                );
+            }
             // references to what cannot be read prove nothing
             if !found.is_empty() {
                 return Ok(found);

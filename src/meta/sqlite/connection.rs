@@ -9,13 +9,15 @@ use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 
 use crate::files::regular_file::{self, Links};
-use crate::meta::error::{Error, Fault};
+use crate::meta::error::{Error, Fault, is_no_space};
 use crate::meta::process_clock::now;
 use crate::meta::sqlite::beside::beside;
-use crate::meta::sqlite::copy_on_write::{Index, exempt_log, reserve_log, sync_file_system};
+use crate::meta::sqlite::copy_on_write::{
+    Index, exempt_log, has_small_blocks, reserve_log, sync_file_system,
+};
 use crate::meta::sqlite::locks::wait_for_others;
 use crate::meta::sqlite::pool::{STATEMENT_CACHE, plan_once};
-use crate::meta::sqlite::schema::{check_owner, is_new, migrate};
+use crate::meta::sqlite::schema::{check_header, check_owner, is_new, migrate};
 
 /// Number of attempts to open a database that another process is opening, and the pause between them.
 const START_TRIES: u32 = 500;
@@ -30,11 +32,8 @@ pub(in crate::meta) fn open_writer(path: &Path) -> Result<Connection, Error> {
     let options = &mut OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
     regular_file::open(path, options, Links::Follow)
-        .map_err(|error| Error::unopened(path, error))?;
-    let index = Index::open(path).unwrap_or_else(|error| {
-        tracing::debug!(%error, "cannot open the index of the database's log");
-        None
-    });
+        .map_err(|error| Error::unopened_file(path, error))?;
+    let index = open_index(path)?;
     let opened = match wait_and_open_writer(path) {
         // SQLite cuts the index and extends it again; btrfs gives freed blocks out again after it has committed
         Err(error) if error.is(Fault::IndexFull) => {
@@ -43,9 +42,25 @@ pub(in crate::meta) fn open_writer(path: &Path) -> Result<Connection, Error> {
         }
         other => other,
     };
-    let opened = opened.map_err(|error| error.in_file(path))?;
+    let opened = opened.map_err(|error| error.in_file(path).at_opening(path))?;
     reserve_disk_space(&opened, path, index.as_ref());
     Ok(opened)
+}
+
+/// Opens the index of the log; fails only if the disk has no space for one that must have it.
+fn open_index(path: &Path) -> Result<Option<Index>, Error> {
+    if has_small_blocks(path).unwrap_or(false) {
+        // nothing may be left beside a file of another program
+        check_header(path)?;
+    }
+    match Index::open(path) {
+        Ok(index) => Ok(index),
+        Err(error) if is_no_space(&error) => Err(Error::unopened_file(path, error)),
+        Err(error) => {
+            tracing::debug!(%error, "cannot open the index of the database's log");
+            Ok(None)
+        }
+    }
 }
 
 fn wait_and_open_writer(path: &Path) -> Result<Connection, Error> {

@@ -1,5 +1,6 @@
 //! Copies of the database for backups, made beside running servers.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,7 +15,7 @@ use crate::meta::clock::Millis;
 use crate::meta::content::quarantine::Damaged;
 use crate::meta::error::{Error, Fault};
 use crate::meta::ids::RepositoryScope;
-use crate::meta::reports::verification::RecordedBlob;
+use crate::meta::reports::verification::{RecordedBlob, RecordedManifest};
 use crate::meta::sqlite::beside::beside;
 use crate::meta::sqlite::locks::wait_for_others;
 use crate::meta::sqlite::reader::Reader;
@@ -53,7 +54,7 @@ pub(in crate::meta) fn copy(
     to: &Path,
     mark: &BackupMark,
 ) -> Result<DatabaseCopy, Error> {
-    create(to).map_err(|error| Error::unopened(to, error))?;
+    create(to).map_err(|error| Error::unopened_file(to, error))?;
     copy_pages(from, to)?;
     let copy = open_copy(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // by exclusive locks, the log of the original's kind needs no files beside the copy
@@ -68,7 +69,8 @@ pub(in crate::meta) fn copy(
          DELETE FROM queues;
          DELETE FROM events;
          DELETE FROM endpoints;
-         DELETE FROM signing_keys;",
+         DELETE FROM signing_keys;
+         DELETE FROM settings WHERE name = 'database is damaged';",
     )?;
     let text = serde_json::to_string(mark).unwrap_or_default();
     copy.execute(
@@ -86,7 +88,7 @@ pub(in crate::meta) fn copy(
     drop(copy);
     regular_file::open(to, File::options().read(true), Links::Reject)
         .and_then(|file| file.sync_all())
-        .map_err(|error| Error::unopened(to, error))?;
+        .map_err(|error| Error::unopened_file(to, error))?;
     DatabaseCopy::open(to)
 }
 
@@ -116,6 +118,20 @@ impl DatabaseCopy {
     /// Lists blobs that are damaged, after `after` in byte order, at most `limit`.
     pub fn damaged_blobs(&self, after: &str, limit: usize) -> Result<Vec<Damaged>, Error> {
         Reader::new(&self.connection).damaged_blobs(after, &RepositoryScope::ALL, limit)
+    }
+
+    /// Lists manifests with what they name and is neither there nor damaged, after the row `after`, at most `limit`.
+    pub fn gaps_after(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(RecordedManifest, HashSet<Digest>)>, Error> {
+        Reader::new(&self.connection).gaps_after(after, &RepositoryScope::ALL, limit)
+    }
+
+    /// Lists the tags of a manifest and of the indexes that need it.
+    pub fn image_tags(&self, manifest: &RecordedManifest) -> Result<Vec<String>, Error> {
+        Reader::new(&self.connection).image_tags(manifest.id)
     }
 
     /// Lists manifests that are damaged, after `after` in byte order, at most `limit`.

@@ -1,9 +1,12 @@
-//! The database's log and its index on file systems that copy on write.
+//! The disk space of the database's log and of its index.
 //!
 //! SQLite maps the index (`-shm`), and readers change it as well. Where a changed page is written to a new block, as on btrfs
 //! and on XFS after a reflink copy, a full disk or an exhausted quota has none: the kernel then ends the process with SIGBUS.
 //! So the index gets its blocks at the start, and keeps them; on XFS, shared blocks are copied while there is space. The log is overwritten as well, so the same is done for it. SQLite
 //! removes both files with its last connection; on btrfs they are then created again, or the next start would need free space.
+//!
+//! SQLite writes one byte of every 4096 of the index before it maps that. Where blocks are smaller, the others have none, and a
+//! full disk ends the process in the same way: there the index has all its blocks before SQLite opens it, or is not opened.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -29,7 +32,7 @@ const UNSHARE_INTERVAL: Duration = Duration::from_secs(5);
 /// Disk space of the index, in bytes: enough for a log of 256 MiB.
 const INDEX_SIZE: u64 = 512 << 10;
 
-/// Size of a block of btrfs, in bytes.
+/// Size of a block of btrfs, and of what SQLite writes a byte of, in bytes.
 const BLOCK: u64 = 4096;
 
 /// Disk space reserved for the log, in bytes: one and a half times its usual size.
@@ -39,16 +42,18 @@ const LOG_RESERVE: u64 = 6 << 20;
 pub(in crate::meta) struct Index(ManuallyDrop<File>);
 
 impl Index {
-    /// Opens the index before SQLite does, and creates it on btrfs, where only an empty file can be exempt from copying.
+    /// Opens the index before SQLite does.
     ///
-    /// `None` if it does not exist.
+    /// Creates it on btrfs, where only an empty file can be exempt from copying, and where blocks are small: it has all of
+    /// them then. `None` if it does not exist.
     pub(in crate::meta) fn open(database: &Path) -> io::Result<Option<Self>> {
         let owner = database.metadata()?;
         let is_btrfs = is_btrfs(database)?;
+        let has_small_blocks = has_small_blocks(database)?;
         let opened = OpenOptions::new()
             .read(true)
             .write(true)
-            .create(is_btrfs)
+            .create(is_btrfs || has_small_blocks)
             .mode(owner.mode() & 0o777)
             .custom_flags(OFlags::NOFOLLOW.bits() as i32)
             .open(beside(database, "-shm"));
@@ -60,7 +65,12 @@ impl Index {
         if is_btrfs && file.metadata()?.len() == 0 {
             exempt(&file, &owner)?;
         }
-        Ok(Some(Self(file)))
+        let index = Self(file);
+        if has_small_blocks {
+            give(&index.0, &owner)?;
+            index.reserve()?;
+        }
+        Ok(Some(index))
     }
 
     /// Takes the disk space that the index may need.
@@ -159,6 +169,11 @@ impl Drop for KeptFiles {
     }
 }
 
+/// True if a block of the file system is smaller than what SQLite writes a byte of.
+pub(in crate::meta) fn has_small_blocks(path: &Path) -> io::Result<bool> {
+    Ok(rustix::fs::statvfs(path)?.f_bsize < BLOCK)
+}
+
 fn is_btrfs(path: &Path) -> io::Result<bool> {
     Ok(rustix::fs::statfs(path)?.f_type as i64 == BTRFS)
 }
@@ -197,11 +212,16 @@ pub(in crate::meta) fn exempt_log(connection: &Connection, database: &Path) -> i
     exempt(&log, &database.metadata()?)
 }
 
-/// Exempts an empty file from copying, and gives it to the owner of the database: root may have created it for a server
-/// that runs as another user.
+/// Exempts an empty file from copying, and gives it to the owner of the database.
 fn exempt(file: &File, owner: &Metadata) -> io::Result<()> {
-    let (flags, found) = (rustix::fs::ioctl_getflags(file)?, file.metadata()?);
+    let flags = rustix::fs::ioctl_getflags(file)?;
     rustix::fs::ioctl_setflags(file, flags | IFlags::NOCOW)?;
+    give(file, owner)
+}
+
+/// Gives a file to the owner of the database: root may have created it for a server that runs as another user.
+fn give(file: &File, owner: &Metadata) -> io::Result<()> {
+    let found = file.metadata()?;
     if (found.uid(), found.gid()) != (owner.uid(), owner.gid()) {
         fchown(file, Some(owner.uid()), Some(owner.gid()))?;
     }

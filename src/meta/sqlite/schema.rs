@@ -94,7 +94,7 @@ pub(in crate::meta) fn check_header(path: &Path) -> Result<(), Error> {
     let options = &mut OpenOptions::new();
     options.read(true).append(true);
     let opened = regular_file::open(path, options, Links::Follow);
-    let file = opened.map_err(|error| Error::unopened(path, error))?;
+    let file = opened.map_err(|error| Error::unopened_file(path, error))?;
     std::io::Read::read_to_end(&mut std::io::Read::take(file, 100), &mut header)
         .map_err(|error| Error::unopened(path, error))?;
     let number = |offset: usize| {

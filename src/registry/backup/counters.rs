@@ -31,6 +31,8 @@ pub enum BackupState {
     Complete,
     /// The last one is complete but for content that is damaged.
     Damaged,
+    /// The last one is complete, and has this number of images that lack content here too.
+    Incomplete(u64),
     /// The last one failed.
     Failed,
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::meta::{self, Millis, Reader, StoredManifest};
-use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, Platform, RepositoryName, TagName};
+use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, Platform, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
-use crate::registry::content::signature_tags::signature_tags;
+use crate::registry::content::signature_tags::{SignatureTag, signature_tags};
 use crate::registry::error::Error;
 use crate::registry::facades::Manifests;
 
@@ -40,7 +40,7 @@ pub struct ImageDescription {
     /// Children of an index, in its order.
     pub children: Vec<ChildDescription>,
     /// Tags that sign it by their name, with what they point at.
-    pub signature_tags: Vec<(TagName, Digest)>,
+    pub signature_tags: Vec<SignatureTag>,
 }
 
 /// Child of an index.
@@ -117,6 +117,7 @@ impl Manifests<'_> {
         let gone = || Error::ManifestUnknown {
             repository: repository.clone(),
             reference: stored.digest.to_string(),
+            needed_by: None,
         };
         let (name, digest) = (repository.clone(), stored.digest.clone());
         let weight = self

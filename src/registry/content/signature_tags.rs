@@ -4,12 +4,22 @@ use crate::meta::{self, Reader};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::policy::tag_policy::is_signature;
 
-/// Lists the tags that name a manifest, with what they point at.
+/// A tag that signs an image by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureTag {
+    pub tag: TagName,
+    /// Manifest that it points at.
+    pub digest: Digest,
+    /// Of that manifest alone, in bytes.
+    pub size: u64,
+}
+
+/// Lists the tags that name a manifest.
 pub(in crate::registry) fn signature_tags(
     meta: &Reader<'_>,
     repository: &RepositoryName,
     subject: &Digest,
-) -> Result<Vec<(TagName, Digest)>, meta::Error> {
+) -> Result<Vec<SignatureTag>, meta::Error> {
     let Some(id) = meta.repository(repository)? else {
         return Ok(Vec::new());
     };
@@ -20,7 +30,11 @@ pub(in crate::registry) fn signature_tags(
             continue;
         };
         if let Some(manifest) = meta.held_by_tag(repository, &tag)? {
-            found.push((tag, manifest.digest));
+            found.push(SignatureTag {
+                tag,
+                digest: manifest.digest,
+                size: manifest.size,
+            });
         }
     }
     Ok(found)

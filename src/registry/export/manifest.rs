@@ -116,9 +116,9 @@ impl Export<'_> {
                     });
                 }
                 let tags = signature_tags(reader, &name, &subject)?;
-                found.extend(tags.into_iter().map(|(tag, digest)| Companion {
-                    tag: Some(tag),
-                    digest,
+                found.extend(tags.into_iter().map(|signature| Companion {
+                    tag: Some(signature.tag),
+                    digest: signature.digest,
                 }));
                 Ok(found)
             })

@@ -69,6 +69,14 @@ impl Import<'_> {
         }
     }
 
+    /// Reports whether a repository shows a blob: else verification has found its file, and left it to collection.
+    async fn is_shown(self, digest: &Digest) -> Result<bool, Error> {
+        let named = digest.clone();
+        self.registry
+            .scan(move |reader| reader.is_shown(&named))
+            .await
+    }
+
     async fn check_blob(
         self,
         digest: Digest,
@@ -77,7 +85,7 @@ impl Import<'_> {
         sound: &mut Vec<(Digest, u64)>,
     ) -> Result<Option<UnsoundBlob>, Error> {
         let verify = self.registry.verify();
-        let (problem, is_served) = match verify.compare(&digest, pacer).await? {
+        let (problem, is_served, is_shown) = match verify.compare(&digest, pacer).await? {
             Comparison::Sound { size } => {
                 sound.push((digest, size));
                 counts.sound += 1;
@@ -85,6 +93,7 @@ impl Import<'_> {
                 return Ok(None);
             }
             Comparison::Damaged(damage) => {
+                let is_shown = self.is_shown(&digest).await?;
                 let (named, found) = (digest.clone(), damage.clone());
                 let withdrawn = self
                     .registry
@@ -94,13 +103,17 @@ impl Import<'_> {
                     return Ok(None);
                 }
                 counts.damaged += 1;
-                (damage.problem, false)
+                (damage.problem, false, is_shown)
             }
             Comparison::Unreadable(error) => {
                 counts.unreadable += 1;
-                (format!("the file cannot be read: {error}"), true)
+                let is_shown = self.is_shown(&digest).await?;
+                (format!("the file cannot be read: {error}"), true, is_shown)
             }
         };
+        if !is_shown {
+            return Ok(None);
+        }
         let named = digest.clone();
         let (images, _) = self
             .registry

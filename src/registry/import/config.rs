@@ -17,6 +17,12 @@ impl ImportedManifest {
     }
 }
 
+/// Checks the bytes of an image's config, or so many of them that they are too many; returns why it is not accepted.
+#[must_use]
+pub fn refused_config(bytes: &[u8]) -> Option<ManifestError> {
+    check_config(bytes).err()
+}
+
 impl SourceFile {
     /// Reads and checks the config of an image; returns why it is not accepted. Blocks.
     pub fn refused_config(&self) -> io::Result<Option<ManifestError>> {

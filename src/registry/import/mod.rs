@@ -2,7 +2,7 @@
 
 pub(in crate::registry) mod bring;
 pub(in crate::registry) mod check;
-mod config;
+pub(in crate::registry) mod config;
 pub(in crate::registry) mod mirrored;
 pub(in crate::registry) mod piece;
 pub(in crate::registry) mod progress;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::blob::{HardLinks, SourceFile};
 use crate::meta::{
-    Actor, BlobRow, FormerTarget, Millis, RepositoryId, RepositorySource, TagOrigin, TagTarget,
-    TakeOver, WithdrawnFile, WriteTx, now,
+    Actor, BlobRow, FormerTarget, Millis, RepositoryId, RepositoryScope, RepositorySource,
+    TagOrigin, TagTarget, TakeOver, WithdrawnFile, WriteTx, now,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
@@ -20,6 +20,9 @@ use crate::registry::import::tag_fate::TagFate;
 use crate::registry::service::Registry;
 use crate::registry::settings::RegistrySettings;
 use crate::registry::verify::comparison::{Damage, withdraw};
+
+/// Number of damaged blobs read from the database at once.
+const PAGE: usize = 500;
 
 impl<'r> Import<'r> {
     /// Returns how far the take-over of another registry's store in the data directory is.
@@ -96,6 +99,23 @@ impl<'r> Import<'r> {
         self.registry.write(actor, |tx, _| recording(tx)).await
     }
 
+    /// Returns all blobs that are damaged here, and not served.
+    pub async fn damaged_blobs(self) -> Result<HashSet<Digest>, Error> {
+        let (mut found, mut after) = (HashSet::new(), String::new());
+        loop {
+            let from = after.clone();
+            let page = self
+                .registry
+                .scan(move |reader| reader.damaged_blobs(&from, &RepositoryScope::ALL, PAGE))
+                .await?;
+            let Some(last) = page.last() else {
+                return Ok(found);
+            };
+            after = last.digest.to_string();
+            found.extend(page.into_iter().map(|blob| blob.digest));
+        }
+    }
+
     /// Returns what is here of a repository of another registry.
     pub async fn present(self, repository: &RepositoryName) -> Result<Present, Error> {
         let repository = repository.clone();
@@ -104,6 +124,7 @@ impl<'r> Import<'r> {
                 Ok(Present {
                     blobs: reader.blob_digests(&repository)?,
                     manifests: reader.whole_manifest_digests(&repository)?,
+                    damaged: reader.damaged_manifest_digests(&repository)?,
                 })
             })
             .await
@@ -114,8 +135,10 @@ impl<'r> Import<'r> {
 #[derive(Debug, Default)]
 pub struct Present {
     pub blobs: HashSet<Digest>,
-    /// Manifests without a gap.
+    /// Sound manifests without a gap.
     pub manifests: HashSet<Digest>,
+    /// Damaged manifests, which come again.
+    pub damaged: HashSet<Digest>,
 }
 
 /// Time at which new names of files become durable.
@@ -232,6 +255,7 @@ impl Recording<'_> {
             let blob = self.tx.blob(digest)?.ok_or_else(|| Error::BlobUnknown {
                 repository: repository.clone(),
                 digest: digest.clone(),
+                needed_by: None,
             })?;
             self.tx.link_blob(id, digest, blob, self.now)?;
         }
@@ -267,14 +291,17 @@ impl Recording<'_> {
     }
 }
 
-/// Records a manifest, which may have gaps: the other registry served it so, too.
+/// Records a manifest, which may have gaps: the other registry served it so, too. One that is damaged here is replaced.
 fn record_manifest(change: &RepositoryChange<'_>, imported: ImportedManifest) -> Result<(), Error> {
     let ImportedManifest {
         manifest,
         new,
         pushed_at,
     } = imported;
-    if change.tx.manifest(change.id, &new.digest)?.is_some() {
+    if let Some(present) = change.tx.manifest(change.id, &new.digest)? {
+        if change.tx.is_damaged(present)? {
+            change.record_manifest(&manifest.references, &new, Needed::Nothing)?;
+        }
         return Ok(());
     }
     let id = change.insert_manifest(&manifest.references, &new, Needed::Nothing)?;

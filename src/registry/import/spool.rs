@@ -82,9 +82,16 @@ impl Import<'_> {
 
     /// Like [`Self::keep`], without any change.
     pub async fn stored_size(self, digest: &Digest) -> Result<Option<u64>, Error> {
-        let digest = digest.clone();
+        let (digest, blobs) = (digest.clone(), Arc::clone(&self.registry.blobs));
         self.registry
-            .scan(move |reader| Ok(reader.blob(&digest)?.map(|blob| blob.size)))
+            .scan(move |reader| match reader.blob(&digest)? {
+                Some(blob)
+                    if blobs.has_blob(&digest, blob.size) && !reader.is_unverified(blob)? =>
+                {
+                    Ok(Some(blob.size))
+                }
+                _ => Ok(None),
+            })
             .await
     }
 

@@ -48,10 +48,10 @@ pub(super) fn of_removed(
                 .filter(|referrer| removed.contains(&(repository.as_str(), &referrer.digest))),
         );
         let tags = signature_tags(meta, repository, subject)?;
-        found.extend(tags.into_iter().map(|(tag, digest)| Dependent {
+        found.extend(tags.into_iter().map(|signature| Dependent {
             repository: repository.clone(),
-            tag: Some(tag),
-            digest,
+            tag: Some(signature.tag),
+            digest: signature.digest,
             kind: None,
             subject: Digest::clone(subject),
         }));

@@ -6,6 +6,7 @@ use crate::meta::now;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Status;
+use crate::registry::verify::run::is_damage;
 
 impl Status<'_> {
     /// Reads from the database and from the file system.
@@ -22,6 +23,17 @@ impl Status<'_> {
                 .map_err(Error::files("reading the data directory"))
         })
         .await?
+    }
+
+    /// Reports whether the database is damaged, as far as reads and verification have found.
+    ///
+    /// # Errors
+    /// Read errors of the database.
+    pub async fn is_database_damaged(self) -> Result<bool, Error> {
+        match self.registry.meta.is_damaged().await {
+            Err(error) if is_damage(&error) => Ok(true),
+            other => Ok(other?),
+        }
     }
 
     /// Performs a no-op write, without fsync.

@@ -15,9 +15,29 @@ impl Run<'_, '_> {
     pub(super) async fn database(&mut self) -> Result<(), Error> {
         if self.scope == crate::meta::RepositoryScope::ALL {
             self.structure().await?;
+            self.record_structure().await?;
             self.counts().await?;
         }
         self.quarantined().await
+    }
+
+    /// Has the server's probe say whether the structure is damaged, unless the run is to change nothing.
+    async fn record_structure(&mut self) -> Result<(), Error> {
+        if self.treatment == Treatment::ReportOnly {
+            return Ok(());
+        }
+        let is_damaged = self.has_damaged_database();
+        let recorded = self
+            .registry
+            .meta
+            .write_lazily(move |tx| Ok::<_, Error>(tx.set_damaged(is_damaged)?))
+            .await;
+        match recorded {
+            // there may be no place for it
+            Err(Error::Meta(error)) if is_damage(&error) => Ok(()),
+            Err(Error::StorageFull(_)) => Ok(()),
+            other => other,
+        }
     }
 
     async fn structure(&mut self) -> Result<(), Error> {

@@ -11,12 +11,18 @@ use crate::registry::verify::comparison::Comparison;
 use crate::registry::verify::finding::Treatment;
 use crate::registry::verify::run::Run;
 
+/// Maximum number of files that are named because they are no blobs.
+const FOREIGN_NAMED: usize = 1000;
+
 impl Run<'_, '_> {
     /// Counts such files, and leaves them to collection if the run repairs.
     pub(super) async fn files(&mut self) -> Result<(), Error> {
         if self.scope != RepositoryScope::ALL {
             return Ok(());
         }
+        let blobs = Arc::clone(&self.registry.blobs);
+        let foreign = blocking(move || blobs.foreign_files(FOREIGN_NAMED)).await?;
+        self.result.foreign_files = foreign.map_err(Error::files("listing the blobs"))?;
         let blobs = Arc::clone(&self.registry.blobs);
         let shards = blocking(move || blobs.shards())
             .await?

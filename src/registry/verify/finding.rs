@@ -67,6 +67,8 @@ pub struct Verification {
     pub unknown_files: u64,
     /// Size of those files, in bytes.
     pub unknown_size: u64,
+    /// Files, links and directories below `blobs/` that are no blobs, the first 1,000. They do no harm.
+    pub foreign_files: Vec<String>,
 }
 
 /// Progress of a verification.

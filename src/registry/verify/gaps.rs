@@ -52,7 +52,7 @@ impl Run<'_, '_> {
 }
 
 /// Describes what a manifest needs and lacks; `None` if it may lack that, or is damaged itself.
-fn missing(
+pub(in crate::registry) fn missing(
     recorded: &RecordedManifest,
     gaps: &HashSet<Digest>,
     settings: &RegistrySettings,

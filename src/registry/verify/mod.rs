@@ -6,7 +6,7 @@ pub(in crate::registry) mod counters;
 mod database;
 mod files;
 pub(in crate::registry) mod finding;
-mod gaps;
+pub(in crate::registry) mod gaps;
 mod manifests;
 pub(in crate::registry) mod pace;
 pub(in crate::registry) mod run;

@@ -245,6 +245,11 @@ impl Run<'_, '_> {
         }
     }
 
+    /// Reports whether damage of the database was found.
+    pub(super) fn has_damaged_database(&self) -> bool {
+        !self.told.is_empty()
+    }
+
     /// Shows, and records from time to time, how far the run has come.
     pub(super) async fn advance(&mut self) -> Result<(), Error> {
         self.progress.damaged = self.state.damaged;
@@ -277,7 +282,7 @@ impl Run<'_, '_> {
 }
 
 /// Reports whether the database is damaged, as far as an error of it says.
-pub(super) fn is_damage(error: &meta::Error) -> bool {
+pub(in crate::registry) fn is_damage(error: &meta::Error) -> bool {
     match error {
         meta::Error::Damaged { .. } => true,
         meta::Error::Database { kind, .. } => matches!(kind, Fault::Damaged | Fault::Foreign),

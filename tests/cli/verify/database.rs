@@ -210,6 +210,7 @@ fn a_hole_in_the_database_is_found_and_the_answer_says_what_to_do() {
             missed += 1;
         } else {
             assert!(said.contains("backup"), "page {page}: {said}");
+            assert!(!said.contains("\\n"), "page {page}: {said}");
             let mut lines: Vec<_> = said.lines().collect();
             lines.sort_unstable();
             let count = lines.len();
@@ -221,6 +222,40 @@ fn a_hole_in_the_database_is_found_and_the_answer_says_what_to_do() {
     assert!(missed <= free, "{missed} of {free} free pages");
     let (is_sound, printed) = verify(&server, &[]);
     assert!(is_sound, "{printed}");
+}
+
+/// By whichever process it was found, and until verification finds no more.
+#[test]
+fn the_probe_says_that_the_database_is_damaged() {
+    let server = Server::start();
+    let mut client = server.client();
+    for seed in 0..200 {
+        Image::small(seed).push(&mut client, "app", &format!("v{seed}"));
+    }
+    let state = |client: &mut crate::support::Client| {
+        client.get("/readyz?verbose").json()["checks"]["database"].to_string()
+    };
+    let database = open(&server);
+    let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, u64>(0));
+    number("PRAGMA wal_checkpoint(TRUNCATE)").expect("a checkpoint");
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'tag_history'";
+    let page = number(sql).expect("a page");
+    drop(database);
+    let path = server.directory().join("registry.db");
+    let whole = fs::read(&path).expect("the database");
+    let file = fs::File::options().write(true).open(&path).expect("a file");
+    let offset = (page - 1) * 4096;
+    file.write_all_at(&[0xa5; 4096], offset).expect("written");
+    assert!(!verify(&server, &[]).0);
+    crate::support::eventually("the probe says so", || {
+        state(&mut client).contains("the database is damaged")
+    });
+    assert_eq!(client.get("/readyz").status, 503);
+    let offset = usize::try_from(offset).expect("small");
+    let sound = &whole[offset..offset + 4096];
+    file.write_all_at(sound, offset as u64).expect("written");
+    verify(&server, &["--restart"]);
+    crate::support::eventually("it is sound again", || state(&mut client) == "\"ok\"");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Images that name content which is not stored.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::{path_of, replace};
@@ -12,10 +14,9 @@ fn verify(server: &Server, flags: &[&str]) -> (Option<i32>, Value) {
     (output.status.code(), printed)
 }
 
-#[test]
-fn images_with_a_gap_are_named_unless_the_server_accepts_them() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let sparse = Server::at(directory.path(), &[("REGISTRY_MANIFESTS_SPARSE", "true")]);
+/// Fills a registry with a whole image, one that lacks its layer, and an index that lacks its child; returns these.
+fn fill(directory: &Path) -> (Image, Image, String) {
+    let sparse = Server::at(directory, &[("REGISTRY_MANIFESTS_SPARSE", "true")]);
     let mut client = sparse.client();
     let (whole, lacking) = (Image::small(1), Image::new("x", vec![noise(3, 99)]));
     whole.push(&mut client, "app", "whole");
@@ -25,8 +26,13 @@ fn images_with_a_gap_are_named_unless_the_server_accepts_them() {
     let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child] });
     client.put_manifest("list", "child", OCI_INDEX, index.to_string().as_bytes());
     assert_eq!(verify(&sparse, &[]).0, Some(0));
+    (whole, lacking, index.to_string())
+}
 
-    drop(sparse);
+#[test]
+fn images_with_a_gap_are_named_unless_the_server_accepts_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (whole, lacking, _) = fill(directory.path());
     let server = Server::at(directory.path(), &[]);
     let (code, printed) = verify(&server, &[]);
     assert_eq!(
@@ -60,5 +66,73 @@ fn images_with_a_gap_are_named_unless_the_server_accepts_them() {
     assert_eq!(
         (code, &printed["findingCount"], &printed["incompleteCount"]),
         (Some(1), &json!(1), &json!(2))
+    );
+}
+
+/// A backup has what is here.
+#[test]
+fn a_backup_names_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    fill(directory.path());
+    let server = Server::at(directory.path(), &[]);
+    let (_, printed) = verify(&server, &[]);
+    let findings = printed["findings"].as_array().expect("a list");
+    let to = tempfile::tempdir().expect("a directory");
+    let to = to.path().join("backup");
+    let backup = ["backup", to.to_str().expect("text")];
+    let output = server.cli(&[&backup[..], &["--output", "json"]].concat());
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (&made["incompleteCount"], &made["damaged"]),
+        (&json!(2), &json!([]))
+    );
+    for (image, finding) in made["incomplete"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .zip(findings)
+    {
+        assert_eq!(image["images"], finding["images"]);
+        assert_eq!(image["problem"], finding["problem"]);
+    }
+    let text = server.cli(&backup);
+    let text = String::from_utf8_lossy(&text.stdout);
+    assert!(text.contains("incomplete app:layer: it needs"), "{text}");
+}
+
+/// Whoever asks for what is missing learns which image needs it.
+#[test]
+fn a_pull_of_what_is_missing_says_what_needs_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (_, lacking, index) = fill(directory.path());
+    let server = Server::at(directory.path(), &[]);
+    let client = &mut server.client();
+    let layer = sha256(&lacking.layers[0]);
+    let answer = client.get(&format!("/v2/app/blobs/{layer}"));
+    answer.refused(404, "BLOB_UNKNOWN");
+    let error = &answer.json()["errors"][0];
+    assert_eq!(
+        error["detail"],
+        json!({ "digest": layer, "neededBy": lacking.digest() })
+    );
+    assert!(
+        error["message"]
+            .to_string()
+            .contains("push that image again"),
+        "{error}"
+    );
+    let child = sha256(b"never comes");
+    let answer = client.get(&format!("/v2/list/manifests/{child}"));
+    answer.refused(404, "MANIFEST_UNKNOWN");
+    let detail = &answer.json()["errors"][0]["detail"];
+    assert_eq!(
+        detail,
+        &json!({ "name": "list", "reference": child, "neededBy": sha256(index.as_bytes()) })
+    );
+    let answer = client.get(&format!("/v2/app/blobs/{}", sha256(b"unknown")));
+    assert_eq!(
+        answer.json()["errors"][0]["detail"],
+        json!({ "digest": sha256(b"unknown") })
     );
 }

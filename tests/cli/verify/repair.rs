@@ -46,8 +46,40 @@ fn files_without_a_row_are_no_damage_and_go_with_repair() {
         !path_of(&server, &sha256(&sound)).exists() && !path_of(&server, &sha256(&other)).exists()
     });
     assert!(foreign.join("notes.txt").exists());
-    let (_, printed) = verify(&server, &[]);
+    std::os::unix::fs::symlink("notes.txt", foreign.join("0".repeat(64))).expect("a link");
+    fs::write(server.directory().join("blobs/sha256/stray"), "").expect("a file");
+    let (is_sound, printed) = verify(&server, &[]);
+    assert!(is_sound, "{printed}");
     assert_eq!(printed["unknownFileCount"], 0);
+    let mut named = printed["foreignFiles"].as_array().expect("a list").clone();
+    named.sort_by_key(ToString::to_string);
+    let link = format!("blobs/sha256/00/{}", "0".repeat(64));
+    assert_eq!(
+        json!(named),
+        json!([link, "blobs/sha256/00/notes.txt", "blobs/sha256/stray"])
+    );
+    let output = server.cli(&["verify"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("blobs/sha256/stray is no blob"), "{text}");
+}
+
+/// Collection removes it, and it belongs to no import.
+#[test]
+fn a_file_that_repair_has_recorded_is_no_damage_of_a_later_import() {
+    let server = Server::start();
+    let image = Image::small(1);
+    Image::small(2).push(&mut server.client(), "other", "v1");
+    put_file(&server, &sha256(b"another"), b"not what its name says");
+    let (is_sound, printed) = verify(&server, &["--repair"]);
+    assert!(is_sound, "{printed}");
+    let source = tempfile::tempdir().expect("a directory");
+    crate::import::Store::new(source.path()).image("app", "v1", &image);
+    let source = source.path().to_str().expect("text");
+    for _ in 0..2 {
+        let output = server.cli(&["import", source, "--output", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    image.assert_pulls(&mut server.client(), "app", "v1");
 }
 
 /// They stay for the grace period, and a push in between makes them its own.

@@ -162,6 +162,46 @@ fn nothing_but_a_backup_is_replaced() {
     assert_eq!(pull_everything(&to), 2);
 }
 
+/// One sentence names the disk and the remedy, wherever on the way it is found full.
+#[test]
+fn a_full_disk_is_named() {
+    let directory = TempDir::new().expect("a directory");
+    let disk = match crate::power_loss::disk::Disk::new(directory.path(), "full") {
+        Ok(disk) => disk,
+        Err(error) => {
+            let reason = format!("root and loop mounts are required: {error}");
+            return crate::support::announce_skipped("a backup to a full disk", &reason);
+        }
+    };
+    let server = Server::start();
+    Image::small(1).push(&mut server.client(), "app", "v1");
+    let to = disk.path().join("backup");
+    back_up(&server, &to);
+    Image::small(2).push(&mut server.client(), "app", "v2");
+    crate::collect::full_disk::fill(disk.path());
+    for to in [&to, &disk.path().join("new")] {
+        let said = refused(&server, to);
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(
+            said.contains("is full") || said.contains("has") && said.contains("bytes free"),
+            "{said}"
+        );
+        assert!(said.contains("free space there"), "{said}");
+        assert!(!said.contains("must belong"), "{said}");
+    }
+    let serve = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+        .arg(disk.path().join("data"))
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&serve.stderr);
+    assert_eq!(serve.status.code(), Some(1), "{said}");
+    assert!(said.contains("free space"), "{said}");
+    fs::remove_file(disk.path().join("filler")).expect("the filler can be removed");
+    assert_sound(&to);
+    assert_eq!(pull_everything(&to), 1);
+}
+
 #[test]
 fn one_backup_at_a_time() {
     let server = Server::start();

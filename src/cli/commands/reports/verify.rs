@@ -179,6 +179,8 @@ impl Report {
                 for (key, value) in fields {
                     written(object.field(key, &Value::from(value)))?;
                 }
+                let foreign = Value::from(verified.foreign_files.clone());
+                written(object.field("foreignFiles", &foreign))?;
                 written(object.finish())?;
             }
             None => summary(verified, is_repaired)?,
@@ -204,6 +206,12 @@ fn summary(verified: &Verification, is_repaired: bool) -> Result<(), Error> {
             "{} with {} belong to no blob that the database knows, and do no harm: {remedy}",
             count(verified.unknown_files, "file"),
             size(verified.unknown_size)
+        ))?;
+    }
+    for path in &verified.foreign_files {
+        output::say(&format!(
+            "{} is no blob, and does no harm: move it away",
+            plain(path)
         ))?;
     }
     let damaged = match verified.damaged {

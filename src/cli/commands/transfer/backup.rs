@@ -53,9 +53,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let made = make(&registry, &to, format == Format::Json).await?;
     warn_same_disk(to.path(), made.is_same_disk);
     print(&made, format)?;
-    match made.damaged.is_empty() {
-        true => Ok(()),
-        false => Err(Error::LeftOut(
+    match (made.damaged.is_empty(), made.incomplete.count) {
+        (true, 0) => Ok(()),
+        (true, number) => Err(Error::LeftOut(format!(
+            "the backup is complete, but {} cannot be pulled as a whole, here or from it: push or import what is named in the output \
+             again, or delete it",
+            count(number, "image")
+        ))),
+        (false, _) => Err(Error::LeftOut(
             "content is damaged, and named in the output: registry verify names its images, which heal when they are pushed again"
                 .to_owned(),
         )),
@@ -126,6 +131,14 @@ fn print(made: &BackupSummary, format: Format) -> Result<(), Error> {
                     plain(&content.problem)
                 ))?;
             }
+            for image in &made.incomplete.named {
+                let names = image.names().join(" ");
+                output::say(&format!(
+                    "incomplete {}: {}",
+                    plain(&names),
+                    plain(&image.problem)
+                ))?;
+            }
             output::say(&sentence(made))
         }
     }
@@ -140,8 +153,12 @@ fn sentence(made: &BackupSummary) -> String {
         0 => String::new(),
         damaged => format!("; {} damaged", count(damaged, "piece")),
     };
+    let incomplete = match made.incomplete.count {
+        0 => String::new(),
+        incomplete => format!("; {} incomplete", count(incomplete, "image")),
+    };
     format!(
-        "backed up {} with {} to {} in {:.1} s: {} with {} copied{shared}, and the database with {}{damaged}",
+        "backed up {} with {} to {} in {:.1} s: {} with {} copied{shared}, and the database with {}{damaged}{incomplete}",
         count(made.blobs, "blob"),
         size(made.size),
         made.directory.display(),
@@ -162,10 +179,21 @@ fn as_json(made: &BackupSummary) -> Value {
             })
         })
         .collect::<Vec<_>>();
+    let incomplete = made.incomplete.named.iter();
+    let incomplete = incomplete
+        .map(|incomplete| {
+            let image = &incomplete.image;
+            json!({
+                "images": [{ "repository": image.repository, "digest": image.digest.as_str(), "tags": image.tags }],
+                "problem": incomplete.problem,
+            })
+        })
+        .collect::<Vec<_>>();
     json!({
         "directory": made.directory.display().to_string(), "blobCount": made.blobs, "size": made.size,
         "copiedCount": made.copied, "copiedSize": made.copied_size, "linkedCount": made.shared,
-        "databaseSize": made.database_size, "damaged": damaged, "isSameDisk": made.is_same_disk,
+        "databaseSize": made.database_size, "damaged": damaged, "incompleteCount": made.incomplete.count,
+        "incomplete": incomplete, "isSameDisk": made.is_same_disk,
         "milliseconds": u64::try_from(made.took.as_millis()).unwrap_or(u64::MAX),
     })
 }

@@ -91,6 +91,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let references = parsed(&references)?;
     let earlier = earlier(&since, &destination)?;
     let (registry, _) = store.open_with_rules().await?;
+    destination.check_outside(&registry.backups().root())?;
     let _lock = registry.export().lock()?;
     let images = chosen(&registry, references).await?;
     let options = ExportOptions {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tarkeep::import::{
-    Importer, MovedTag, NameMap, Place, Problem, Report, Selection, Source, Unmatched,
+    Collision, Healed, Importer, MovedTag, NameMap, Place, Problem, Report, Selection, Source,
+    Unmatched,
 };
 use tarkeep::oci::Glob;
 use tarkeep::registry::{BlobCheck, Pace, Registry, UnsoundBlob, Way};
@@ -193,8 +194,13 @@ impl Outcome {
         }
         let lines: String = self.report.problems.iter().map(problem).collect();
         let unsound: String = self.unsound.iter().map(damaged).collect();
-        output::print(&(lines + &unsound))?;
+        let collisions: String = self.report.collisions.iter().map(collision).collect();
+        output::print(&(collisions + &lines + &unsound))?;
+        if !self.report.collisions.is_empty() {
+            return Ok(());
+        }
         self.say_moved()?;
+        self.say_healed()?;
         output::say(&self.sentence())
     }
 
@@ -231,6 +237,24 @@ impl Outcome {
         })
     }
 
+    /// Names the first pieces that were damaged here, and came sound.
+    fn say_healed(&self) -> Result<(), Error> {
+        let verb = if self.is_dry_run {
+            "would heal"
+        } else {
+            "healed"
+        };
+        let one = |healed: &Healed| match healed {
+            Healed::Blob(digest) => format!("{verb} blob {digest}"),
+            Healed::Manifest(repository, digest) => {
+                format!("{verb} manifest {digest} of {repository}")
+            }
+        };
+        output::say_first(&self.report.healed, NAMED, one, |rest| {
+            format!("{verb} {}", count(rest.len() as u64, "more piece"))
+        })
+    }
+
     fn sentence(&self) -> String {
         let report = &self.report;
         let of = |number: fn(&tarkeep::import::NewContent) -> u64| {
@@ -258,11 +282,35 @@ impl Outcome {
             (false, _, 0) => ", whose files are hard links to those of the source".to_owned(),
             (false, _, copied) => format!(", of which {} were copied", size(copied)),
         };
-        what + &way + undo
+        let healed = match (report.healed.len() as u64, self.is_dry_run) {
+            (0, _) => String::new(),
+            (number, true) => format!("; {} would heal", count(number, "damaged piece")),
+            (number, false) => format!("; {} healed", count(number, "damaged piece")),
+        };
+        let uncompared = match report.uncompared {
+            0 => String::new(),
+            number => format!(
+                "; the plan has not compared {} with {}, which the import does: what differs is left out",
+                count(number, "blob"),
+                if number == 1 {
+                    "its digest"
+                } else {
+                    "their digests"
+                },
+            ),
+        };
+        what + &way + &healed + &uncompared + undo
     }
 
     /// Fails if something was left out, or a flag fits nothing.
     fn end(&self) -> Result<(), Error> {
+        if !self.report.collisions.is_empty() {
+            return Err(Error::Other(
+                "nothing was imported: several repositories of the source would set the same tag to different images, and are \
+                 named in the output; give them different names with --map, or choose one with --only"
+                    .to_owned(),
+            ));
+        }
         if let Some(unmatched) = &self.report.unmatched {
             return Err(Error::LeftOut(unmatched_sentence(unmatched)));
         }
@@ -293,6 +341,21 @@ impl Outcome {
                 "digest": tag.digest.as_str(),
             })
         });
+        let healed = report.healed.iter().map(|healed| match healed {
+            Healed::Blob(digest) => {
+                json!({ "kind": "blob", "repository": null, "digest": digest.as_str() })
+            }
+            Healed::Manifest(repository, digest) => {
+                json!({ "kind": "manifest", "repository": repository.as_str(), "digest": digest.as_str() })
+            }
+        });
+        let collisions = report.collisions.iter().map(|collision| {
+            let sources = collision.sources.iter().map(|source| source.as_str());
+            json!({
+                "repository": collision.repository.as_str(), "tag": collision.tag.as_str(),
+                "sources": sources.collect::<Vec<_>>(),
+            })
+        });
         let problems = report.problems.iter().map(|problem| {
             json!({
                 "path": problem.path.to_string_lossy(), "problem": problem.damage.to_string(),
@@ -313,13 +376,29 @@ impl Outcome {
             "repositories": repositories.collect::<Vec<_>>(),
             "blobCount": report.blobs, "size": report.size,
             "linkedCount": report.linked, "copiedSize": report.copied,
-            "checkedCount": self.checked.sound,
+            "uncomparedCount": report.uncompared, "checkedCount": self.checked.sound,
             "moved": moved.collect::<Vec<_>>(),
+            "healed": healed.collect::<Vec<_>>(),
+            "collisions": collisions.collect::<Vec<_>>(),
             "problems": problems.collect::<Vec<_>>(),
             "damagedBlobs": unsound.collect::<Vec<_>>(),
             "unmatched": report.unmatched.iter().flat_map(|unmatched| &unmatched.flags).collect::<Vec<_>>(),
         })
     }
+}
+
+fn collision(collision: &Collision) -> String {
+    let sources: Vec<_> = collision
+        .sources
+        .iter()
+        .map(|source| source.as_str())
+        .collect();
+    format!(
+        "{}:{} would come from {}\n",
+        collision.repository,
+        collision.tag,
+        sources.join(" and from ")
+    )
 }
 
 fn repositories(number: u64) -> String {

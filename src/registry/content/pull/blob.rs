@@ -183,5 +183,6 @@ pub(in crate::registry) fn blob_unknown(repository: &RepositoryName, digest: &Di
     Error::BlobUnknown {
         repository: repository.clone(),
         digest: digest.clone(),
+        needed_by: None,
     }
 }

@@ -1,6 +1,6 @@
-//! Requests for content that is damaged and not served: they say so.
+//! Requests for content that is damaged and not served, or that an image lacks: they say so.
 
-use crate::meta;
+use crate::meta::{self, Absence};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::content::damage_log::names_needing;
 use crate::registry::content::pull::blob::blob_unknown;
@@ -10,15 +10,22 @@ use crate::registry::error::Error;
 use crate::registry::service::Registry;
 
 impl Registry {
-    /// Returns the error for a blob that the repository does not show: damaged, or unknown.
+    /// Returns the error for a blob that the repository does not show: damaged, unknown, or named by an image that lacks it.
     pub(in crate::registry) async fn missing_blob(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Error {
-        let read = meta::point(|reader| reader.blob_damage(repository, digest));
+        let read = meta::point(|reader| reader.blob_absence(repository, digest));
         match self.meta.read(read).await {
-            Ok(Some(problem)) => self.damaged_blob(repository, digest, problem).await,
+            Ok(Some(Absence::Damaged(found))) => {
+                self.damaged_blob(repository, digest, found.damage).await
+            }
+            Ok(Some(Absence::NeededBy(image))) => Error::BlobUnknown {
+                repository: repository.clone(),
+                digest: digest.clone(),
+                needed_by: Some(image),
+            },
             Ok(None) => blob_unknown(repository, digest),
             Err(error) => error.into(),
         }
@@ -51,7 +58,7 @@ impl Registry {
         }
     }
 
-    /// Returns the error for a manifest that is not served: damaged, or unknown.
+    /// Returns the error for a manifest that is not served: damaged, unknown, or named by an index that lacks it.
     pub(in crate::registry) async fn missing_manifest(
         &self,
         repository: &RepositoryName,
@@ -61,9 +68,16 @@ impl Registry {
             ManifestReference::Tag(tag) => tag.as_str(),
             ManifestReference::Digest(digest) => digest.as_str(),
         };
-        let read = meta::point(|reader| reader.manifest_damage(repository, text));
+        let read = meta::point(|reader| reader.manifest_absence(repository, text));
         let damaged = match self.meta.read(read).await {
-            Ok(Some(damaged)) => damaged,
+            Ok(Some(Absence::Damaged(damaged))) => damaged,
+            Ok(Some(Absence::NeededBy(index))) => {
+                return Error::ManifestUnknown {
+                    repository: repository.clone(),
+                    reference: text.to_owned(),
+                    needed_by: Some(index),
+                };
+            }
             Ok(None) => return manifest_unknown(repository, reference),
             Err(error) => return error.into(),
         };

@@ -128,5 +128,6 @@ pub(in crate::registry) fn manifest_unknown(
     Error::ManifestUnknown {
         repository: repository.clone(),
         reference,
+        needed_by: None,
     }
 }

@@ -23,9 +23,11 @@ pub(super) fn of(
         signature_tags,
     } = description;
     let children = children.iter().filter(|child| child.attested.is_none());
-    let signatures = signature_tags
-        .iter()
-        .map(|(tag, digest)| json!({ "tag": tag.as_str(), "digest": digest.as_str() }));
+    let signatures = signature_tags.iter().map(|signature| {
+        json!({
+            "tag": signature.tag.as_str(), "digest": signature.digest.as_str(), "size": signature.size,
+        })
+    });
     json!({
         "repository": name.as_str(),
         "digest": summary.digest.as_str(),

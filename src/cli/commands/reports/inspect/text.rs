@@ -2,8 +2,8 @@
 
 use std::io::stdout;
 
-use tarkeep::oci::{Descriptor, ImageConfig, Referrer, RepositoryName, TagName};
-use tarkeep::registry::{ChildDescription, Damaged, ImageDescription};
+use tarkeep::oci::{Descriptor, ImageConfig, Referrer, RepositoryName};
+use tarkeep::registry::{ChildDescription, Damaged, ImageDescription, SignatureTag};
 
 use crate::cli::commands::reports::inspect::object::created;
 use crate::cli::error::Error;
@@ -196,10 +196,7 @@ fn print_children(children: &[ChildDescription]) -> Result<(), Error> {
 }
 
 /// Prints signatures by tag, and referrers.
-fn print_signatures(
-    tags: &[(TagName, tarkeep::oci::Digest)],
-    referrers: &[Referrer],
-) -> Result<(), Error> {
+fn print_signatures(tags: &[SignatureTag], referrers: &[Referrer]) -> Result<(), Error> {
     if tags.is_empty() && referrers.is_empty() {
         return Ok(());
     }
@@ -210,12 +207,12 @@ fn print_signatures(
         Column::name("TAG"),
     ];
     let mut table = begin("Signatures and other referrers", &columns)?;
-    for (tag, digest) in tags {
+    for signature in tags {
         written(table.row(vec![
-            Cell::from(digest),
-            Cell::Empty,
+            Cell::from(&signature.digest),
+            Cell::Size(signature.size),
             "signature by tag".into(),
-            tag.as_str().into(),
+            signature.tag.as_str().into(),
         ]))?;
     }
     for referrer in referrers {
