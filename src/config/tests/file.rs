@@ -163,8 +163,8 @@ const REJECTED: &[(&str, &[&str])] = &[
         &["middleware.registry is not supported"],
     ),
     (
-        "proxy: {remoteurl: 'https://registry-1.docker.io'}",
-        &["proxy.remoteurl", "later version"],
+        "proxy: {remoteurl: 'https://registry-1.docker.io', remotename: hub}",
+        &["unknown key proxy.remotename"],
     ),
     ("webhooks: [{name: a}]", &["webhooks", "url"]),
     (

@@ -18,6 +18,7 @@ fn what_is_shown_says_the_same_as_what_was_read() {
             .upstreams
             .iter_mut()
             .for_each(|upstream| upstream.password = None);
+        config.proxy.password = None;
         for endpoint in &mut config.notifications.endpoints {
             endpoint.url.clear();
             endpoint.headers.clear();

@@ -262,7 +262,11 @@ const MISFITS: &[(&str, &str, &str)] = &[
     ),
     ("REGISTRY_REDIS", "{password: hidden", "not YAML"),
     ("REGISTRY_REPORTING_BUGSNAG_APIKEY", "hidden", "bugsnag"),
-    ("REGISTRY_PROXY_REMOTEURL", "hidden", "proxy.remoteurl"),
+    (
+        "REGISTRY_PROXY_EXEC_LIFETIME",
+        "soon",
+        "proxy.exec.lifetime",
+    ),
     ("REGISTRY_STORAGE_AZURE_MAX_RETRIES", "3", "storage.azure"),
 ];
 
