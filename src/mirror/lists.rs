@@ -43,9 +43,9 @@ impl Mirrors {
             return Ok(Listed::Nothing);
         };
         let is_small = |tags: &BTreeSet<String>| tags.len() <= REMEMBERED;
-        let asked = mirror
-            .tags
-            .get(name, mirror.fresh(), is_small, mirrored.tags());
+        // boxed, as the next: a request of any kind would have room for it
+        let asking = Box::pin(mirrored.tags());
+        let asked = mirror.tags.get(name, mirror.fresh(), is_small, asking);
         Ok(listed(asked.await))
     }
 
@@ -64,7 +64,7 @@ impl Mirrors {
         };
         let key = (name.clone(), subject.clone());
         let is_small = |referrers: &Vec<Referrer>| referrers.len() <= REMEMBERED / 100;
-        let asking = mirrored.referrers(subject);
+        let asking = Box::pin(mirrored.referrers(subject));
         let asked = mirror.referrers.get(&key, mirror.fresh(), is_small, asking);
         Ok(listed(asked.await))
     }

@@ -89,6 +89,13 @@ impl Mirrors {
         Ok(Self(Arc::new(mirrors)))
     }
 
+    /// Reports whether any upstream is found by a namespace.
+    pub fn have_namespaces(&self) -> bool {
+        self.0
+            .iter()
+            .any(|mirror| mirror.settings.namespace.is_some())
+    }
+
     /// Returns the prefix of the upstream for a namespace (`?ns=`).
     pub fn prefix_of(&self, namespace: &str) -> Option<&RepositoryName> {
         let mut mirrors = self.0.iter();

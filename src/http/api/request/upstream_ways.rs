@@ -66,8 +66,8 @@ impl<'w> Way<'w> {
         let query = asked.uri.query();
         let namespace = query.and_then(|query| Query(query).get("ns"));
         match namespace.filter(|namespace| !asked.is_own(namespace)) {
-            // as in distribution, a cache of one upstream asks that one
-            Some(_) if mirrors.are_everything() => Self::Plain,
+            // as in distribution, a cache of one upstream asks that one, and a registry without upstreams has one namespace
+            Some(_) if mirrors.are_everything() || !mirrors.have_namespaces() => Self::Plain,
             None => Self::Plain,
             Some(namespace) => match mirrors.prefix_of(&namespace) {
                 Some(prefix) => Self::Below(prefix),
