@@ -14,6 +14,8 @@
 
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/server.rs"]
+mod server;
 #[path = "support/upstream.rs"]
 mod upstream;
 
@@ -51,7 +53,7 @@ fn main() {
         let pulls = (0..CLIENTS).map(|_| {
             scope.spawn(|| {
                 barrier.wait();
-                pull(&registry.address, &upstream.path("mirror/image"))
+                pull(registry.address(), &upstream.path("mirror/image"))
             })
         });
         let pulls: Vec<_> = pulls.collect();
@@ -91,7 +93,7 @@ fn compare(registry: &Registry, cached: &str) {
     for _ in 0..ROUNDS {
         for (path, costs) in [cached, &own].into_iter().zip(&mut costs) {
             let before = registry.cpu();
-            let wall = pull(&registry.address, path).wall;
+            let wall = pull(registry.address(), path).wall;
             costs.push((wall, registry.cpu() - before));
         }
     }
@@ -153,7 +155,7 @@ fn pull(address: &str, path: &str) -> Pull {
 /// Pushes a blob; returns its path.
 fn push(registry: &Registry, content: Vec<u8>) -> String {
     let digest = upstream::digest(&content);
-    let mut stream = TcpStream::connect(&registry.address).expect("a connection");
+    let mut stream = TcpStream::connect(registry.address()).expect("a connection");
     let head = format!(
         "POST /v2/own/image/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: bench\r\nContent-Length: {}\r\n\r\n",
         content.len()

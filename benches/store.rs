@@ -13,6 +13,8 @@
     reason = "benchmarks print, and fail by panicking"
 )]
 
+#[path = "support/connection.rs"]
+mod connection;
 #[path = "support/server.rs"]
 mod server;
 #[path = "support/store.rs"]
@@ -21,7 +23,8 @@ mod store;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use server::{Connection, Server};
+use connection::Connection;
+use server::Server;
 use store::Plan;
 
 const MEDIA_TYPE: &str = "application/octet-stream";
@@ -48,8 +51,10 @@ fn main() {
     );
     let starts = in_turns(STARTS, || time_start(&full), || time_start(&empty));
     report("start to answer", starts);
-    let servers = [&full, &empty].map(|root| Server::start(root));
-    let [mut full, mut empty] = servers.each_ref().map(Server::connect);
+    let servers = [&full, &empty].map(|root| Server::start(root, &[]));
+    let [mut full, mut empty] = servers
+        .each_ref()
+        .map(|server| Connection::to(&server.address));
     for request in requests(repositories) {
         let times = in_turns(
             request.count,
@@ -143,9 +148,8 @@ fn report(label: &str, [full, empty]: [Duration; 2]) {
 
 fn time_start(directory: &Path) -> Duration {
     let started = Instant::now();
-    Server::start(directory)
-        .connect()
-        .request("GET", "/v2/", MEDIA_TYPE, b"");
+    let server = Server::start(directory, &[]);
+    Connection::to(&server.address).request("GET", "/v2/", MEDIA_TYPE, b"");
     started.elapsed()
 }
 

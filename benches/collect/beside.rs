@@ -9,7 +9,8 @@ use tarkeep::blob::Hasher;
 use tarkeep::oci::Algorithm;
 use tarkeep::registry::{Actor, Registry, RegistrySettings};
 
-use crate::server::{Connection, Server};
+use crate::connection::Connection;
+use crate::server::Server;
 use crate::statistics::quantile;
 use crate::store::{self, Plan};
 
@@ -41,7 +42,7 @@ pub async fn run(divisor: usize) {
     }
     drop(registry);
     rustix::fs::sync();
-    let server = Server::start(directory.path());
+    let server = Server::start(directory.path(), &[]);
     let before = measure(&server, || std::thread::sleep(IDLE));
     let begun = Instant::now();
     let during = measure(&server, || sweep(directory.path()));
@@ -138,7 +139,7 @@ impl Client {
             .expect("after 1970");
         let seed = u64::try_from(since_epoch.as_micros()).expect("small") << 8 | number as u64;
         Self {
-            connection: server.connect(),
+            connection: Connection::to(&server.address),
             repository: format!("client-{number}"),
             seed,
         }

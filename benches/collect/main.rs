@@ -17,6 +17,8 @@
 )]
 
 mod beside;
+#[path = "../support/connection.rs"]
+mod connection;
 mod idle;
 #[path = "../support/server.rs"]
 mod server;

@@ -1,15 +1,14 @@
 //! A running server of this build with one mirror, and what it uses.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// A server whose repositories below `mirror/` are an upstream's; killed when dropped.
+use crate::server::Server;
+
+/// A server whose repositories below `mirror/` are an upstream's.
 pub struct Registry {
-    child: Child,
-    pub address: String,
+    server: Server,
     _directory: TempDir,
 }
 
@@ -17,34 +16,23 @@ impl Registry {
     pub fn start(upstream: &str) -> Self {
         let place = concat!(env!("CARGO_MANIFEST_DIR"), "/target");
         let directory = TempDir::new_in(place).expect("a directory");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-        command
-            .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
-            .arg(directory.path())
-            .env("REGISTRY_GC_ENABLED", "false")
-            .env("REGISTRY_STORAGE_RESERVE", "0")
-            .env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true")
-            .env(
-                "REGISTRY_UPSTREAMS",
-                format!(r#"[{{"prefix": "mirror", "url": "http://{upstream}"}}]"#),
-            )
-            .stdout(Stdio::piped());
-        let mut child = command.spawn().expect("the server starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe"))
-            .read_line(&mut line)
-            .expect("a line");
-        let address = line.split_once("http://");
-        let address = address.and_then(|(_, rest)| rest.split(',').next());
+        let section = format!(r#"[{{"prefix": "mirror", "url": "http://{upstream}"}}]"#);
+        let variables = [
+            ("REGISTRY_LOG_ACCESSLOG_DISABLED", "true"),
+            ("REGISTRY_UPSTREAMS", &section),
+        ];
         Self {
-            child,
-            address: address.expect("an address").to_owned(),
+            server: Server::start(directory.path(), &variables),
             _directory: directory,
         }
     }
 
+    pub fn address(&self) -> &str {
+        &self.server.address
+    }
+
     fn proc(&self, file: &str) -> String {
-        let path = format!("/proc/{}/{file}", self.child.id());
+        let path = format!("/proc/{}/{file}", self.server.child.id());
         std::fs::read_to_string(path).expect("a process")
     }
 
@@ -65,12 +53,5 @@ impl Registry {
             .map(|ticks| ticks.parse::<u64>().expect("ticks"))
             .sum();
         Duration::from_millis(ticks * 10)
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -36,7 +36,7 @@ pub(super) enum Rejection {
         error: Option<&'static str>,
         /// Why, for whoever is known to have had valid ones.
         message: Option<String>,
-        /// What was wrong, for the owner alone: told to the client, it would help to guess.
+        /// Fault for the owner alone: told to the client, it would help to guess.
         fault: Option<&'static str>,
     },
     /// Failure to read the proof of a login.
@@ -101,7 +101,7 @@ pub enum Refusal {
         challenge: String,
         /// Why those sent do not count, for whoever is known to have had valid ones.
         message: Option<String>,
-        /// What was wrong with those sent, for the owner alone.
+        /// Fault of those sent, for the owner alone.
         fault: Option<&'static str>,
     },
     /// Failure to read the proof of a login.

@@ -37,7 +37,7 @@ pub(super) struct Throttle {
     records: Mutex<HashMap<Source, Record>>,
 }
 
-/// Where failed logins came from.
+/// Origin of failed logins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Source {
     UnixSocket,

@@ -83,6 +83,9 @@ impl BlobStore {
                 found.push(format!("blobs/{algorithm}/{name}"));
                 continue;
             }
+            if found.len() >= limit {
+                break;
+            }
             for file in names_in(directory())? {
                 let is_blob = Digest::parse(&format!("{algorithm}:{file}"))
                     .is_ok_and(|digest| digest.hex()[..2] == *name);

@@ -23,7 +23,7 @@ use crate::http::api::handlers::lists::Lists;
 use crate::http::api::handlers::mirrors::Pull;
 use crate::http::api::handlers::{blobs, manifests, tag_history, token, uploads};
 use crate::http::api::request::action::Action;
-use crate::http::api::request::upstream_ways::{self, Asked, Entrance};
+use crate::http::api::request::upstream_ways::{self, Asked, UpstreamListener};
 use crate::http::api::request::{actor, authorize, route, validate};
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::head_budget::HeadBudget;
@@ -73,19 +73,19 @@ struct Parsed {
 
 /// The application as one listener shows it.
 #[derive(Clone)]
-pub(crate) struct Door {
+pub(crate) struct ListenerApp {
     pub app: Arc<App>,
     /// Upstream that it leads to; `None` for the whole registry.
-    pub entrance: Option<Entrance>,
+    pub upstream_listener: Option<UpstreamListener>,
 }
 
-impl Application for Door {
+impl Application for ListenerApp {
     fn respond(
         self,
         mut request: Request<Body>,
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
-        if let Some(entrance) = self.entrance {
-            request.extensions_mut().insert(entrance);
+        if let Some(upstream_listener) = self.upstream_listener {
+            request.extensions_mut().insert(upstream_listener);
         }
         respond(self.app, request)
     }

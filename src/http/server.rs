@@ -9,8 +9,8 @@ use futures_util::future::{AbortHandle, AbortRegistration, Abortable, join_all};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::auth::Access;
-use crate::http::api::request::upstream_ways::Entrance;
-use crate::http::app::{App, Door};
+use crate::http::api::request::upstream_ways::UpstreamListener;
+use crate::http::app::{App, ListenerApp};
 use crate::http::connection::head_budget::HeadBudget;
 use crate::http::connection::listener::Listener;
 use crate::http::connection::per_address::AddressLimiter;
@@ -40,7 +40,7 @@ const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(1);
 /// Bound sockets and the registry to serve on them.
 pub struct Server {
     /// Each with the upstream that it leads to, if any.
-    listeners: Vec<(Listener, Option<Entrance>)>,
+    listeners: Vec<(Listener, Option<UpstreamListener>)>,
     registry: Registry,
     access: Access,
     settings: LiveSettings,
@@ -83,9 +83,9 @@ impl Server {
     }
 
     /// Adds a listener that shows one upstream alone, whose repositories are below `prefix`.
-    pub fn add_entrance(&mut self, listener: Listener, prefix: RepositoryName) {
-        let entrance = Entrance(Arc::new(prefix));
-        self.listeners.push((listener, Some(entrance)));
+    pub fn add_upstream_listener(&mut self, listener: Listener, prefix: RepositoryName) {
+        let upstream_listener = UpstreamListener(Arc::new(prefix));
+        self.listeners.push((listener, Some(upstream_listener)));
     }
 
     /// Returns the monitor of this server, for a [`crate::http::DebugServer`].
@@ -113,7 +113,7 @@ impl Server {
             &budget,
         ));
         let (stopping, is_stopping) = watch::channel(false);
-        let hall = Hall {
+        let acceptor = Acceptor {
             slots: Arc::new(Semaphore::new(self.settings.load().limits.connections)),
             limiter: AddressLimiter::default(),
             warnings: Arc::default(),
@@ -124,17 +124,23 @@ impl Server {
             is_stopping,
         };
         let upkeep = tokio::spawn(keep_up(self.settings.clone()));
-        let doors = self.listeners.iter().map(|(listener, entrance)| {
-            let (app, entrance) = (Arc::clone(&app), entrance.clone());
-            hall.admit(listener, Door { app, entrance })
+        let accepting = self.listeners.iter().map(|(listener, upstream_listener)| {
+            let (app, upstream_listener) = (Arc::clone(&app), upstream_listener.clone());
+            acceptor.admit(
+                listener,
+                ListenerApp {
+                    app,
+                    upstream_listener,
+                },
+            )
         });
         tokio::select! {
-            _ = join_all(doors) => {}
+            _ = join_all(accepting) => {}
             () = stop => {}
         }
         // the debug port stays open
         self.monitor.readiness.drain();
-        drop((self.listeners, hall));
+        drop((self.listeners, acceptor));
         upkeep.abort();
         stopping.send_replace(true);
         // every connection holds a receiver
@@ -145,7 +151,7 @@ impl Server {
 }
 
 /// Limits and budgets that the connections of all listeners share.
-struct Hall {
+struct Acceptor {
     slots: Arc<Semaphore>,
     limiter: AddressLimiter,
     warnings: Arc<ConnectionWarnings>,
@@ -156,12 +162,12 @@ struct Hall {
     is_stopping: watch::Receiver<bool>,
 }
 
-impl Hall {
+impl Acceptor {
     /// Accepts connections until it is dropped.
-    async fn admit(&self, listener: &Listener, door: Door) {
+    async fn admit(&self, listener: &Listener, app: ListenerApp) {
         loop {
             match accept(listener, &self.slots, &self.settings).await {
-                Ok((socket, address, slot)) => self.receive(socket, address, slot, door.clone()),
+                Ok((socket, address, slot)) => self.receive(socket, address, slot, app.clone()),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -176,7 +182,7 @@ impl Hall {
         socket: Socket,
         address: Option<IpAddr>,
         slot: OwnedSemaphorePermit,
-        door: Door,
+        app: ListenerApp,
     ) {
         let settings = self.settings.get();
         // a proxy's connections are those of all its clients
@@ -190,7 +196,7 @@ impl Hall {
         let open = self.monitor.observer.metrics.open_connection();
         let (end, is_ended) = AbortHandle::new_pair();
         let context = Context {
-            app: door,
+            app,
             settings,
             live: self.settings.clone(),
             address,

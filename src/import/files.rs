@@ -15,7 +15,7 @@ const OF_ONE_PIECE: [Errno; 3] = [Errno::IO, Errno::LOOP, Errno::NAMETOOLONG];
 
 /// Tells an error of one piece from one that would make everything look damaged.
 ///
-/// What this user may not read is [`Damage::Denied`], which a take-over does not pass over.
+/// A file that this user may not read is [`Damage::Denied`], which a take-over does not pass over.
 pub(super) fn damage(path: &Path, error: io::Error) -> Result<Damage, Error> {
     let is_of_this_piece = matches!(
         error.kind(),

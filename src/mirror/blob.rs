@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 
 use super::brought::{BroughtBlob, KnownBlob};
 use super::error::Error;
-use super::flights::Announcer;
+use super::flights::EarlyAnswer;
 use super::mirrors::{Mirrored, Mirrors};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{self, BodyError, ImportPiece, Part, Registry};
@@ -30,8 +30,8 @@ impl Mirrors {
             return Ok(BroughtBlob::Here);
         }
         let (key, digest) = (format!("{name}@{digest}"), digest.clone());
-        let work = |announcer| async move { mirrored.bring(&digest, announcer).await };
-        match mirror.blobs.join(&mirror.space, key, work).await {
+        let work = |early| async move { mirrored.bring(&digest, early).await };
+        match mirror.blobs.join(&mirror.limits, key, work).await {
             Err(error) if error.is_absence() => Ok(BroughtBlob::Here),
             outcome => outcome,
         }
@@ -60,7 +60,7 @@ impl Mirrors {
                 .blob_size(&mirrored.source, &digest)
                 .await?)
         };
-        match mirror.sizes.join(&mirror.space, key, work).await {
+        match mirror.sizes.join(&mirror.limits, key, work).await {
             Ok(size) => Ok(KnownBlob::Upstream { size }),
             Err(error) if error.is_absence() => Ok(KnownBlob::Here),
             Err(error) => Err(error),
@@ -83,7 +83,7 @@ impl Mirrored {
     async fn bring(
         &self,
         digest: &Digest,
-        announcer: Announcer<BroughtBlob>,
+        early: EarlyAnswer<BroughtBlob>,
     ) -> Result<BroughtBlob, Error> {
         // another flight may have ended meanwhile
         if self.has(digest).await {
@@ -96,7 +96,7 @@ impl Mirrored {
             self.record_pieces(pieces).await?;
         } else {
             let blob = self.upstream.blob(&self.source, digest).await?;
-            self.receive(digest, blob, announcer).await?;
+            self.receive(digest, blob, early).await?;
         }
         Ok(BroughtBlob::Here)
     }
@@ -106,7 +106,7 @@ impl Mirrored {
         &self,
         digest: &Digest,
         blob: BlobStream,
-        announcer: Announcer<BroughtBlob>,
+        early: EarlyAnswer<BroughtBlob>,
     ) -> Result<(), Error> {
         let size = blob.size();
         let blobs = self.registry.blobs();
@@ -115,7 +115,7 @@ impl Mirrored {
             .await?;
         // of an empty one no last byte can be held back until it is compared with its digest
         if size != Some(0) {
-            announcer.say(BroughtBlob::Arriving(growing));
+            early.say(BroughtBlob::Arriving(growing));
         }
         let (pieces, failure) = blob.into_stream();
         let body = pieces.map_ok(Part::Bytes).map_err(BodyError::from);

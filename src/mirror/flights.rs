@@ -26,7 +26,7 @@ pub(super) struct Flights<T> {
 }
 
 /// Limit of fetches that are under way.
-pub(super) struct Airspace {
+pub(super) struct FetchLimits {
     one: Arc<Semaphore>,
     all: Arc<Semaphore>,
 }
@@ -38,8 +38,8 @@ struct Flight<T> {
     _places: [OwnedSemaphorePermit; 2],
 }
 
-/// Door through which a fetch says something before it ends.
-pub(super) struct Announcer<T>(watch::Sender<State<T>>);
+/// Sender of what a fetch says before it ends.
+pub(super) struct EarlyAnswer<T>(watch::Sender<State<T>>);
 
 impl<T> Default for Flights<T> {
     fn default() -> Self {
@@ -56,13 +56,13 @@ impl<T> Drop for Flight<T> {
     }
 }
 
-impl<T> Announcer<T> {
+impl<T> EarlyAnswer<T> {
     pub fn say(&self, early: T) {
         self.0.send_replace(Some(Ok(early)));
     }
 }
 
-impl Airspace {
+impl FetchLimits {
     /// The limits of several upstreams, which share the one of all.
     pub fn of_each() -> impl FnMut() -> Self {
         let all = Arc::new(Semaphore::new(IN_ALL));
@@ -73,8 +73,8 @@ impl Airspace {
     }
 
     fn enter(&self) -> Result<[OwnedSemaphorePermit; 2], Error> {
-        let place = |space: &Arc<Semaphore>| {
-            let place = Arc::clone(space).try_acquire_owned();
+        let place = |limit: &Arc<Semaphore>| {
+            let place = Arc::clone(limit).try_acquire_owned();
             place.map_err(|_| Error::Crowded)
         };
         Ok([place(&self.one)?, place(&self.all)?])
@@ -90,14 +90,14 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// Those of the work, [`Error::Crowded`] if too much is under way, and [`Error::Interrupted`] if it panicked.
     pub async fn join<F>(
         &self,
-        space: &Airspace,
+        limits: &FetchLimits,
         key: String,
-        work: impl FnOnce(Announcer<T>) -> F,
+        work: impl FnOnce(EarlyAnswer<T>) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let mut state = self.receiver(space, key, work)?;
+        let mut state = self.receiver(limits, key, work)?;
         let said = state.wait_for(Option::is_some).await;
         let said = said.map_err(|_| Error::Interrupted)?;
         said.clone().unwrap_or(Err(Error::Interrupted))
@@ -105,9 +105,9 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
 
     fn receiver<F>(
         &self,
-        space: &Airspace,
+        limits: &FetchLimits,
         key: String,
-        work: impl FnOnce(Announcer<T>) -> F,
+        work: impl FnOnce(EarlyAnswer<T>) -> F,
     ) -> Result<watch::Receiver<State<T>>, Error>
     where
         F: Future<Output = Result<T, Error>> + Send + 'static,
@@ -119,7 +119,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         if let Some(refusal) = self.refusals.of(&key) {
             return Err(refusal);
         }
-        let places = space.enter()?;
+        let places = limits.enter()?;
         let (sender, receiver) = watch::channel(None);
         waiting.insert(key.clone(), receiver.clone());
         let flight = Flight {
@@ -128,7 +128,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             _places: places,
         };
         let refusals = Arc::clone(&self.refusals);
-        let work = work(Announcer(sender.clone()));
+        let work = work(EarlyAnswer(sender.clone()));
         tokio::spawn(async move {
             let outcome = work.await;
             match &outcome {
@@ -154,29 +154,29 @@ mod tests {
     #[test]
     fn fetches_are_bounded_and_one_that_is_under_way_is_joined() {
         run(async {
-            let space = Airspace {
+            let limits = FetchLimits {
                 one: Arc::new(Semaphore::new(1)),
                 all: Arc::new(Semaphore::new(9)),
             };
             let flights = Flights::<u8>::default();
             let (end, ended) = tokio::sync::oneshot::channel::<()>();
-            let work = |announcer: Announcer<u8>| async move {
-                announcer.say(1);
+            let work = |early: EarlyAnswer<u8>| async move {
+                early.say(1);
                 let _ = ended.await;
                 Ok(2)
             };
-            let said = flights.join(&space, "a".to_owned(), work).await;
+            let said = flights.join(&limits, "a".to_owned(), work).await;
             assert_eq!(said.ok(), Some(1));
             let never = |_| async { Ok(9) };
-            let said = flights.join(&space, "a".to_owned(), never).await;
+            let said = flights.join(&limits, "a".to_owned(), never).await;
             assert_eq!(said.ok(), Some(1));
-            let refused = flights.join(&space, "b".to_owned(), never).await;
+            let refused = flights.join(&limits, "b".to_owned(), never).await;
             assert!(matches!(refused, Err(Error::Crowded)));
             end.send(()).unwrap();
-            while space.one.available_permits() == 0 {
+            while limits.one.available_permits() == 0 {
                 tokio::task::yield_now().await;
             }
-            let said = flights.join(&space, "b".to_owned(), never).await;
+            let said = flights.join(&limits, "b".to_owned(), never).await;
             assert_eq!(said.ok(), Some(9));
         });
     }
@@ -184,10 +184,10 @@ mod tests {
     #[test]
     fn who_waits_for_a_fetch_that_panics_is_told() {
         run(async {
-            let space = Airspace::of_each()();
+            let limits = FetchLimits::of_each()();
             let flights = Flights::<u8>::default();
             let work = |_| async { panic!("as a test") };
-            let said = flights.join(&space, "a".to_owned(), work).await;
+            let said = flights.join(&limits, "a".to_owned(), work).await;
             assert!(matches!(said, Err(Error::Interrupted)));
         });
     }

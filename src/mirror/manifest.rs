@@ -60,7 +60,7 @@ impl Mirrors {
         };
         let brought = mirror
             .manifests
-            .join(&mirror.space, image.clone(), work)
+            .join(&mirror.limits, image.clone(), work)
             .await;
         match brought {
             Ok(()) => Ok(Currency::Current),

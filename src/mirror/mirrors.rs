@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::brought::BroughtBlob;
 use super::counters::MirrorCounters;
 use super::error::Error;
-use super::flights::{Airspace, Flights};
+use super::flights::{FetchLimits, Flights};
 use super::recent::Recent;
 use super::settings::MirrorSettings;
 use crate::log_limit::LogLimiter;
@@ -38,7 +38,7 @@ pub(super) struct Mirror {
     upstream: Upstream,
     checked: Checks,
     pub(super) counters: Arc<MirrorCounters>,
-    pub(super) space: Airspace,
+    pub(super) limits: FetchLimits,
     pub(super) manifests: Flights<()>,
     pub(super) blobs: Flights<BroughtBlob>,
     /// Questions about blobs; an answer is a size, if it is known.
@@ -69,7 +69,7 @@ impl Mirrors {
     /// # Errors
     /// Those of [`Upstream::new`], with the mirror's number.
     pub fn new(settings: Vec<MirrorSettings>) -> Result<Self, (usize, String)> {
-        let (mut mirrors, mut space) = (Vec::new(), Airspace::of_each());
+        let (mut mirrors, mut limits) = (Vec::new(), FetchLimits::of_each());
         for (number, settings) in settings.into_iter().enumerate() {
             let upstream = Upstream::new(&settings.upstream).map_err(|error| (number, error))?;
             mirrors.push(Mirror {
@@ -77,7 +77,7 @@ impl Mirrors {
                 upstream,
                 checked: Arc::default(),
                 counters: Arc::default(),
-                space: space(),
+                limits: limits(),
                 manifests: Flights::default(),
                 blobs: Flights::default(),
                 sizes: Flights::default(),
@@ -87,6 +87,11 @@ impl Mirrors {
             });
         }
         Ok(Self(Arc::new(mirrors)))
+    }
+
+    /// Reports whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Reports whether any upstream is found by a namespace.

@@ -28,7 +28,11 @@ impl Stalled {
         let mut command = server.cli_command(&["export", "app:v1", "-"]);
         // a server that has just started may not have recorded its settings yet
         command.envs(FAST);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
         let mut stdout = child.stdout.take().expect("a pipe");
         let mut read = vec![0; 512];
         stdout.read_exact(&mut read).expect("the beginning");

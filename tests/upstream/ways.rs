@@ -221,7 +221,7 @@ fn an_address_of_its_own_shows_one_upstream_and_takes_only_pulls() {
     assert_eq!(server.client().delete(SEVEN).status, 202);
 }
 
-/// The same login holds on an upstream's address, and a reload changes it there too.
+/// Logins and rules hold on an upstream's address too.
 #[test]
 fn an_address_of_its_own_has_the_logins_of_the_registry() {
     let (hub, image) = hub();

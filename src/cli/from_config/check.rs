@@ -50,7 +50,7 @@ pub(crate) fn restart_only(draft: &mut Draft, flags: &Flags) {
     draft.validated(http::address(flags.addr.as_deref(), &config.http));
     draft.validated(debug::check(&config.http.debug));
     draft.validated(upstreams::mirrors(&config));
-    draft.validated(upstreams::entrances(&config));
+    draft.validated(upstreams::listeners(&config));
     debug::notes(&config.http.debug)
         .into_iter()
         .map(str::to_owned)

@@ -32,7 +32,7 @@ pub(crate) fn mirrors(config: &Config) -> Result<Mirrors, Violations> {
 }
 
 /// Returns the addresses that lead to one upstream, each with its prefix.
-pub(crate) fn entrances(config: &Config) -> Result<Vec<(RepositoryName, SocketAddr)>, Violations> {
+pub(crate) fn listeners(config: &Config) -> Result<Vec<(RepositoryName, SocketAddr)>, Violations> {
     let all = config.upstreams.iter().enumerate();
     collect(all.filter_map(|(number, given)| {
         let listen = given.listen.as_deref()?;
@@ -68,8 +68,7 @@ fn proxy(config: &Config) -> Result<Option<MirrorSettings>, Violations> {
         let sentence = "with proxy.remoteurl the whole registry is a cache of one upstream: write that as one of upstreams, beside the others";
         return Err(Violations::of("upstreams", sentence));
     }
-    let mut upstream = Settings::of(url);
-    upstream.timeout = TIMEOUT;
+    let mut upstream = impatient(Settings::of(url), TIMEOUT);
     upstream.logins.extend(proxy_login(proxy, url));
     Ok(Some(MirrorSettings {
         prefix: None,
@@ -98,6 +97,17 @@ fn proxy_login(proxy: &config::Proxy, url: &str) -> Option<Login> {
     })
 }
 
+/// Sets the limits of an upstream for whose answers clients wait.
+fn impatient(upstream: Settings, timeout: Duration) -> Settings {
+    Settings {
+        queue: Queue::Timed,
+        fetches: FETCHES,
+        timeout,
+        stall: timeout * STALL,
+        ..upstream
+    }
+}
+
 fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
     let all = &config.upstreams;
     collect(all.iter().enumerate().map(|(number, given)| {
@@ -109,16 +119,13 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
             login(&place, given),
             globs(&place, given),
         ))?;
-        let mut upstream = Settings::of(&given.url);
+        let timeout = given.timeout.map_or(TIMEOUT, |timeout| timeout.0);
+        let mut upstream = impatient(Settings::of(&given.url), timeout);
         if namespace.as_deref() == Some("docker.io") {
             upstream.dialect = Dialect::DockerHub;
         }
         upstream.logins.extend(login);
         upstream.realms.clone_from(&given.realms);
-        upstream.queue = Queue::Timed;
-        upstream.fetches = FETCHES;
-        upstream.timeout = given.timeout.map_or(TIMEOUT, |timeout| timeout.0);
-        upstream.stall = upstream.timeout * STALL;
         upstream.ca.clone_from(&given.ca);
         upstream.proxy.clone_from(&given.proxy);
         Ok(MirrorSettings {
@@ -196,4 +203,29 @@ fn globs(place: &str, given: &config::Mirror) -> Result<Vec<Glob>, Violations> {
         })
     });
     collect(globs)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn clients_wait_in_limited_time_for_whatever_is_cached() {
+        let mut config = Config::default();
+        config.proxy.remoteurl = Some("https://a.example".to_owned());
+        let whole = proxy(&config).expect("a cache").expect("a cache");
+        config.proxy = config::Proxy::default();
+        let given = json!({ "prefix": "hub", "url": "https://a.example" });
+        config.upstreams = vec![serde_json::from_value(given).expect("an upstream")];
+        let mut below = settings(&config).expect("a cache");
+        for upstream in [whole.upstream, below.remove(0).upstream] {
+            assert_eq!((upstream.queue, upstream.fetches), (Queue::Timed, FETCHES));
+            assert_eq!(
+                (upstream.timeout, upstream.stall),
+                (TIMEOUT, TIMEOUT * STALL)
+            );
+        }
+    }
 }

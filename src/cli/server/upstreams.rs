@@ -24,7 +24,7 @@ pub(super) async fn add(
 ) -> Result<(Server, Recorder), Error> {
     let mirrors = upstreams::mirrors(config)?;
     let mut server = server.with_mirrors(mirrors.clone());
-    for (prefix, address) in upstreams::entrances(config)? {
+    for (prefix, address) in upstreams::listeners(config)? {
         let address = Address::Tcp(address);
         let bound = Listener::bind(&address).await;
         let listener = bound.map_err(|error| cannot_bind(&address, &error))?;
@@ -32,7 +32,7 @@ pub(super) async fn add(
         for address in bound.map_err(|error| cannot_bind(&address, &error))? {
             tracing::info!(%address, upstream = %prefix, "listening for one upstream");
         }
-        server.add_entrance(listener, prefix);
+        server.add_upstream_listener(listener, prefix);
     }
     Ok((server, Recorder::start(mirrors, registry.clone())))
 }
@@ -68,10 +68,15 @@ async fn record(mirrors: Mirrors, registry: Registry) {
     loop {
         interval.tick().await;
         let states = mirrors.states();
-        if before.as_ref() != Some(&states) {
+        let has_counts = states.iter().any(UpstreamState::has_counts);
+        if has_counts || before.as_ref() != Some(&states) {
             write(&registry, states.clone()).await;
-            before = Some(states);
         }
+        // those of an earlier configuration are forgotten now
+        if states.is_empty() {
+            return;
+        }
+        before = Some(states);
     }
 }
 

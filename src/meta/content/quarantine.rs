@@ -49,7 +49,7 @@ pub enum Absence {
 impl PointReader<'_> {
     /// Returns why the repository does not show a blob: it was taken out, or a manifest names it that came without it.
     ///
-    /// One look at one place in an index, as pushes ask for what is not there.
+    /// Pushes ask for what is not there: one look at one place in an index, unless a manifest names it.
     pub fn blob_absence(
         &self,
         repository: &RepositoryName,

@@ -11,7 +11,7 @@ use crate::meta::sqlite::writer::WriteTx;
 
 const RETENTION: &str = "retention";
 const MANIFEST_RULES: &str = "manifest rules";
-const DAMAGED: &str = "database is damaged";
+pub(in crate::meta) const DAMAGED: &str = "database is damaged";
 const SPARSE: &str = "sparse";
 const RESERVE: &str = "reserve";
 const SERVER_SECTIONS: &str = "server sections";

@@ -29,6 +29,13 @@ pub struct UpstreamState {
     pub fetched: u64,
 }
 
+impl UpstreamState {
+    /// Reports whether it counts anything, which is to be added to what is recorded.
+    pub fn has_counts(&self) -> bool {
+        [self.hits, self.misses, self.stale, self.fetched] != [0; 4]
+    }
+}
+
 /// An upstream with what is cached of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamRow {

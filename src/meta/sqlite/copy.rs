@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::regular_file::{self, Links};
 use crate::meta::clock::Millis;
 use crate::meta::content::quarantine::Damaged;
+use crate::meta::content::settings::DAMAGED;
 use crate::meta::error::{Error, Fault};
 use crate::meta::ids::RepositoryScope;
 use crate::meta::reports::verification::{RecordedBlob, RecordedManifest};
@@ -69,9 +70,9 @@ pub(in crate::meta) fn copy(
          DELETE FROM queues;
          DELETE FROM events;
          DELETE FROM endpoints;
-         DELETE FROM signing_keys;
-         DELETE FROM settings WHERE name = 'database is damaged';",
+         DELETE FROM signing_keys;",
     )?;
+    copy.execute("DELETE FROM settings WHERE name = ?1", [DAMAGED])?;
     let text = serde_json::to_string(mark).unwrap_or_default();
     copy.execute(
         "INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)",

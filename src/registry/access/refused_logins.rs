@@ -20,7 +20,7 @@ pub(super) struct Refused {
     pub(super) others: u64,
 }
 
-/// What one row of the audit log gathers: a harmless reason must not hide another.
+/// Key of one row of the audit log: a harmless reason must not hide another.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Refusal {
     user: Option<String>,

@@ -6,12 +6,12 @@ use crate::blob::Hasher;
 use crate::meta::{Actor, RepositorySource, now};
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::blocking::blocking;
-use crate::registry::content::push::change::{Needed, RepositoryChange};
+use crate::registry::content::push::change::RepositoryChange;
 use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::import::piece::{ImportedManifest, ImportedTag};
-use crate::registry::import::record::record_tag;
+use crate::registry::import::record::{QuotaCheck, record_manifest, record_tag};
 
 /// A manifest as another registry sent it.
 pub struct MirroredManifest {
@@ -58,30 +58,13 @@ impl Import<'_> {
                     tag_changes: TagChanges::All,
                     now,
                 };
-                record(&change, &manifest)?;
-                let Some(tag) = tag else {
-                    return Ok(());
-                };
-                record_tag(
-                    &change,
-                    &ImportedTag::mirrored(tag, manifest.digest().clone(), now),
-                )
+                let digest = manifest.digest().clone();
+                record_manifest(&change, manifest, QuotaCheck::Applied)?;
+                match tag {
+                    Some(tag) => record_tag(&change, &ImportedTag::mirrored(tag, digest, now)),
+                    None => Ok(()),
+                }
             })
             .await
     }
-}
-
-fn record(change: &RepositoryChange<'_>, imported: &ImportedManifest) -> Result<(), Error> {
-    let (references, new) = (&imported.manifest.references, &imported.new);
-    match change.tx.manifest(change.id, &new.digest)? {
-        Some(manifest) if change.tx.is_damaged(manifest)? => {
-            change.record_manifest(references, new, Needed::Nothing)?;
-        }
-        Some(_) => {}
-        None => {
-            change.admit_by_quota(new)?;
-            change.insert_manifest(references, new, Needed::Nothing)?;
-        }
-    }
-    Ok(())
 }

@@ -208,9 +208,9 @@ impl Recording<'_> {
             ImportPiece::Manifests(repository, manifests) => {
                 progress.add_manifests(manifests.len());
                 self.in_repository(&repository, |change| {
-                    manifests
-                        .into_iter()
-                        .try_for_each(|manifest| record_manifest(change, manifest))
+                    manifests.into_iter().try_for_each(|manifest| {
+                        record_manifest(change, manifest, QuotaCheck::Skipped)
+                    })
                 })?;
             }
             ImportPiece::Tags(repository, tags) => {
@@ -291,8 +291,20 @@ impl Recording<'_> {
     }
 }
 
+/// Use of the repository's quota for a new manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum QuotaCheck {
+    Applied,
+    /// An owner imports.
+    Skipped,
+}
+
 /// Records a manifest, which may have gaps: the other registry served it so, too. One that is damaged here is replaced.
-fn record_manifest(change: &RepositoryChange<'_>, imported: ImportedManifest) -> Result<(), Error> {
+pub(super) fn record_manifest(
+    change: &RepositoryChange<'_>,
+    imported: ImportedManifest,
+    quota: QuotaCheck,
+) -> Result<(), Error> {
     let ImportedManifest {
         manifest,
         new,
@@ -303,6 +315,9 @@ fn record_manifest(change: &RepositoryChange<'_>, imported: ImportedManifest) ->
             change.record_manifest(&manifest.references, &new, Needed::Nothing)?;
         }
         return Ok(());
+    }
+    if quota == QuotaCheck::Applied {
+        change.admit_by_quota(&new)?;
     }
     let id = change.insert_manifest(&manifest.references, &new, Needed::Nothing)?;
     Ok(change.tx.set_pushed_at(id, pushed_at.min(change.now))?)

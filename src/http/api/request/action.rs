@@ -110,6 +110,42 @@ pub(crate) enum Action {
     SearchV1(SearchQuery),
 }
 
+/// Repository that the path of an action names, borrowed as the action is.
+macro_rules! repository_of {
+    ($action:expr) => {
+        match $action {
+            Self::GetManifest { name, .. }
+            | Self::PutManifest { name, .. }
+            | Self::DeleteManifest { name, .. }
+            | Self::DeleteRepository { name }
+            | Self::GetBlob { name, .. }
+            | Self::DeleteBlob { name, .. }
+            | Self::BeginUpload { name, .. }
+            | Self::PushBlob { name, .. }
+            | Self::MountBlob { name, .. }
+            | Self::GetUpload { name, .. }
+            | Self::AppendUpload { name, .. }
+            | Self::FinishUpload { name, .. }
+            | Self::CancelUpload { name, .. }
+            | Self::ListTags { name, .. }
+            | Self::ListReferrers { name, .. }
+            | Self::TagHistory { name, .. } => Some(name),
+            Self::Root
+            | Self::Liveness
+            | Self::Readiness
+            | Self::CheckApi
+            | Self::Options { .. }
+            | Self::Redirect { .. }
+            | Self::ListRepositories { .. }
+            | Self::ListEvents(_)
+            | Self::GetToken { .. }
+            | Self::PostToken
+            | Self::PingV1
+            | Self::SearchV1(_) => None,
+        }
+    };
+}
+
 impl Action {
     pub(crate) fn endpoint(&self) -> Endpoint {
         match self {
@@ -171,69 +207,11 @@ impl Action {
 
     /// Repository that the path names.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
-        match self {
-            Self::GetManifest { name, .. }
-            | Self::PutManifest { name, .. }
-            | Self::DeleteManifest { name, .. }
-            | Self::DeleteRepository { name }
-            | Self::GetBlob { name, .. }
-            | Self::DeleteBlob { name, .. }
-            | Self::BeginUpload { name, .. }
-            | Self::PushBlob { name, .. }
-            | Self::MountBlob { name, .. }
-            | Self::GetUpload { name, .. }
-            | Self::AppendUpload { name, .. }
-            | Self::FinishUpload { name, .. }
-            | Self::CancelUpload { name, .. }
-            | Self::ListTags { name, .. }
-            | Self::ListReferrers { name, .. }
-            | Self::TagHistory { name, .. } => Some(name),
-            Self::Root
-            | Self::Liveness
-            | Self::Readiness
-            | Self::CheckApi
-            | Self::Options { .. }
-            | Self::Redirect { .. }
-            | Self::ListRepositories { .. }
-            | Self::ListEvents(_)
-            | Self::GetToken { .. }
-            | Self::PostToken
-            | Self::PingV1
-            | Self::SearchV1(_) => None,
-        }
+        repository_of!(self)
     }
 
     /// The same, to be replaced.
     pub(crate) fn repository_mut(&mut self) -> Option<&mut RepositoryName> {
-        match self {
-            Self::GetManifest { name, .. }
-            | Self::PutManifest { name, .. }
-            | Self::DeleteManifest { name, .. }
-            | Self::DeleteRepository { name }
-            | Self::GetBlob { name, .. }
-            | Self::DeleteBlob { name, .. }
-            | Self::BeginUpload { name, .. }
-            | Self::PushBlob { name, .. }
-            | Self::MountBlob { name, .. }
-            | Self::GetUpload { name, .. }
-            | Self::AppendUpload { name, .. }
-            | Self::FinishUpload { name, .. }
-            | Self::CancelUpload { name, .. }
-            | Self::ListTags { name, .. }
-            | Self::ListReferrers { name, .. }
-            | Self::TagHistory { name, .. } => Some(name),
-            Self::Root
-            | Self::Liveness
-            | Self::Readiness
-            | Self::CheckApi
-            | Self::Options { .. }
-            | Self::Redirect { .. }
-            | Self::ListRepositories { .. }
-            | Self::ListEvents(_)
-            | Self::GetToken { .. }
-            | Self::PostToken
-            | Self::PingV1
-            | Self::SearchV1(_) => None,
-        }
+        repository_of!(self)
     }
 }

@@ -16,7 +16,7 @@ use crate::registry::Registry;
 
 /// Prefix of the upstream to which a listener leads; an extension of its requests.
 #[derive(Clone)]
-pub(crate) struct Entrance(pub Arc<RepositoryName>);
+pub(crate) struct UpstreamListener(pub Arc<RepositoryName>);
 
 /// Parts of a request that say what it means.
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ impl<'r> Asked<'r> {
         }
     }
 
-    fn entrance(self) -> Option<&'r Entrance> {
+    fn upstream_listener(self) -> Option<&'r UpstreamListener> {
         self.extensions.get()
     }
 
@@ -60,7 +60,7 @@ enum Way<'w> {
 
 impl<'w> Way<'w> {
     fn of(asked: Asked<'w>, mirrors: &'w Mirrors) -> Self {
-        if let Some(Entrance(prefix)) = asked.entrance() {
+        if let Some(UpstreamListener(prefix)) = asked.upstream_listener() {
             return Self::Below(prefix);
         }
         let query = asked.uri.query();
@@ -86,18 +86,21 @@ pub(crate) fn lead(
     mirrors: &Mirrors,
     asked: Asked<'_>,
 ) -> Result<Action, ApiError> {
+    if mirrors.is_empty() {
+        return Ok(action);
+    }
     let Way::Below(prefix) = Way::of(asked, mirrors) else {
         return Ok(action);
     };
-    let is_entered = asked.entrance().is_some();
+    let is_upstream_only = asked.upstream_listener().is_some();
     if let Action::GetToken { scopes } = &mut action
-        && is_entered
+        && is_upstream_only
     {
         scopes
             .iter_mut()
             .for_each(|scope| lead_scope(scope, prefix));
     }
-    if (is_entered || action.is_look_up())
+    if (is_upstream_only || action.is_look_up())
         && let Some(name) = action.repository_mut()
     {
         *name = RepositoryName::parse(&below(prefix, name.as_str()))?;
@@ -136,15 +139,18 @@ pub(crate) async fn check(
     registry: &Registry,
     asked: Asked<'_>,
 ) -> Result<(), ApiError> {
+    if mirrors.is_empty() {
+        return Ok(());
+    }
     if action.is_look_up()
         && let Way::Nowhere(namespace) = Way::of(asked, mirrors)
     {
         return Err(ApiError::Namespace(namespace));
     }
     let (is_change, info) = (action.endpoint().is_change(), action.endpoint().info());
-    let is_entered = asked.entrance().is_some();
-    if is_change && (is_entered || mirrors.are_everything())
-        || is_entered && info.right == Right::Catalog
+    let is_upstream_only = asked.upstream_listener().is_some();
+    if is_change && (is_upstream_only || mirrors.are_everything())
+        || is_upstream_only && info.right == Right::Catalog
     {
         return Err(ApiError::OnlyPulls);
     }

@@ -1,11 +1,9 @@
 //! The upstreams of a configuration, as clients name and reach them.
 
 use tarkeep::config::Config;
+use tarkeep::upstream::{Dialect, Settings};
 
 use crate::cli::error::Error;
-
-/// Hosts by which a configuration may name Docker Hub.
-const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
 /// A registry, as clients reach it.
 #[derive(Clone, Debug)]
@@ -95,7 +93,7 @@ pub(super) fn upstreams(config: &Config, here: &Place) -> Result<Vec<Upstream>, 
     if let Some(url) = config.proxy.url() {
         let (_, rest) = url.split_once("://").unwrap_or(("", url));
         let host = rest.split('/').next().unwrap_or_default();
-        let is_hub = DOCKER_HUB.contains(&host);
+        let is_hub = Settings::of(url).dialect == Dialect::DockerHub;
         return Ok(vec![Upstream {
             host: if is_hub { "docker.io" } else { host }.to_owned(),
             prefix: None,
