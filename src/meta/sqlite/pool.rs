@@ -89,3 +89,25 @@ impl Pools {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_statement_is_parsed_once_whatever_is_bound_to_it() {
+        let connection = Connection::open_in_memory().expect("a database");
+        plan_once(&connection).expect("it is set");
+        let table = "CREATE TABLE numbers (number INTEGER PRIMARY KEY)";
+        connection.execute_batch(table).expect("a table");
+        let query = "SELECT number FROM numbers WHERE number > ?1 LIMIT ?2";
+        let mut statement = connection.prepare(query).expect("a statement");
+        for limit in 0..10 {
+            let mut rows = statement.query([limit, limit]).expect("rows");
+            assert!(rows.next().expect("an end").is_none());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
+}
