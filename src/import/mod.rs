@@ -4,6 +4,7 @@
 //! layouts and archives, and `remote` asks a registry that is running; none changes them. A receiver gets the pieces: that of a [`TakeOver`], of a store inside the data
 //! directory, before the server answers its clients, or that of an [`Importer`], beside a running server. Whatever is wrong with a store is named piece by piece ([`Damage`]) and stops nothing.
 
+mod adopter;
 mod archive;
 mod claims;
 mod collisions;
@@ -12,13 +13,17 @@ mod distribution;
 mod error;
 mod files;
 mod importer;
+mod importing;
 mod receiver;
 mod remote;
 mod report;
 mod selection;
 mod source;
 mod takeover;
+mod waiter;
+mod walk;
 
+pub use adopter::Adopter;
 pub use archive::Place;
 pub use collisions::Collision;
 pub use damage::Damage;

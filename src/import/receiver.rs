@@ -1,12 +1,13 @@
 //! Receivers of what is read from a source: the take-over, an import, or the plan of one.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::remote::RemoteBlob;
 use crate::oci::{Digest, ManifestError, RepositoryName, TagName};
-use crate::registry::{ImportPiece, ImportedBlob, ImportedTag, Present, TagFate};
+use crate::registry::{ImportPiece, ImportedBlob, ImportedTag, Present, TagFate, Wanted};
 
 /// Maximum number of tags in a piece.
 const TAGS: usize = 1000;
@@ -18,6 +19,30 @@ pub(super) trait Receiver: Sync {
 
     /// Returns what is here of a repository, which need not be read again.
     fn present(&self, repository: &RepositoryName) -> Result<Present, Error>;
+
+    /// Returns what of a repository is to come, of these tags of another registry.
+    fn wanted(
+        &self,
+        _repository: &RepositoryName,
+        tags: BTreeSet<String>,
+    ) -> Result<Wanted, Error> {
+        let roots = HashSet::new();
+        Ok(Wanted { tags, roots })
+    }
+
+    /// Reports whether a manifest may come that no index needs.
+    fn is_wanted(&self, _repository: &RepositoryName, _digest: &Digest) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    /// Learns of tags whose images did not come, with these digests.
+    fn leave_out(
+        &self,
+        _repository: &RepositoryName,
+        _tags: Vec<(TagName, Digest)>,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Brings the files of blobs.
     fn bring(

@@ -30,6 +30,7 @@ pub use access::signing_keys::SigningKeyRow;
 pub use access::tokens::{ListedToken, SecretRow, SecretUse, TokenRow};
 pub use actor::Actor;
 pub use clock::{Millis, millis};
+pub use content::adoptions::{Adoption, AdoptionItem, AdoptionProblem, AdoptionRow, WalkEnd, WalkedRepository};
 pub use content::blobs::{BlobRow, LinkRow};
 pub use content::import::{FormerTarget, TagMemory, TakeOver, UnverifiedBlob};
 pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};

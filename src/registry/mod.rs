@@ -32,12 +32,12 @@ pub use crate::blob::{
     Hasher, KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow,
+    Actor, Adoption, AdoptionItem, AdoptionProblem, AdoptionRow, AffectedImage, AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow,
     BackupMark, ClockState, Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace,
     DeliveryRow, DeliveryState, EndpointRow, Idle, Jump, ListedToken, ListeningEndpoint, Millis,
     NewEvent, Quarantined, Queue, QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow,
     RepositorySource, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState, TakeOver,
-    TokenRow, Told, Totals, TrashRow, UndoEnd, UpstreamRow, UpstreamState, Usage, VerificationRun,
+    TokenRow, Told, Totals, TrashRow, UndoEnd, UpstreamRow, UpstreamState, Usage, VerificationRun, WalkEnd, WalkedRepository,
     backup_mark, now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;
@@ -46,6 +46,7 @@ pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::incomplete::{IncompleteImage, IncompleteImages};
 pub use backup::settings::BackupSettings;
 pub use backup::source::SecondLook;
+pub use content::adoption::Wanted;
 pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
 pub use content::precondition::{EntityTags, Precondition};
@@ -77,7 +78,7 @@ pub use import::bring::{Brought, Unbrought, Way};
 pub use import::check::{BlobCheck, UnsoundBlob};
 pub use import::config::refused_config;
 pub use import::mirrored::MirroredManifest;
-pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
+pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag, TagClaim};
 pub use import::progress::{ImportCounts, ImportProgress};
 pub use import::record::Present;
 pub use import::tag_fate::TagFate;

@@ -10,4 +10,4 @@ mod transfer;
 
 pub use registry::RemoteRegistry;
 
-pub(super) use registry::RemoteBlob;
+pub(super) use registry::{Names, RemoteBlob};

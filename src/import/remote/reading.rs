@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 
 use super::registry::{Names, RemoteRegistry};
 use super::transfer::Transfer;
@@ -13,6 +12,7 @@ use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::receiver::Receiver;
 use crate::import::selection::Selection;
+use crate::import::waiter::Waiter;
 use crate::oci::RepositoryName;
 
 /// Repositories of a source by the name that they get here; several may share one.
@@ -27,9 +27,9 @@ impl RemoteRegistry {
         &self,
         receiver: &dyn Receiver,
         selection: &Selection,
-        runtime: &Handle,
+        waiter: &Waiter,
     ) -> Result<(Named, BTreeSet<RepositoryName>), Error> {
-        Ok(match runtime.block_on(self.repositories(selection))? {
+        Ok(match waiter.wait(self.repositories(selection))?? {
             Names::Asked(names) => (self.names(receiver, selection, &names), BTreeSet::new()),
             Names::Listed(names) => {
                 let all = names
@@ -48,12 +48,12 @@ impl RemoteRegistry {
         &self,
         receiver: &dyn Receiver,
         named: &Named,
-        runtime: &Handle,
+        waiter: &Waiter,
     ) -> Result<Vec<Collision>, Error> {
         let transfer = Transfer {
             registry: self,
             receiver,
-            runtime,
+            waiter,
         };
         let mut tags = Tags::default();
         for (here, sources) in named.iter().filter(|(_, sources)| sources.len() > 1) {
@@ -76,44 +76,75 @@ impl RemoteRegistry {
         &self,
         receiver: &dyn Receiver,
         named: Named,
-        runtime: &Handle,
+        waiter: &Waiter,
     ) -> Result<BTreeSet<RepositoryName>, Error> {
         receiver.expect(named.values().map(Vec::len).sum());
         let found = Mutex::new(BTreeSet::new());
-        let waiting = Mutex::new(named.into_iter());
-        let work = || {
+        let work = |(name, sources): (RepositoryName, Vec<RepositoryName>)| {
             let transfer = Transfer {
                 registry: self,
                 receiver,
-                runtime,
+                waiter,
             };
+            for source in sources {
+                if transfer.repository(&source, &name)? {
+                    found.lock().extend([source]);
+                }
+            }
+            Ok(())
+        };
+        self.each(named, work)?;
+        Ok(found.into_inner())
+    }
+
+    /// Reads one repository, and passes it to a receiver; false if it is not there. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(in crate::import) fn read_one(
+        &self,
+        receiver: &dyn Receiver,
+        source: &RepositoryName,
+        name: &RepositoryName,
+        waiter: &Waiter,
+    ) -> Result<bool, Error> {
+        let transfer = Transfer {
+            registry: self,
+            receiver,
+            waiter,
+        };
+        transfer.repository(source, name)
+    }
+
+    /// Does some work for each item, with several threads. Blocks.
+    ///
+    /// # Errors
+    /// The first failure, after which no more work is begun.
+    pub(in crate::import) fn each<T: Send>(
+        &self,
+        items: impl IntoIterator<Item = T, IntoIter: Send>,
+        work: impl Fn(T) -> Result<(), Error> + Sync,
+    ) -> Result<(), Error> {
+        let waiting = Mutex::new(items.into_iter());
+        let run = || {
             loop {
-                let Some((name, sources)) = waiting.lock().next() else {
+                let Some(item) = waiting.lock().next() else {
                     return Ok(());
                 };
-                for source in sources {
-                    match transfer.repository(&source, &name) {
-                        Ok(true) => found.lock().extend([source]),
-                        Ok(false) => {}
-                        Err(error) => {
-                            // the other threads end with the repository that they are at
-                            waiting.lock().by_ref().for_each(drop);
-                            return Err(error);
-                        }
-                    }
+                if let Err(error) = work(item) {
+                    // the other threads end with the item that they are at
+                    waiting.lock().by_ref().for_each(drop);
+                    return Err(error);
                 }
             }
         };
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..self.threads).map(|_| scope.spawn(work)).collect();
+            let threads: Vec<_> = (0..self.threads).map(|_| scope.spawn(run)).collect();
             let ends = threads
                 .into_iter()
                 .map(|thread| thread.join().unwrap_or(Err(Error::Interrupted)));
-            ends.collect::<Vec<_>>()
-                .into_iter()
-                .collect::<Result<(), _>>()
-        })?;
-        Ok(found.into_inner())
+            ends.collect::<Vec<_>>().into_iter().collect()
+        })
     }
 
     /// Gives the selected repositories their names here.

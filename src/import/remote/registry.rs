@@ -33,7 +33,7 @@ pub(in crate::import) struct RemoteBlob {
 }
 
 /// Names of repositories to consider.
-pub(super) enum Names {
+pub(in crate::import) enum Names {
     /// Those that the owner asks for, which may not be there.
     Asked(BTreeSet<String>),
     /// All that are there.
@@ -53,8 +53,17 @@ impl RemoteRegistry {
         })
     }
 
+    /// Prepares to read a registry that is asked already.
+    pub(in crate::import) fn of(upstream: Upstream, url: String, threads: usize) -> Self {
+        Self {
+            url,
+            upstream,
+            threads,
+        }
+    }
+
     /// Returns the repositories to consider.
-    pub(super) async fn repositories(&self, selection: &Selection) -> Result<Names, Error> {
+    pub(in crate::import) async fn repositories(&self, selection: &Selection) -> Result<Names, Error> {
         let named = selection.only.iter().map(|glob| glob.as_str());
         let named: BTreeSet<_> = named.map(str::to_owned).collect();
         // a list of millions is no way to find two, and Docker Hub has none

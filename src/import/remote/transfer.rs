@@ -1,16 +1,16 @@
 //! The way of one repository from another registry to pieces of content.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use futures_util::{StreamExt, stream};
-use tokio::runtime::Handle;
 
 use super::patience::patiently;
 use super::registry::{RemoteBlob, RemoteRegistry};
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::receiver::Receiver;
+use crate::import::waiter::Waiter;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{self, ImportPiece, ImportedManifest, ImportedTag, Present, now};
 use crate::upstream::{self, ManifestHead};
@@ -22,7 +22,7 @@ const HEADS: usize = 8;
 pub(super) struct Transfer<'t> {
     pub registry: &'t RemoteRegistry,
     pub receiver: &'t dyn Receiver,
-    pub runtime: &'t Handle,
+    pub waiter: &'t Waiter,
 }
 
 /// A repository while it is transferred.
@@ -66,13 +66,13 @@ impl Transfer<'_> {
         source: &RepositoryName,
         name: &RepositoryName,
     ) -> Result<bool, Error> {
-        let listed = self.tag_targets(source, &mut |path, damage| {
-            self.receiver.report(&path, damage);
-        })?;
-        let Some(tags) = listed else {
+        let report = &mut |path: PathBuf, damage| self.receiver.report(&path, damage);
+        let Some(listed) = self.tag_names(source, report)? else {
             self.receiver.take(vec![ImportPiece::End])?;
             return Ok(false);
         };
+        let wanted = self.receiver.wanted(name, listed)?;
+        let tags = self.targets(source, wanted.tags, report)?;
         let mut target = Target {
             source,
             name,
@@ -81,7 +81,7 @@ impl Transfer<'_> {
             sound: HashSet::new(),
             has_referrers: true,
         };
-        for digest in tags.values() {
+        for digest in tags.values().chain(&wanted.roots) {
             self.image(&mut target, digest)?;
         }
         let mut pieces = self.tags(&target, tags)?;
@@ -96,9 +96,20 @@ impl Transfer<'_> {
         source: &RepositoryName,
         report: &mut dyn FnMut(PathBuf, Damage),
     ) -> Result<Option<BTreeMap<TagName, Digest>>, Error> {
+        let names = self.tag_names(source, report)?;
+        let targets = names.map(|tags| self.targets(source, tags, report));
+        targets.transpose()
+    }
+
+    /// Lists the tags of a repository; `None` if that is impossible.
+    fn tag_names(
+        &self,
+        source: &RepositoryName,
+        report: &mut dyn FnMut(PathBuf, Damage),
+    ) -> Result<Option<BTreeSet<String>>, Error> {
         let upstream = &self.registry.upstream;
-        match self.runtime.block_on(patiently(|| upstream.tags(source))) {
-            Ok(tags) => self.targets(source, tags, report).map(Some),
+        match self.waiter.wait(patiently(|| upstream.tags(source)))? {
+            Ok(tags) => Ok(Some(tags)),
             Err(upstream::Error::NotFound) => Ok(None),
             Err(error) => {
                 report(self.path(source, ""), self.lasting(error)?);
@@ -147,7 +158,7 @@ impl Transfer<'_> {
         });
         let asked = asked.buffer_unordered(HEADS).collect::<Vec<_>>();
         let mut targets = BTreeMap::new();
-        for (text, asked) in self.runtime.block_on(asked) {
+        for (text, asked) in self.waiter.wait(asked)? {
             let path = self.path(source, &format!(":{text}"));
             match asked {
                 Ok((tag, Ok(digest))) => drop(targets.insert(tag, digest)),
@@ -191,6 +202,10 @@ impl Transfer<'_> {
                     if target.present.manifests.contains(&digest) {
                         continue;
                     }
+                    if parent == Parent::Other && !self.receiver.is_wanted(target.name, &digest)? {
+                        steps.pop();
+                        continue;
+                    }
                     let Some(manifest) = self.manifest(target, &digest, parent)? else {
                         steps.pop();
                         continue;
@@ -223,7 +238,7 @@ impl Transfer<'_> {
         let (upstream, source) = (&self.registry.upstream, target.source);
         let reference = digest.to_string();
         let fetching = patiently(|| upstream.manifest(source, &reference));
-        let fetched = match (self.runtime.block_on(fetching), parent) {
+        let fetched = match (self.waiter.wait(fetching)?, parent) {
             (Ok(fetched), _) => fetched,
             (Err(upstream::Error::NotFound), Parent::Index(size)) => {
                 // the index that needs it is recorded after it
@@ -238,7 +253,10 @@ impl Transfer<'_> {
         };
         let parsed = ImportedManifest::parse(digest.clone(), fetched, now());
         Ok(match parsed {
-            Ok(manifest) => Some(manifest),
+            Ok(mut manifest) => {
+                manifest.is_child = parent != Parent::Other;
+                Some(manifest)
+            }
             Err(registry::Error::DigestMismatch { actual, .. }) => {
                 self.report(target, digest, Damage::AlteredManifest(actual));
                 None
@@ -313,7 +331,7 @@ impl Transfer<'_> {
         }
         let (upstream, source) = (&self.registry.upstream, target.source);
         let listing = patiently(|| upstream.referrers(source, digest));
-        match self.runtime.block_on(listing) {
+        match self.waiter.wait(listing)? {
             Ok(Some(found)) => {
                 let digests = found
                     .iter()
@@ -341,9 +359,11 @@ impl Transfer<'_> {
         let is_here = |digest: &Digest| {
             target.sound.contains(digest) || target.present.manifests.contains(digest)
         };
-        let tags = tags
+        let (here, lacking): (Vec<_>, Vec<_>) =
+            tags.into_iter().partition(|(_, digest)| is_here(digest));
+        self.receiver.leave_out(target.name, lacking)?;
+        let tags = here
             .into_iter()
-            .filter(|(_, digest)| is_here(digest))
             .map(|(tag, digest)| ImportedTag::following(tag, digest, now(), Vec::new()));
         let path = |tag: &TagName| self.path(target.source, &format!(":{tag}"));
         self.receiver.settle(target.name, tags.collect(), &path)

@@ -328,6 +328,7 @@ impl WriteTx<'_> {
                     ..EventSubject::at(EventPlace::Id(repository))
                 })
             })?;
+            self.remember_tag_deletion(repository, tag)?;
         }
         self.record_end(repository, tag, Ending::Removed, actor, now)?;
         let removed = self

@@ -172,6 +172,9 @@ impl Reader<'_> {
                     "SELECT DISTINCT manifest_id FROM absent_references INDEXED BY absent_references_by_manifest
                      WHERE manifest_id > ?1 AND damage IS NULL
                      AND repository_id NOT IN (SELECT id FROM repositories WHERE upstream IS NOT NULL)
+                     AND NOT EXISTS (SELECT 1 FROM adoptions JOIN repositories ON repositories.id = repository_id
+                         WHERE completed_at IS NULL AND (adoptions.name = ''
+                             OR substr(repositories.name, 1, length(adoptions.name) + 1) = adoptions.name || '/'))
                      AND (?3 IS NULL OR repository_id IN (SELECT value FROM json_each(?3)))
                      ORDER BY manifest_id LIMIT ?2",
                 )?

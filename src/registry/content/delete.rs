@@ -5,7 +5,7 @@
 //! ([`Trash::restore`](crate::registry::Trash::restore)).
 
 use crate::events::EventKind;
-use crate::meta::{Actor, ManifestId, Millis, RepositoryId, WriteTx, now};
+use crate::meta::{Actor, AdoptionItem, ManifestId, Millis, RepositoryId, WriteTx, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::blob_events::blob_subject;
 use crate::registry::content::precondition::Precondition;
@@ -131,6 +131,7 @@ impl Blobs<'_> {
                     None => {
                         let subject = blob_subject(repository, &digest, blob.size);
                         tx.tell(EventKind::BlobDeleted, actor, now(), || Ok(subject))?;
+                        tx.remember_deletion(&name, AdoptionItem::Digest(&digest))?;
                         Ok(tx.unlink_blob(repository, blob)?)
                     }
                 }
@@ -149,19 +150,25 @@ impl Repositories<'_> {
         let (name, settings) = (repository.clone(), self.registry.settings());
         let scope = self.registry.meta.write(move |tx| {
             let Some(repository) = tx.repository(&name)? else {
-                return Ok(None);
+                return Ok((None, tx.remember_repository_deletion(&name)?));
             };
             tx.tags_with_prefix(repository, "")?
                 .iter()
                 .try_for_each(|tag| settings.retention.check_mutable(&name, tag))?;
-            Ok::<_, Error>(tx.newest_manifest(repository)?.map(|newest| DeletionScope {
+            let is_elsewhere = tx.remember_repository_deletion(&name)?;
+            let newest = tx.newest_manifest(repository)?;
+            let scope = newest.map(|newest| DeletionScope {
                 repository,
                 newest,
                 by: now(),
-            }))
+            });
+            Ok::<_, Error>((scope, is_elsewhere))
         });
-        let Some(scope) = scope.await? else {
-            return Err(Error::NameUnknown(repository.clone()));
+        let scope = match scope.await? {
+            (Some(scope), _) => scope,
+            // nothing of it has come here yet, and nothing will
+            (None, true) => return Ok(()),
+            (None, false) => return Err(Error::NameUnknown(repository.clone())),
         };
         while self.delete_batch(repository, scope, actor.clone()).await? {}
         Ok(())
@@ -214,5 +221,6 @@ fn delete(
     tx.tags_on(manifest)?
         .iter()
         .try_for_each(|tag| settings.retention.check_mutable(repository, tag))?;
+    tx.remember_deletion(repository, AdoptionItem::Digest(digest))?;
     Ok(tx.delete_manifest(manifest, actor, now())?)
 }

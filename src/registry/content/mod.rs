@@ -1,5 +1,6 @@
 //! Content: manifests, blobs, tags and lists.
 
+pub(super) mod adoption;
 pub(super) mod blob_events;
 pub(super) mod damage_log;
 pub(super) mod delete;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::blob::Hasher;
-use crate::meta::{Actor, RepositorySource, now};
+use crate::meta::{Actor, AdoptionItem, Millis, RepositorySource, WriteTx, now};
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::RepositoryChange;
@@ -12,6 +12,9 @@ use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::import::piece::{ImportedManifest, ImportedTag};
 use crate::registry::import::record::{QuotaCheck, record_manifest, record_tag};
+
+/// Maker of the tag of another registry.
+type OfTag = fn(TagName, Digest, Millis) -> ImportedTag;
 
 /// A manifest as another registry sent it.
 pub struct MirroredManifest {
@@ -25,8 +28,11 @@ pub struct MirroredManifest {
 impl Import<'_> {
     /// Records a manifest without what it names; one that is damaged here is sound again.
     ///
+    /// With one's own repository as `source`, its registry is being adopted: no quota refuses it, and what was deleted here stays away.
+    ///
     /// # Errors
-    /// [`Error::DigestMismatch`] and [`Error::ManifestInvalid`], and those of a push that does not fit.
+    /// [`Error::DigestMismatch`] and [`Error::ManifestInvalid`], [`Error::NoCache`] if the repository does not take it, and those of a
+    /// push that does not fit.
     pub async fn mirror(
         self,
         repository: &RepositoryName,
@@ -59,12 +65,34 @@ impl Import<'_> {
                     now,
                 };
                 let digest = manifest.digest().clone();
-                record_manifest(&change, manifest, QuotaCheck::Applied)?;
+                let (quota, of_tag) = match &source {
+                    RepositorySource::Own => {
+                        check_not_deleted(tx, &name, &digest)?;
+                        (QuotaCheck::Skipped, ImportedTag::adopted as OfTag)
+                    }
+                    RepositorySource::Upstream(_) => {
+                        (QuotaCheck::Applied, ImportedTag::mirrored as OfTag)
+                    }
+                };
+                record_manifest(&change, manifest, quota)?;
                 match tag {
-                    Some(tag) => record_tag(&change, &ImportedTag::mirrored(tag, digest, now)),
+                    Some(tag) => record_tag(&change, &of_tag(tag, digest, now)),
                     None => Ok(()),
                 }
             })
             .await
     }
+}
+
+/// Rejects a manifest that was deleted here, unless a manifest here needs it.
+fn check_not_deleted(
+    tx: &WriteTx<'_>,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<(), Error> {
+    let item = AdoptionItem::Digest(digest);
+    if tx.is_deleted_adopted(repository, item)? && !tx.is_gap(repository, digest)? {
+        return Err(Error::NoCache(repository.clone()));
+    }
+    Ok(())
 }

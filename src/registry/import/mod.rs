@@ -1,5 +1,6 @@
 //! Content that another registry keeps in files: taken over without copying it, and checked in the background.
 
+pub(in crate::registry) mod adopted;
 pub(in crate::registry) mod bring;
 pub(in crate::registry) mod check;
 pub(in crate::registry) mod config;

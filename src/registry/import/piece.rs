@@ -40,6 +40,8 @@ pub struct ImportedManifest {
     pub(super) manifest: Manifest,
     pub(super) new: NewManifest,
     pub(super) pushed_at: Millis,
+    /// True if an index needs it, which is recorded after it.
+    pub is_child: bool,
 }
 
 /// A tag with the targets that it had before.
@@ -51,8 +53,18 @@ pub struct ImportedTag {
     /// Former targets with the times from which on they were it, oldest first.
     pub former: Vec<(Digest, Millis)>,
     pub(super) source: TagSource,
-    /// True if it moves even a tag that was changed here.
-    pub moves: bool,
+    pub claim: TagClaim,
+}
+
+/// Claim of another registry's tag against what was done to it here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagClaim {
+    /// It moves the tag until somebody changes it here.
+    Follow,
+    /// It moves even a tag that was changed here.
+    Move,
+    /// It sets only a tag that was never here.
+    New,
 }
 
 impl ImportedTag {
@@ -69,14 +81,22 @@ impl ImportedTag {
             since,
             former,
             source: TagSource::Store,
-            moves: false,
+            claim: TagClaim::Follow,
         }
     }
 
     /// A tag that is the other registry's, whatever was done to it here.
     pub fn mirrored(name: TagName, target: Digest, now: Millis) -> Self {
         Self {
-            moves: true,
+            claim: TagClaim::Move,
+            ..Self::following(name, target, now, Vec::new())
+        }
+    }
+
+    /// A tag of a registry that is being adopted: from now on it is one's own.
+    pub fn adopted(name: TagName, target: Digest, now: Millis) -> Self {
+        Self {
+            claim: TagClaim::New,
             ..Self::following(name, target, now, Vec::new())
         }
     }
@@ -89,7 +109,7 @@ impl ImportedTag {
             since: now,
             former: Vec::new(),
             source: TagSource::Archive,
-            moves: false,
+            claim: TagClaim::Follow,
         }
     }
 }
@@ -117,6 +137,7 @@ impl ImportedManifest {
             manifest,
             new,
             pushed_at,
+            is_child: false,
         })
     }
 

@@ -14,7 +14,9 @@ use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
-use crate::registry::import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
+use crate::registry::import::piece::{
+    ImportPiece, ImportedBlob, ImportedManifest, ImportedTag, TagClaim,
+};
 use crate::registry::import::progress::ImportProgress;
 use crate::registry::import::tag_fate::TagFate;
 use crate::registry::service::Registry;
@@ -143,7 +145,7 @@ pub struct Present {
 
 /// Time at which new names of files become durable.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Names {
+pub(super) enum Names {
     /// Before the change is committed.
     SyncedFirst,
     /// At the end of the whole take-over.
@@ -151,7 +153,7 @@ enum Names {
 }
 
 /// Returns the change that records pieces.
-fn recording(
+pub(super) fn recording(
     registry: &Registry,
     pieces: Vec<ImportPiece>,
     names: Names,
@@ -309,6 +311,7 @@ pub(super) fn record_manifest(
         manifest,
         new,
         pushed_at,
+        is_child: _,
     } = imported;
     if let Some(present) = change.tx.manifest(change.id, &new.digest)? {
         if change.tx.is_damaged(present)? {
@@ -326,6 +329,9 @@ pub(super) fn record_manifest(
 /// Points a tag at its target, unless it was changed here or the target was left out.
 pub(super) fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Error> {
     let (tx, id) = (change.tx, change.id);
+    if tag.claim == TagClaim::New && tx.has_known_tag(change.name, &tag.name)? {
+        return Ok(());
+    }
     let Some(manifest) = tx.manifest(id, &tag.target)? else {
         return Ok(());
     };

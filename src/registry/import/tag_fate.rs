@@ -4,7 +4,7 @@ use crate::meta::{TagMemory, TagSource};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
-use crate::registry::import::piece::ImportedTag;
+use crate::registry::import::piece::{ImportedTag, TagClaim};
 use crate::registry::policy::retention::Retention;
 
 /// Outcome for a tag of another registry.
@@ -44,6 +44,7 @@ impl TagFate {
         retention: &Retention,
     ) -> Self {
         let fate = match (Self::of(memory, &tag.target), &memory.current) {
+            (Self::Moved(_), _) if tag.claim == TagClaim::New => Self::KeptHere,
             (Self::KeptHere | Self::ChangedOnBothSides, None) if tag.takes(None) => Self::Set,
             (Self::KeptHere | Self::ChangedOnBothSides, Some((current, source)))
                 if tag.takes(Some(*source)) =>
@@ -66,7 +67,7 @@ impl ImportedTag {
     ///
     /// Nothing is lost by setting a removed tag that an archive names.
     fn takes(&self, here: Option<TagSource>) -> bool {
-        self.moves || (self.source == TagSource::Archive && here != Some(TagSource::Here))
+        self.claim == TagClaim::Move || (self.source == TagSource::Archive && here != Some(TagSource::Here))
     }
 }
 
