@@ -338,9 +338,9 @@ async fn dispatch(
             name,
             reference,
             tags,
-        } => manifests::put(registry, &name, reference, tags, &head, body).await,
+        } => manifests::put(registry, &app.mirrors, &name, reference, tags, &head, body).await,
         Action::DeleteManifest { name, reference } => {
-            manifests::delete(registry, &name, &reference, &head).await
+            manifests::delete(registry, &app.mirrors, &name, &reference, &head).await
         }
         Action::DeleteRepository { name } => {
             manifests::delete_repository(registry, &name, &head).await

@@ -100,9 +100,16 @@ impl Adopter {
     }
 
     async fn note_failure(&self, error: &Error) {
-        tracing::warn!(upstream = %self.url, %error, "the adoption waits");
+        let sentence = match error {
+            Error::Upstream { cause, .. } => cause.to_string(),
+            Error::NoCatalog { cause, .. } => {
+                format!("it does not list its repositories ({cause}): name them in allow")
+            }
+            error => error.to_string(),
+        };
+        tracing::warn!(upstream = %self.url, error = sentence, "the adoption waits");
         let upstreams = self.registry.upstreams();
-        let noted = upstreams.record_adoption_failure(self.name(), error.to_string());
+        let noted = upstreams.record_adoption_failure(self.name(), sentence);
         if let Err(error) = noted.await {
             tracing::warn!(%error, "cannot record why the adoption waits");
         }

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::flights::EarlyAnswer;
 use super::mirrors::{Mirrored, Mirrors};
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::{self, BodyError, ImportPiece, Part, Registry};
+use crate::registry::{self, AdoptionItem, BodyError, ImportPiece, Part, Registry};
 use crate::upstream::BlobStream;
 
 impl Mirrors {
@@ -26,7 +26,7 @@ impl Mirrors {
         let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
             return Ok(BroughtBlob::Here);
         };
-        if mirrored.has(digest).await {
+        if mirrored.has(digest).await || !mirrored.may_come(AdoptionItem::Digest(digest)).await? {
             return Ok(BroughtBlob::Here);
         }
         let (key, digest) = (format!("{name}@{digest}"), digest.clone());
@@ -50,7 +50,7 @@ impl Mirrors {
         let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
             return Ok(KnownBlob::Here);
         };
-        if mirrored.has(digest).await {
+        if mirrored.has(digest).await || !mirrored.may_come(AdoptionItem::Digest(digest)).await? {
             return Ok(KnownBlob::Here);
         }
         let (key, digest) = (format!("{name}@{digest}"), digest.clone());
@@ -80,7 +80,7 @@ impl Mirrored {
     /// Fetches a blob, unless it is stored here, and makes it visible in the repository.
     ///
     /// The upstream is asked in either case: what it does not have must not become visible here by its digest.
-    async fn bring(
+    pub(super) async fn bring(
         &self,
         digest: &Digest,
         early: EarlyAnswer<BroughtBlob>,

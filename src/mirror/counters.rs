@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 
 use crate::oci::{RepositoryName, TagName};
+use crate::registry::AdoptionRow;
 use crate::telemetry::Counter;
 
 /// Maximum number of tags that are remembered as gone.
@@ -20,12 +21,23 @@ pub struct MirrorCounters {
     /// Counts that were recorded last: pulls, stale ones, fetches and their bytes.
     recorded: Mutex<[u64; 4]>,
     gone: Mutex<HashSet<(RepositoryName, TagName)>>,
+    /// How far its adoption was a short time ago.
+    adoption: Mutex<Option<AdoptionRow>>,
 }
 
 impl MirrorCounters {
     /// Number of tags that are here, and that the upstream was last asked for in vain.
     pub fn gone_tags(&self) -> usize {
         self.gone.lock().len()
+    }
+
+    /// Returns how far its adoption was a short time ago.
+    pub fn adoption(&self) -> Option<AdoptionRow> {
+        self.adoption.lock().clone()
+    }
+
+    pub(super) fn note_adoption(&self, row: Option<AdoptionRow>) {
+        *self.adoption.lock() = row;
     }
 
     /// Notes what is recorded now, and returns what was recorded before.

@@ -62,16 +62,27 @@ impl<T> EarlyAnswer<T> {
     }
 }
 
-impl FetchLimits {
-    /// The limits of several upstreams, which share the one of all.
-    pub fn of_each() -> impl FnMut() -> Self {
-        let all = Arc::new(Semaphore::new(IN_ALL));
-        move || Self {
+/// Limit of fetches from all upstreams.
+#[derive(Clone)]
+pub(super) struct AllFetches(Arc<Semaphore>);
+
+impl Default for AllFetches {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(IN_ALL)))
+    }
+}
+
+impl AllFetches {
+    /// Returns the limits of one more upstream.
+    pub fn one(&self) -> FetchLimits {
+        FetchLimits {
             one: Arc::new(Semaphore::new(FROM_ONE)),
-            all: Arc::clone(&all),
+            all: Arc::clone(&self.0),
         }
     }
+}
 
+impl FetchLimits {
     fn enter(&self) -> Result<[OwnedSemaphorePermit; 2], Error> {
         let place = |limit: &Arc<Semaphore>| {
             let place = Arc::clone(limit).try_acquire_owned();
@@ -101,6 +112,26 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         let said = state.wait_for(Option::is_some).await;
         let said = said.map_err(|_| Error::Interrupted)?;
         said.clone().unwrap_or(Err(Error::Interrupted))
+    }
+
+    /// Does some work as [`Self::join`] does, but waits for its end.
+    ///
+    /// # Errors
+    /// As [`Self::join`].
+    pub async fn join_to_end<F>(
+        &self,
+        limits: &FetchLimits,
+        key: String,
+        work: impl FnOnce(EarlyAnswer<T>) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let mut state = self.receiver(limits, key, work)?;
+        // the sender is gone once it has ended
+        while state.changed().await.is_ok() {}
+        let said = state.borrow().clone();
+        said.unwrap_or(Err(Error::Interrupted))
     }
 
     fn receiver<F>(
@@ -184,7 +215,7 @@ mod tests {
     #[test]
     fn who_waits_for_a_fetch_that_panics_is_told() {
         run(async {
-            let limits = FetchLimits::of_each()();
+            let limits = AllFetches::default().one();
             let flights = Flights::<u8>::default();
             let work = |_| async { panic!("as a test") };
             let said = flights.join(&limits, "a".to_owned(), work).await;

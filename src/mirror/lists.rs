@@ -11,7 +11,7 @@ use super::error::Error;
 use super::mirrors::{Mirrored, Mirrors};
 use crate::oci::layout::LayoutIndex;
 use crate::oci::{Descriptor, Digest, Referrer, RepositoryName, TagName};
-use crate::registry::Registry;
+use crate::registry::{AdoptionItem, Registry};
 use crate::upstream;
 
 /// Maximum time for a whole list.
@@ -46,7 +46,16 @@ impl Mirrors {
         // boxed, as the next: a request of any kind would have room for it
         let asking = Box::pin(mirrored.tags());
         let asked = mirror.tags.get(name, mirror.fresh(), is_small, asking);
-        Ok(listed(asked.await))
+        let listed = listed(asked.await);
+        match listed {
+            // what was deleted here is not there any more
+            Listed::Found(tags) if mirrored.is_adopted() => {
+                let upstreams = registry.upstreams();
+                let wanted = upstreams.wanted(name, (*tags).clone()).await?;
+                Ok(Listed::Found(Arc::new(wanted.tags)))
+            }
+            listed => Ok(listed),
+        }
     }
 
     /// Lists what the upstream of a repository has about a manifest, by digest.
@@ -66,7 +75,23 @@ impl Mirrors {
         let is_small = |referrers: &Vec<Referrer>| referrers.len() <= REMEMBERED / 100;
         let asking = Box::pin(mirrored.referrers(subject));
         let asked = mirror.referrers.get(&key, mirror.fresh(), is_small, asking);
-        Ok(listed(asked.await))
+        let listed = listed(asked.await);
+        match listed {
+            Listed::Found(found) if mirrored.is_adopted() => {
+                let mut kept = Vec::with_capacity(found.len());
+                for referrer in found.iter() {
+                    let digest = Digest::parse(&referrer.digest);
+                    let item = digest.as_ref().map(AdoptionItem::Digest);
+                    if let Ok(item) = item
+                        && mirrored.may_come(item).await?
+                    {
+                        kept.push(referrer.clone());
+                    }
+                }
+                Ok(Listed::Found(Arc::new(kept)))
+            }
+            listed => Ok(listed),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::mirrors::{Mirrored, Mirrors};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{
-    self, ImportPiece, ImportedTag, ManifestReference, MirroredManifest, Registry, now,
+    self, AdoptionItem, ImportPiece, ImportedTag, ManifestReference, MirroredManifest, Registry, now,
 };
 use crate::upstream::ManifestHead;
 
@@ -38,6 +38,14 @@ impl Mirrors {
             return Ok(Currency::Current);
         };
         let here = registry.manifests().get(name, reference).await.ok();
+        let item = match reference {
+            ManifestReference::Digest(digest) => AdoptionItem::Digest(digest),
+            ManifestReference::Tag(tag) => AdoptionItem::Tag(tag),
+        };
+        // what is here, or was deleted here, is nobody else's any more
+        if mirrored.is_adopted() && (here.is_some() || !mirrored.may_come(item).await?) {
+            return Ok(Currency::Current);
+        }
         let image = match reference {
             ManifestReference::Digest(_) if here.is_some() => return Ok(Currency::Current),
             ManifestReference::Tag(tag) if here.is_some() && mirror.is_fresh(name, tag) => {
@@ -120,7 +128,11 @@ impl Mirrored {
         let Some(tag) = tag else {
             return Ok(());
         };
-        let tag = ImportedTag::mirrored(tag.clone(), digest.clone(), now());
+        let (name, target) = (tag.clone(), digest.clone());
+        let tag = match self.is_adopted() {
+            true => ImportedTag::adopted(name, target, now()),
+            false => ImportedTag::mirrored(name, target, now()),
+        };
         let pieces = vec![ImportPiece::Tags(self.name.clone(), vec![tag])];
         self.record_pieces(pieces).await
     }

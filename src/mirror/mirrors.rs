@@ -1,22 +1,26 @@
 //! All mirrors of a registry, and which of them a repository belongs to.
 
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::brought::BroughtBlob;
 use super::counters::MirrorCounters;
 use super::error::Error;
-use super::flights::{FetchLimits, Flights};
+use super::flights::{AllFetches, FetchLimits, Flights};
 use super::recent::Recent;
 use super::settings::MirrorSettings;
 use crate::log_limit::LogLimiter;
 use crate::oci::{Digest, Glob, Referrer, RepositoryName, TagName};
-use crate::registry::{self, Actor, ImportPiece, Registry, RepositorySource};
-use crate::upstream::Upstream;
+use crate::registry::{self, Actor, AdoptionItem, ImportPiece, Registry, RepositorySource};
+use crate::upstream::{BackgroundLimits, Upstream};
 
 /// Maximum number of tags whose last check is remembered.
 const TAGS: usize = 1 << 16;
@@ -25,9 +29,27 @@ const LOG_PERIOD: Duration = Duration::from_secs(60);
 /// Maximum number of such lines in a period.
 const LOG_LINES: usize = 100;
 
-/// All mirrors of a registry. Copies share everything.
+/// All mirrors of a registry. Copies share everything, and see the same changes.
 #[derive(Clone, Default)]
-pub struct Mirrors(Arc<Vec<Mirror>>);
+pub struct Mirrors {
+    all: Arc<ArcSwap<Vec<Arc<Mirror>>>>,
+    fetches: AllFetches,
+    changed: Arc<Notify>,
+}
+
+/// Mirrors of a new configuration, ready to take the place of the present ones.
+pub struct NewMirrors(Vec<Arc<Mirror>>);
+
+/// A registry that is being adopted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// Name below which its repositories are; `None` where they keep their names.
+    pub prefix: Option<RepositoryName>,
+    pub url: String,
+    pub allow: Vec<Glob>,
+    /// Maximum number of requests in a second that do not come from clients.
+    pub rate: Option<NonZeroU32>,
+}
 
 /// Times at which an upstream was last asked for tags.
 type Checks = Arc<Mutex<HashMap<(RepositoryName, TagName), Instant>>>;
@@ -69,58 +91,108 @@ impl Mirrors {
     /// # Errors
     /// Those of [`Upstream::new`], with the mirror's number.
     pub fn new(settings: Vec<MirrorSettings>) -> Result<Self, (usize, String)> {
-        let (mut mirrors, mut limits) = (Vec::new(), FetchLimits::of_each());
+        let mirrors = Self::default();
+        mirrors.replace(mirrors.prepare(settings)?);
+        Ok(mirrors)
+    }
+
+    /// Creates the mirrors of new settings; those that are the same stay as they are. Files are read, which may block.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn prepare(&self, settings: Vec<MirrorSettings>) -> Result<NewMirrors, (usize, String)> {
+        let (mut mirrors, present) = (Vec::new(), self.all.load());
         for (number, settings) in settings.into_iter().enumerate() {
+            let same = present.iter().find(|mirror| mirror.settings == settings);
+            if let Some(same) = same {
+                mirrors.push(Arc::clone(same));
+                continue;
+            }
             let upstream = Upstream::new(&settings.upstream).map_err(|error| (number, error))?;
-            mirrors.push(Mirror {
+            mirrors.push(Arc::new(Mirror {
                 settings,
                 upstream,
                 checked: Arc::default(),
                 counters: Arc::default(),
-                limits: limits(),
+                limits: self.fetches.one(),
                 manifests: Flights::default(),
                 blobs: Flights::default(),
                 sizes: Flights::default(),
                 stale: LogLimiter::new("upstreams that fail", LOG_PERIOD, LOG_LINES),
                 tags: Recent::default(),
                 referrers: Recent::default(),
-            });
+            }));
         }
-        Ok(Self(Arc::new(mirrors)))
+        // what has a prefix comes before what is everywhere
+        mirrors.sort_by_key(|mirror| mirror.settings.prefix.is_none());
+        Ok(NewMirrors(mirrors))
+    }
+
+    /// Puts others in the place of the present mirrors; false if they are the same. Fetches that are under way go on.
+    pub fn replace(&self, new: NewMirrors) -> bool {
+        let present = self.all.swap(Arc::new(new.0));
+        let now = self.all.load();
+        let mut pairs = present.iter().zip(now.iter());
+        let is_same = present.len() == now.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other));
+        if !is_same {
+            self.changed.notify_waiters();
+        }
+        !is_same
+    }
+
+    /// Completes with the next change of the mirrors.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Reports whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.load().is_empty()
     }
 
     /// Reports whether any upstream is found by a namespace.
     pub fn have_namespaces(&self) -> bool {
-        self.0
-            .iter()
+        let all = self.all.load();
+        all.iter()
             .any(|mirror| mirror.settings.namespace.is_some())
     }
 
     /// Returns the prefix of the upstream for a namespace (`?ns=`).
-    pub fn prefix_of(&self, namespace: &str) -> Option<&RepositoryName> {
-        let mut mirrors = self.0.iter();
-        let mirror =
-            mirrors.find(|mirror| mirror.settings.namespace.as_deref() == Some(namespace))?;
-        mirror.settings.prefix.as_ref()
-    }
-
-    /// Returns the mirrors by their prefixes, each with its counters and its upstream.
-    pub fn counters(&self) -> impl Iterator<Item = (&str, &MirrorCounters, &Upstream)> {
-        self.0.iter().map(|mirror| {
-            let prefix = mirror.settings.prefix.as_ref();
-            let prefix = prefix.map(RepositoryName::as_str).unwrap_or_default();
-            (prefix, &*mirror.counters, &mirror.upstream)
-        })
+    pub fn prefix_of(&self, namespace: &str) -> Option<RepositoryName> {
+        let all = self.all.load();
+        let is_meant = |mirror: &&Arc<Mirror>| mirror.settings.namespace.as_deref() == Some(namespace);
+        let mirror = all.iter().find(is_meant)?;
+        mirror.settings.prefix.clone()
     }
 
     /// Reports whether the whole registry is a cache of one upstream.
     pub fn are_everything(&self) -> bool {
-        self.0.iter().any(|mirror| mirror.settings.prefix.is_none())
+        let all = self.all.load();
+        all.iter()
+            .any(|mirror| mirror.settings.prefix.is_none() && !mirror.settings.adopts)
+    }
+
+    /// Returns the registries that are being adopted.
+    pub fn adopted(&self) -> Vec<(Adopted, Upstream)> {
+        let all = self.all.load();
+        let adopting = all.iter().filter(|mirror| mirror.settings.adopts);
+        let adopted = adopting.map(|mirror| {
+            let settings = &mirror.settings;
+            let adopted = Adopted {
+                prefix: settings.prefix.clone(),
+                url: settings.upstream.url.clone(),
+                allow: settings.allow.clone(),
+                rate: settings.rate,
+            };
+            (adopted, mirror.in_background())
+        });
+        adopted.collect()
+    }
+
+    /// Reports whether a repository is of a registry that is being adopted.
+    pub fn adopt(&self, name: &RepositoryName) -> bool {
+        let found = self.find(name);
+        found.is_some_and(|(mirror, _)| mirror.settings.adopts)
     }
 
     /// Reports whether a repository is an upstream's, and so takes no pushes.
@@ -133,17 +205,17 @@ impl Mirrors {
         name: &RepositoryName,
     ) -> Result<bool, registry::Error> {
         match self.find(name) {
-            Some(_) => Ok(!is_own(registry, name).await?),
-            None => Ok(false),
+            Some((mirror, _)) if !mirror.settings.adopts => Ok(!is_own(registry, name).await?),
+            _ => Ok(false),
         }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Mirror> {
-        self.0.iter()
+    pub(super) fn all(&self) -> Arc<Vec<Arc<Mirror>>> {
+        self.all.load_full()
     }
 
-    pub(super) fn find(&self, name: &RepositoryName) -> Option<(&Mirror, RepositoryName)> {
-        self.0.iter().find_map(|mirror| {
+    pub(super) fn find(&self, name: &RepositoryName) -> Option<(Arc<Mirror>, RepositoryName)> {
+        self.all.load().iter().find_map(|mirror| {
             let source = match &mirror.settings.prefix {
                 Some(prefix) => {
                     let rest = name.as_str().strip_prefix(prefix.as_str())?;
@@ -151,11 +223,11 @@ impl Mirrors {
                 }
                 None => name.clone(),
             };
-            Some((mirror, source))
+            Some((Arc::clone(mirror), source))
         })
     }
 
-    /// Finds the mirror of a repository, unless it may not be fetched or is one's own.
+    /// Finds the mirror of a repository, unless it may not be fetched, is one's own, or was adopted completely.
     ///
     /// # Errors
     /// Those of the database.
@@ -163,7 +235,7 @@ impl Mirrors {
         &self,
         registry: &Registry,
         name: &RepositoryName,
-    ) -> Result<Option<(&Mirror, Mirrored)>, Error> {
+    ) -> Result<Option<(Arc<Mirror>, Mirrored)>, Error> {
         let Some((mirror, source)) = self.find(name) else {
             return Ok(None);
         };
@@ -171,13 +243,24 @@ impl Mirrors {
         let is_allowed = |glob: &Glob| glob.matches(full.as_str());
         let is_open = allow.is_empty() || allow.iter().any(is_allowed);
         // nothing is stored while the registry takes no changes
-        if !is_open || registry.check_writable().is_err() || is_own(registry, name).await? {
+        if !is_open || registry.check_writable().is_err() {
             return Ok(None);
         }
+        let origin = match mirror.settings.adopts {
+            true if registry.upstreams().is_adopting(mirror.name()).await? => RepositorySource::Own,
+            false if !is_own(registry, name).await? => {
+                RepositorySource::Upstream(mirror.settings.upstream.url.as_str().into())
+            }
+            _ => return Ok(None),
+        };
         let place = mirror.settings.prefix.as_ref();
         let place = place.map_or(&*mirror.settings.upstream.url, RepositoryName::as_str);
+        let role = match mirror.settings.adopts {
+            true => "adoption of",
+            false => "mirror",
+        };
         let actor = Actor {
-            name: Some(format!("mirror {place}")),
+            name: Some(format!("{role} {place}")),
             ..Actor::default()
         };
         let mirrored = Mirrored {
@@ -185,7 +268,7 @@ impl Mirrors {
             upstream: mirror.upstream.clone(),
             name: name.clone(),
             source,
-            origin: RepositorySource::Upstream(mirror.settings.upstream.url.as_str().into()),
+            origin,
             actor,
             checked: Arc::clone(&mirror.checked),
             counters: Arc::clone(&mirror.counters),
@@ -209,6 +292,17 @@ impl Mirror {
         self.settings.prefix.as_ref()
     }
 
+    /// Its prefix, or nothing.
+    pub fn name(&self) -> &str {
+        self.prefix().map_or("", RepositoryName::as_str)
+    }
+
+    /// Returns the upstream for work that no client waits for.
+    pub fn in_background(&self) -> Upstream {
+        let limits = BackgroundLimits::at(self.settings.rate);
+        self.upstream.in_background(&limits)
+    }
+
     pub fn url(&self) -> &str {
         &self.settings.upstream.url
     }
@@ -229,6 +323,20 @@ impl Mirror {
 }
 
 impl Mirrored {
+    /// Reports whether what comes is one's own.
+    pub fn is_adopted(&self) -> bool {
+        self.origin == RepositorySource::Own
+    }
+
+    /// Reports whether something that is not here may come: it was not deleted here while its registry is adopted.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn may_come(&self, item: AdoptionItem<'_>) -> Result<bool, Error> {
+        let upstreams = self.registry.upstreams();
+        Ok(!self.is_adopted() || upstreams.may_adopt(&self.name, item).await?)
+    }
+
     /// Records content of the upstream.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 mod blob;
 mod brought;
+mod changing;
 mod counters;
 mod error;
 mod flights;
@@ -22,5 +23,6 @@ pub use counters::MirrorCounters;
 pub use error::Error;
 pub use lists::Listed;
 pub use manifest::Currency;
-pub use mirrors::Mirrors;
+pub use mirrors::{Adopted, Mirrors, NewMirrors};
 pub use settings::MirrorSettings;
+pub use states::Watched;

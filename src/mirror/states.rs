@@ -1,10 +1,16 @@
 //! States of all upstreams, as a server records them.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::counters::MirrorCounters;
 use super::mirrors::{Mirror, Mirrors};
 use crate::oci::RepositoryName;
-use crate::registry::{Millis, UpstreamState};
+use crate::registry::{AdoptionRow, Millis, UpstreamState};
+use crate::upstream::Upstream;
+
+/// A mirror as monitoring sees it: its prefix, its counters, and its upstream.
+pub type Watched = (String, Arc<MirrorCounters>, Upstream);
 
 impl Mirrors {
     /// Counts a pull that was answered.
@@ -14,9 +20,27 @@ impl Mirrors {
         }
     }
 
+    /// Notes how far adoptions are, for monitoring.
+    pub fn note_adoptions(&self, rows: &[AdoptionRow]) {
+        for mirror in self.all().iter() {
+            let row = rows.iter().find(|row| row.name == mirror.name());
+            mirror.counters.note_adoption(row.cloned());
+        }
+    }
+
+    /// Returns the mirrors by their prefixes, each with its counters and its upstream.
+    pub fn counters(&self) -> Vec<Watched> {
+        let all = self.all();
+        let watched = all.iter().map(|mirror| {
+            let counters = Arc::clone(&mirror.counters);
+            (mirror.name().to_owned(), counters, mirror.upstream().clone())
+        });
+        watched.collect()
+    }
+
     /// Returns the states of all upstreams, with counts since the last time.
     pub fn states(&self) -> Vec<UpstreamState> {
-        self.all().map(Mirror::state).collect()
+        self.all().iter().map(|mirror| mirror.state()).collect()
     }
 }
 
@@ -35,11 +59,7 @@ impl Mirror {
         let (last, misses) = (tally.last(), since(2));
         let failed_at = last.failed.as_ref().map(|(at, _)| millis(*at));
         UpstreamState {
-            name: self
-                .prefix()
-                .map(RepositoryName::as_str)
-                .unwrap_or_default()
-                .to_owned(),
+            name: self.name().to_owned(),
             url: self.url().to_owned(),
             answered_at: last.answered.map(millis),
             failed_at,

@@ -19,4 +19,4 @@ pub use error::Error;
 pub use helper::Helper;
 pub use manifest::ManifestHead;
 pub use request::{Last, Quota, Tally, Upstream};
-pub use settings::{Credentials, Dialect, Login, Queue, Settings};
+pub use settings::{BackgroundLimits, Credentials, Dialect, Login, Queue, Settings};

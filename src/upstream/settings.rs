@@ -15,7 +15,7 @@ const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docke
 const DOCKER_HUB_URL: &str = "https://registry-1.docker.io";
 
 /// Settings of an upstream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// URL of the registry, `/v2/` aside.
     pub url: String,
@@ -70,6 +70,28 @@ impl Settings {
     }
 }
 
+/// Limits of background work at an upstream, beside those of all requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackgroundLimits {
+    /// Maximum number of requests at once, the content of blobs aside.
+    pub concurrency: usize,
+    /// Maximum number of blobs that are fetched at once.
+    pub fetches: usize,
+    /// Maximum number of requests in a second; `None` for no limit.
+    pub rate: Option<NonZeroU32>,
+}
+
+impl BackgroundLimits {
+    /// Limits that leave most places to clients.
+    pub fn at(rate: Option<NonZeroU32>) -> Self {
+        Self {
+            concurrency: 4,
+            fetches: 8,
+            rate,
+        }
+    }
+}
+
 /// Time for which a request waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Queue {
@@ -100,7 +122,7 @@ impl Dialect {
 }
 
 /// A login for some of an upstream's repositories.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Login {
     /// Repositories by their names upstream; `None` for all.
     pub repositories: Option<Glob>,
@@ -108,7 +130,7 @@ pub struct Login {
 }
 
 /// A user and a password, or the places of both.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum Credentials {
     Given {
         username: String,

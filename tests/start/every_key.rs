@@ -409,6 +409,12 @@ const CASES: &[Case] = &[
         },
     ),
     Case(
+        "upstreams",
+        "",
+        "upstreams: [{prefix: a, url: 'http://127.0.0.1:1'}]",
+        |seen| seen.status("POST", "/v2/a/b/blobs/uploads/") == 405,
+    ),
+    Case(
         "quotas",
         "",
         "quotas: [{repositories: a, bytes: 0}]",

@@ -6,7 +6,7 @@ mod directory;
 mod every_key;
 mod failures;
 mod lost_database;
-mod reloading;
+pub mod reloading;
 mod second;
 mod signals;
 mod stopping;
@@ -43,7 +43,7 @@ fn serve(directory: &Path) -> Command {
 }
 
 /// A server started by a command; killed when dropped.
-struct Running {
+pub struct Running {
     child: Child,
     out: BufReader<std::process::ChildStdout>,
     line: String,
@@ -76,7 +76,7 @@ impl Running {
             .to_owned()
     }
 
-    fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         Client::new(&self.address())
     }
 

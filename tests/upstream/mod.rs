@@ -1,13 +1,16 @@
 //! The client of other registries, against one that speaks Docker Hub's dialect and against this one.
 
+mod adopt;
 mod arriving;
 mod broken;
 mod commands;
+mod cut_over;
 mod faults;
 mod lists;
 mod logins;
 mod merged;
 mod mirror;
+mod old;
 mod pulls;
 mod refused;
 mod surroundings;

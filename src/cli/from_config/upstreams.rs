@@ -1,11 +1,12 @@
 //! Mirrors of other registries, from the sections `upstreams` and `proxy`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tarkeep::config::{self, Config, Violations, collect, combine};
-use tarkeep::mirror::{MirrorSettings, Mirrors};
+use tarkeep::mirror::{MirrorSettings, Mirrors, NewMirrors};
 use tarkeep::oci::{Glob, RepositoryName};
 use tarkeep::registry::RepositorySource;
 use tarkeep::upstream::{Credentials, Dialect, Helper, Login, Queue, Settings};
@@ -31,6 +32,17 @@ pub(crate) fn mirrors(config: &Config) -> Result<Mirrors, Violations> {
         .map_err(|(number, error)| Violations::within(format!("upstreams[{number}]"), error))
 }
 
+/// Creates those of a new configuration, beside the present ones. A registry that is a cache as a whole stays so until a restart.
+pub(crate) fn changed(mirrors: &Mirrors, config: &Config) -> Result<Option<NewMirrors>, Violations> {
+    if mirrors.are_everything() || config.proxy.url().is_some() {
+        return Ok(None);
+    }
+    let prepared = mirrors.prepare(settings(config)?);
+    let prepared = prepared
+        .map_err(|(number, error)| Violations::within(format!("upstreams[{number}]"), error));
+    prepared.map(Some)
+}
+
 /// Returns the addresses that lead to one upstream, each with its prefix.
 pub(crate) fn listeners(config: &Config) -> Result<Vec<(RepositoryName, SocketAddr)>, Violations> {
     let all = config.upstreams.iter().enumerate();
@@ -38,7 +50,11 @@ pub(crate) fn listeners(config: &Config) -> Result<Vec<(RepositoryName, SocketAd
         let listen = given.listen.as_deref()?;
         let address = defaults::listen_address(Some(listen))
             .map_err(|problem| Violations::of(format!("upstreams[{number}].listen"), problem));
-        let prefix = prefix(&format!("upstreams[{number}]"), given, &[]);
+        let place = format!("upstreams[{number}]");
+        let prefix = prefix(&place, given, &[]).and_then(|prefix| {
+            let sentence = "an address that leads to one upstream needs its prefix";
+            prefix.ok_or_else(|| Violations::of(format!("{place}.listen"), sentence))
+        });
         Some(combine((prefix, address)))
     }))
 }
@@ -76,6 +92,8 @@ fn proxy(config: &Config) -> Result<Option<MirrorSettings>, Violations> {
         upstream,
         fresh: FRESH,
         allow: Vec::new(),
+        adopts: false,
+        rate: None,
     }))
 }
 
@@ -129,11 +147,13 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
         upstream.ca.clone_from(&given.ca);
         upstream.proxy.clone_from(&given.proxy);
         Ok(MirrorSettings {
-            prefix: Some(prefix),
+            prefix,
             namespace,
             upstream,
             fresh: given.fresh.map_or(FRESH, |fresh| fresh.0),
             allow,
+            adopts: given.adopt,
+            rate: given.rate.and_then(NonZeroU32::new),
         })
     }))
 }
@@ -142,12 +162,22 @@ fn prefix(
     place: &str,
     given: &config::Mirror,
     before: &[config::Mirror],
-) -> Result<RepositoryName, Violations> {
+) -> Result<Option<RepositoryName>, Violations> {
     let fault = |sentence: String| Violations::of(format!("{place}.prefix"), sentence);
+    if given.prefix.is_empty() {
+        let is_second = before.iter().any(|other| other.prefix.is_empty());
+        let sentence = match (given.adopt, is_second) {
+            (true, false) => return Ok(None),
+            (true, true) => "two upstreams have no prefix: only one can be adopted under the names that it has there",
+            (false, _) => "an upstream needs a prefix, unless it is adopted: write adopt: true to move it here under the names that it has there",
+        };
+        return Err(fault(sentence.to_owned()));
+    }
     let name = RepositoryName::parse(&given.prefix);
     let name = name.map_err(|error| fault(format!("in upstreams, {error}")))?;
     let is_within = |one: &str, other: &str| format!("{one}/").starts_with(&format!("{other}/"));
-    let clash = before.iter().find(|other| {
+    let prefixed = |other: &&config::Mirror| !other.prefix.is_empty();
+    let clash = before.iter().filter(prefixed).find(|other| {
         is_within(&given.prefix, &other.prefix) || is_within(&other.prefix, &given.prefix)
     });
     match clash {
@@ -155,7 +185,7 @@ fn prefix(
             "the prefixes {} and {} of two upstreams overlap: give each its own",
             other.prefix, given.prefix
         ))),
-        None => Ok(name),
+        None => Ok(Some(name)),
     }
 }
 
@@ -164,6 +194,10 @@ fn namespace(
     given: &config::Mirror,
     before: &[config::Mirror],
 ) -> Result<Option<String>, Violations> {
+    if given.ns.is_some() && given.prefix.is_empty() {
+        let sentence = "an upstream without a prefix answers for every name, so it needs no ns: leave it out, or add a prefix";
+        return Err(Violations::of(format!("{place}.ns"), sentence));
+    }
     let is_taken = given.ns.is_some() && before.iter().any(|other| other.ns == given.ns);
     match (is_taken, &given.ns) {
         (true, Some(ns)) => Err(Violations::of(

@@ -1,5 +1,6 @@
 //! `registry serve`: starting and stopping the server, and reloading its configuration while it runs.
 
+mod adoptions;
 mod announce;
 mod connection_limit;
 mod monitoring;

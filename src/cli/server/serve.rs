@@ -123,6 +123,7 @@ async fn serve(
     let addresses = addresses.map_err(|error| cannot_bind(address, &error))?;
     let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring);
     let (server, recorder) = upstreams::add(server, &registry, config).await?;
+    reloader.register(recorder.part());
     reloader.register(parts::registry(registry.clone()));
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));

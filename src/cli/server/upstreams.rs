@@ -6,12 +6,15 @@ use tarkeep::config::Config;
 use tarkeep::http::{Address, Listener, Server};
 use tarkeep::mirror::Mirrors;
 use tarkeep::registry::{Registry, UpstreamState};
-use tokio::task::JoinHandle;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::cli::error::Error;
 use crate::cli::from_config::upstreams;
+use crate::cli::server::adoptions;
 use crate::cli::server::announce::cannot_bind;
+use crate::cli::server::reload::Part;
 
 /// Interval at which the states of upstreams are recorded.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -23,6 +26,9 @@ pub(super) async fn add(
     config: &Config,
 ) -> Result<(Server, Recorder), Error> {
     let mirrors = upstreams::mirrors(config)?;
+    // before clients ask for what is being adopted
+    let adoptions = registry.upstreams().set_adoptions(adoptions::of(&mirrors));
+    adoptions.await?;
     let mut server = server.with_mirrors(mirrors.clone());
     for (prefix, address) in upstreams::listeners(config)? {
         let address = Address::Tcp(address);
@@ -37,27 +43,45 @@ pub(super) async fn add(
     Ok((server, Recorder::start(mirrors, registry.clone())))
 }
 
-/// A task that records what the upstreams do.
+/// Tasks that record what the upstreams do, and adopt those that are moved here.
 pub(super) struct Recorder {
     mirrors: Mirrors,
     registry: Registry,
-    task: JoinHandle<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Recorder {
     fn start(mirrors: Mirrors, registry: Registry) -> Self {
-        let task = tokio::spawn(record(mirrors.clone(), registry.clone()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(record(mirrors.clone(), registry.clone()));
+        tasks.spawn(adoptions::run(mirrors.clone(), registry.clone()));
         Self {
             mirrors,
             registry,
-            task,
+            tasks,
         }
     }
 
-    /// Ends the task, and records what the upstreams did at last.
-    pub(super) async fn end(self) {
-        self.task.abort();
-        let _ = self.task.await;
+    /// Returns the part of the server that applies the section `upstreams`.
+    pub(super) fn part(&self) -> Part {
+        let (mirrors, registry) = (self.mirrors.clone(), self.registry.clone());
+        let runtime = Handle::current();
+        Box::new(move |config| {
+            let Some(new) = upstreams::changed(&mirrors, config)? else {
+                return Ok(Box::new(|| {}));
+            };
+            let (mirrors, registry, runtime) = (mirrors.clone(), registry.clone(), runtime.clone());
+            Ok(Box::new(move || {
+                if mirrors.replace(new) {
+                    adoptions::set(&mirrors, &registry, &runtime);
+                }
+            }))
+        })
+    }
+
+    /// Ends the tasks, and records what the upstreams did at last.
+    pub(super) async fn end(mut self) {
+        self.tasks.shutdown().await;
         write(&self.registry, self.mirrors.states()).await;
     }
 }
@@ -67,14 +91,16 @@ async fn record(mirrors: Mirrors, registry: Registry) {
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
+        let changed = mirrors.changed();
         let states = mirrors.states();
         let has_counts = states.iter().any(UpstreamState::has_counts);
         if has_counts || before.as_ref() != Some(&states) {
             write(&registry, states.clone()).await;
         }
+        note_adoptions(&mirrors, &registry).await;
         // those of an earlier configuration are forgotten now
         if states.is_empty() {
-            return;
+            changed.await;
         }
         before = Some(states);
     }
@@ -83,5 +109,16 @@ async fn record(mirrors: Mirrors, registry: Registry) {
 async fn write(registry: &Registry, states: Vec<UpstreamState>) {
     if let Err(error) = registry.upstreams().record(states).await {
         tracing::warn!(%error, "cannot record the state of the upstreams");
+    }
+}
+
+/// Notes how far adoptions are, for monitoring.
+async fn note_adoptions(mirrors: &Mirrors, registry: &Registry) {
+    if mirrors.adopted().is_empty() {
+        return;
+    }
+    match registry.upstreams().adoptions().await {
+        Ok(rows) => mirrors.note_adoptions(&rows),
+        Err(error) => tracing::warn!(%error, "cannot read how far adoptions are"),
     }
 }

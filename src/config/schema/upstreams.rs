@@ -10,6 +10,8 @@ use crate::config::schema::interval::Interval;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mirror {
+    /// Absent only for a registry that is adopted whose repositories keep their names.
+    #[serde(default)]
     pub prefix: String,
     pub url: String,
     /// Host that clients name by `?ns=`.
@@ -40,4 +42,10 @@ pub struct Mirror {
     /// Globs of repositories upstream [default: all].
     #[serde(default)]
     pub allow: Vec<String>,
+    /// Move it here: what comes is one's own, and a walk brings the rest.
+    #[serde(default)]
+    pub adopt: bool,
+    /// Maximum number of requests in a second that do not come from clients.
+    #[serde(default)]
+    pub rate: Option<u32>,
 }

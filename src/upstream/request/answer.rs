@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::gate::Permit;
+use super::gate::Places;
 use crate::upstream::error::Error;
 
 /// An answer whose body can still be read; it keeps its place among the requests.
@@ -19,7 +19,7 @@ pub(in crate::upstream) struct Answer {
     pub url: Uri,
     pub(super) body: Incoming,
     pub(super) stall: Duration,
-    pub(super) _place: Permit,
+    pub(super) _place: Places,
 }
 
 impl Answer {

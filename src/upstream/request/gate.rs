@@ -29,17 +29,25 @@ pub(in crate::upstream) enum Lane {
     Fetch,
 }
 
-/// A place of a request, until its answer has been read.
+/// Place of a request at a gate, until its answer has been read.
 pub(super) type Permit = OwnedSemaphorePermit;
+
+/// Places of a request: at the gate of all, and at that of background work.
+pub(super) type Places = (Permit, Option<Permit>);
 
 impl Gate {
     pub fn new(settings: &Settings) -> Self {
+        Self::with(settings.concurrency, settings.fetches, settings.rate)
+    }
+
+    /// A gate of so many requests and blobs at once, and so many requests in a second.
+    pub fn with(concurrency: usize, fetches: usize, rate: Option<NonZeroU32>) -> Self {
         let places = |number: usize| Arc::new(Semaphore::new(number.max(1)));
         let interval = |rate: NonZeroU32| Duration::from_secs(1) / rate.get();
         Self {
-            questions: places(settings.concurrency),
-            fetches: places(settings.fetches),
-            interval: settings.rate.map_or(Duration::ZERO, interval),
+            questions: places(concurrency),
+            fetches: places(fetches),
+            interval: rate.map_or(Duration::ZERO, interval),
             next: Mutex::new(Instant::now()),
         }
     }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
 use super::breaker::Breaker;
-use super::gate::{Gate, Lane, Permit};
+use super::gate::{Gate, Lane, Places};
 use super::quota::{Quota, retry_after};
 use super::tally::{Object, Tally};
 use crate::oci::RepositoryName;
@@ -22,14 +22,19 @@ use crate::outbound::{Authorities, Client, ClientSettings, Proxy};
 use crate::upstream::error::Error;
 use crate::upstream::login::{Challenge, Scope, TokenRequest, Tokens};
 use crate::upstream::origin::{Origin, resolve};
-use crate::upstream::settings::{Dialect, Queue, Settings};
+use crate::upstream::settings::{BackgroundLimits, Dialect, Queue, Settings};
 
 /// Maximum number of redirects to follow.
 const REDIRECTS: usize = 5;
 
 /// Another registry. Copies share everything.
 #[derive(Clone)]
-pub struct Upstream(Arc<Inner>);
+pub struct Upstream {
+    inner: Arc<Inner>,
+    queue: Queue,
+    /// Gate of background work, before that of all.
+    narrow: Option<Arc<Gate>>,
+}
 
 struct Inner {
     origin: Origin,
@@ -42,7 +47,6 @@ struct Inner {
     tally: Tally,
     /// True if `HEAD` of a blob was refused that a `GET` then found.
     refuses_head: AtomicBool,
-    queue: Queue,
     timeout: Duration,
     stall: Duration,
     manifest_limit: usize,
@@ -74,7 +78,7 @@ impl Upstream {
             connect_timeout: settings.timeout,
             link_local: vec![origin.host().to_owned()],
         })?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             dialect: settings.dialect,
             client,
             tokens: Tokens::new(settings, &origin),
@@ -83,46 +87,63 @@ impl Upstream {
             quota: Mutex::default(),
             tally: Tally::default(),
             refuses_head: AtomicBool::new(false),
-            queue: settings.queue,
             timeout: settings.timeout,
             stall: settings.stall,
             manifest_limit: settings.manifest_limit,
             origin,
-        })))
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            queue: settings.queue,
+            narrow: None,
+        })
+    }
+
+    /// Returns the same upstream for background work: patient, and with limits of its own inside those of all.
+    pub fn in_background(&self, limits: &BackgroundLimits) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            queue: Queue::Patient,
+            narrow: Some(Arc::new(Gate::with(
+                limits.concurrency,
+                limits.fetches,
+                limits.rate,
+            ))),
+        }
     }
 
     /// Returns the quota that the upstream named last.
     pub fn quota(&self) -> Option<Quota> {
-        *self.0.quota.lock()
+        *self.inner.quota.lock()
     }
 
     /// Returns the counts of its requests.
     pub fn tally(&self) -> &Tally {
-        &self.0.tally
+        &self.inner.tally
     }
 
     pub(in crate::upstream) fn origin(&self) -> &Origin {
-        &self.0.origin
+        &self.inner.origin
     }
 
     /// Reports whether the upstream refuses `HEAD` of blobs, as far as is known.
     pub(in crate::upstream) fn refuses_head(&self) -> bool {
-        self.0.refuses_head.load(Ordering::Relaxed)
+        self.inner.refuses_head.load(Ordering::Relaxed)
     }
 
     /// Notes that the upstream refuses `HEAD` of blobs that it has.
     pub(in crate::upstream) fn note_head_refused(&self) {
-        self.0.refuses_head.store(true, Ordering::Relaxed);
+        self.inner.refuses_head.store(true, Ordering::Relaxed);
     }
 
     /// Maximum size of a manifest, in bytes.
     pub(in crate::upstream) fn manifest_limit(&self) -> usize {
-        self.0.manifest_limit
+        self.inner.manifest_limit
     }
 
     /// Returns the name that a repository has upstream.
     pub fn name(&self, repository: &RepositoryName) -> RepositoryName {
-        if self.0.dialect == Dialect::DockerHub && !repository.as_str().contains('/') {
+        if self.inner.dialect == Dialect::DockerHub && !repository.as_str().contains('/') {
             let official = RepositoryName::parse(&format!("library/{repository}"));
             return official.unwrap_or_else(|_| repository.clone());
         }
@@ -134,12 +155,12 @@ impl Upstream {
     /// # Errors
     /// Those that may pass; a refusal comes with the request itself.
     pub(in crate::upstream) async fn log_in(&self, scope: &Scope) -> Result<(), Error> {
-        if !self.0.tokens.has_login(scope) {
+        if !self.inner.tokens.has_login(scope) {
             return Ok(());
         }
         let ask = Ask {
             method: Method::GET,
-            url: self.0.origin.url("")?,
+            url: self.inner.origin.url("")?,
             scope,
             lane: Lane::Question,
             headers: HeaderMap::new(),
@@ -155,33 +176,37 @@ impl Upstream {
     /// # Errors
     /// Every [`Error`].
     pub(in crate::upstream) async fn send(&self, ask: Ask<'_>) -> Result<Answer, Error> {
-        self.0.breaker.check()?;
+        self.inner.breaker.check()?;
         let begun = Instant::now();
-        let until = match self.0.queue {
+        let until = match self.queue {
             Queue::Patient => None,
-            Queue::Timed => Some(begun + self.0.timeout),
+            Queue::Timed => Some(begun + self.inner.timeout),
         };
-        let place = self.0.gate.enter(ask.lane, until).await?;
-        self.0.breaker.pass(self.0.timeout)?;
+        let narrow = match &self.narrow {
+            Some(gate) => Some(gate.enter(ask.lane, until).await?),
+            None => None,
+        };
+        let place = (self.inner.gate.enter(ask.lane, until).await?, narrow);
+        self.inner.breaker.pass(self.inner.timeout)?;
         let sent = Instant::now();
-        let deadline = until.unwrap_or(sent + self.0.timeout);
+        let deadline = until.unwrap_or(sent + self.inner.timeout);
         let late = |_| match sent - begun > deadline - sent {
             // the queue took most of the time, which says nothing of the upstream
             true if until.is_some() => Err(Error::Crowded),
-            _ => Err(Error::Timeout(self.0.timeout)),
+            _ => Err(Error::Timeout(self.inner.timeout)),
         };
         let object = Object::of(&ask.method, ask.url.path(), ask.lane);
-        let answering = timeout_at(deadline, self.0.send(ask, place));
+        let answering = timeout_at(deadline, self.inner.send(ask, place));
         let outcome = answering.await.unwrap_or_else(late);
-        self.0.breaker.learn(&outcome);
-        self.0.tally.learn(object, &outcome);
+        self.inner.breaker.learn(&outcome);
+        self.inner.tally.learn(object, &outcome);
         outcome
     }
 }
 
 impl Inner {
     /// Sends a request, answers a challenge, and follows redirects.
-    async fn send(&self, ask: Ask<'_>, place: Permit) -> Result<Answer, Error> {
+    async fn send(&self, ask: Ask<'_>, place: Places) -> Result<Answer, Error> {
         let mut login = self.tokens.known(ask.scope).await;
         let (mut url, mut answer) = self.follow(&ask, login.as_ref()).await?;
         let is_challenged = |url: &Uri, answer: &Response<Incoming>| {

@@ -3,12 +3,16 @@
 use serde_json::{Value, json};
 use tarkeep::registry::UpstreamRow;
 
+use super::adoption;
 use super::arguments::ListArguments;
 use crate::cli::error::Error;
 use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
+
+/// Maximum number of problems that are shown.
+const PROBLEMS: usize = 1000;
 
 const COLUMNS: [Column; 7] = [
     Column::name("UPSTREAM"),
@@ -24,6 +28,8 @@ pub(super) async fn run(arguments: ListArguments) -> Result<(), Error> {
     let format = arguments.output.format;
     let registry = arguments.store.open().await?;
     let upstreams = registry.upstreams().list().await?;
+    let adoptions = registry.upstreams().adoptions().await?;
+    let problems = registry.upstreams().adoption_problems(PROBLEMS).await?;
     if format == Format::Text && upstreams.is_empty() {
         return output::say(
             "no server has had an upstream here: the section upstreams of the configuration sets some",
@@ -31,9 +37,23 @@ pub(super) async fn run(arguments: ListArguments) -> Result<(), Error> {
     }
     let mut list = List::begin(format, "upstreams", &COLUMNS)?;
     for upstream in &upstreams {
-        list.push(|| cells(upstream), || as_json(upstream))?;
+        let adoption = adoptions
+            .iter()
+            .find(|adoption| adoption.name == upstream.state.name);
+        let json = || {
+            let mut shown = as_json(upstream);
+            shown["adoption"] = adoption.map_or(Value::Null, |adoption| {
+                adoption::as_json(adoption, &problems)
+            });
+            shown
+        };
+        list.push(|| cells(upstream), json)?;
     }
-    list.finish()
+    list.finish()?;
+    match format {
+        Format::Text => adoption::say(&adoptions, &problems),
+        Format::Json => Ok(()),
+    }
 }
 
 /// Reports whether the upstream answered last; `None` if it was not asked yet.

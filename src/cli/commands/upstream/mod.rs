@@ -1,5 +1,6 @@
 //! `registry upstream`: the registries whose content is cached here.
 
+mod adoption;
 mod arguments;
 mod keep;
 mod ls;

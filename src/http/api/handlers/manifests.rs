@@ -23,6 +23,7 @@ use crate::http::limits::BODY_TIMEOUT;
 use crate::http::proxy::client::Client;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
+use crate::mirror::Mirrors;
 use crate::oci::{RepositoryName, TagName};
 use crate::registry::{Error, ManifestPush, ManifestReference, ManifestReservation, Registry};
 
@@ -84,6 +85,7 @@ pub(crate) async fn get(
 
 pub(crate) async fn put(
     registry: &Registry,
+    mirrors: &Mirrors,
     name: &RepositoryName,
     reference: ManifestReference,
     tags: Vec<TagName>,
@@ -104,15 +106,32 @@ pub(crate) async fn put(
         .manifests()
         .reserve_memory(Client::address_of(head));
     let (bytes, reservation) = read(registry, body, reservation).await?;
-    let push = ManifestPush {
-        reference,
+    let push = || ManifestPush {
+        reference: reference.clone(),
         tags: tags.clone(),
-        content_type,
-        bytes,
+        content_type: content_type.clone(),
+        bytes: bytes.clone(),
         condition: precondition(&head.headers),
         tag_changes: tag_changes(head, name),
     };
-    let pushed = registry.manifests().push(name, push, actor(head)).await?;
+    let pushed = loop {
+        match registry.manifests().push(name, push(), actor(head)).await {
+            // the client was told of what another registry has, which is being adopted
+            Err(Error::ReferencesUnknown {
+                digests,
+                repository,
+            }) if mirrors.adopt(name) => {
+                if mirrors.bring_parts(registry, name, &digests).await? == 0 {
+                    return Err(Error::ReferencesUnknown {
+                        digests,
+                        repository,
+                    }
+                    .into());
+                }
+            }
+            pushed => break pushed?,
+        }
+    };
     let mut answer = builder::empty(StatusCode::CREATED)
         .location(format!("/v2/{name}/manifests/{}", pushed.digest))
         .digest(&pushed.digest);
@@ -173,10 +192,12 @@ async fn read(
 
 pub(crate) async fn delete(
     registry: &Registry,
+    mirrors: &Mirrors,
     name: &RepositoryName,
     reference: &ManifestReference,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
+    mirrors.bring_to_delete(registry, name, reference).await?;
     registry
         .manifests()
         .delete(name, reference, precondition(&head.headers), actor(head))

@@ -1,5 +1,6 @@
 //! Ways to the content of upstreams: a namespace in the query (`?ns=`), and addresses of this server that lead to one upstream.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -53,15 +54,15 @@ enum Way<'w> {
     /// By its name here.
     Plain,
     /// By its name upstream, which stands below this prefix here.
-    Below(&'w RepositoryName),
+    Below(Cow<'w, RepositoryName>),
     /// In a namespace without an upstream.
     Nowhere(String),
 }
 
 impl<'w> Way<'w> {
-    fn of(asked: Asked<'w>, mirrors: &'w Mirrors) -> Self {
+    fn of(asked: Asked<'w>, mirrors: &Mirrors) -> Self {
         if let Some(UpstreamListener(prefix)) = asked.upstream_listener() {
-            return Self::Below(prefix);
+            return Self::Below(Cow::Borrowed(prefix));
         }
         let query = asked.uri.query();
         let namespace = query.and_then(|query| Query(query).get("ns"));
@@ -70,7 +71,7 @@ impl<'w> Way<'w> {
             Some(_) if mirrors.are_everything() || !mirrors.have_namespaces() => Self::Plain,
             None => Self::Plain,
             Some(namespace) => match mirrors.prefix_of(&namespace) {
-                Some(prefix) => Self::Below(prefix),
+                Some(prefix) => Self::Below(Cow::Owned(prefix)),
                 None => Self::Nowhere(namespace.into_owned()),
             },
         }
@@ -98,12 +99,12 @@ pub(crate) fn lead(
     {
         scopes
             .iter_mut()
-            .for_each(|scope| lead_scope(scope, prefix));
+            .for_each(|scope| lead_scope(scope, &prefix));
     }
     if (is_upstream_only || action.is_look_up())
         && let Some(name) = action.repository_mut()
     {
-        *name = RepositoryName::parse(&below(prefix, name.as_str()))?;
+        *name = RepositoryName::parse(&below(&prefix, name.as_str()))?;
     }
     Ok(action)
 }

@@ -5,16 +5,18 @@ use std::fmt;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::http::observe::metrics::families::{Families, count};
-use crate::mirror::Mirrors;
+use crate::mirror::{Mirrors, Watched};
+use crate::registry::AdoptionRow;
 
 /// Writes the metrics.
 pub(crate) fn encode(mirrors: &Mirrors, out: &mut Families<'_>) -> fmt::Result {
+    let all = mirrors.counters();
     let label = |prefix: &str| [("upstream", prefix.to_owned())];
     let number = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
     out.family(
         "registry_upstream_requests",
         "Requests to upstreams, by outcome",
-        mirrors.counters().flat_map(|(prefix, _, upstream)| {
+        all.iter().flat_map(|(prefix, _, upstream)| {
             let tally = upstream.tally();
             let outcomes = [
                 ("found", &tally.found),
@@ -35,44 +37,67 @@ pub(crate) fn encode(mirrors: &Mirrors, out: &mut Families<'_>) -> fmt::Result {
     out.family(
         "registry_upstream_pulls",
         "Pulls from caches that were answered, by upstream",
-        mirrors
-            .counters()
-            .map(|(prefix, counters, _)| (label(prefix), count(&counters.pulls))),
+        all.iter().map(|(prefix, counters, _)| (label(prefix), count(&counters.pulls))),
     )?;
     out.family(
         "registry_upstream_fetches",
         "Manifests and blobs that were fetched, by upstream: the misses among the pulls",
-        mirrors
-            .counters()
-            .map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetches))),
+        all.iter().map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetches))),
     )?;
     out.family(
         "registry_upstream_fetched_bytes",
         "Bytes of these, as announced, by upstream",
-        mirrors
-            .counters()
-            .map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetched))),
+        all.iter().map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetched))),
     )?;
     out.family(
         "registry_upstream_stale",
         "Pulls served with what is here although the upstream failed or has it no more, by upstream",
-        mirrors
-            .counters()
-            .map(|(prefix, counters, _)| (label(prefix), count(&counters.stale))),
+        all.iter().map(|(prefix, counters, _)| (label(prefix), count(&counters.stale))),
     )?;
     out.family(
         "registry_upstream_gone_tags",
         "Tags that are here and that the upstream was last asked for in vain, by upstream",
-        mirrors
-            .counters()
-            .map(|(prefix, counters, _)| (label(prefix), number(counters.gone_tags() as u64))),
+        all.iter().map(|(prefix, counters, _)| (label(prefix), number(counters.gone_tags() as u64))),
     )?;
     out.family(
         "registry_upstream_quota_remaining",
         "Requests that the upstream said remain, by upstream",
-        mirrors.counters().filter_map(|(prefix, _, upstream)| {
+        all.iter().filter_map(|(prefix, _, upstream)| {
             let remaining = upstream.quota().and_then(|quota| quota.remaining)?;
             Some((label(prefix), number(remaining)))
         }),
+    )?;
+    adoptions(&all, out)
+}
+
+/// Writes how far the registries are that are being adopted.
+fn adoptions(all: &[Watched], out: &mut Families<'_>) -> fmt::Result {
+    let number = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
+    let mut family = |name: &str, help: &str, of: fn(&AdoptionRow) -> u64| {
+        let rows = all.iter().filter_map(|(prefix, counters, _)| {
+            let row = counters.adoption()?;
+            Some(([("upstream", prefix.clone())], number(of(&row))))
+        });
+        out.family(name, help, rows)
+    };
+    family(
+        "registry_adoption_repositories",
+        "Repositories of a registry that is being adopted, by upstream",
+        |row| row.repositories,
+    )?;
+    family(
+        "registry_adoption_whole_repositories",
+        "Those of them of which nothing is missing, as far as is known",
+        |row| row.repositories_whole,
+    )?;
+    family(
+        "registry_adoption_problems",
+        "Pieces of them that could not be brought",
+        |row| row.problems,
+    )?;
+    family(
+        "registry_adoption_complete",
+        "1 once everything is here and the upstream may be removed from the configuration",
+        |row| u64::from(row.completed_at.is_some()),
     )
 }
