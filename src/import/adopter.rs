@@ -203,9 +203,8 @@ impl Run {
             Names::Asked(names) | Names::Listed(names) => names,
         };
         let allow = &selection.only;
-        let is_allowed = |name: &&String| {
-            allow.is_empty() || allow.iter().any(|glob| glob.matches(name))
-        };
+        let is_allowed =
+            |name: &&String| allow.is_empty() || allow.iter().any(|glob| glob.matches(name));
         let names = names.iter().filter(is_allowed);
         let here = names.filter_map(|name| self.adopter.here(name)).collect();
         let upstreams = self.adopter.registry.upstreams();

@@ -13,8 +13,8 @@ use crate::import::importing::Importing;
 use crate::import::report::{ImportState, Ledger, Report};
 use crate::import::selection::Selection;
 use crate::import::source::Source;
-use crate::registry::{self, Actor, Registry, Way};
 use crate::import::waiter::Waiter;
+use crate::registry::{self, Actor, Registry, Way};
 use crate::threads::blocking;
 
 /// An import, or the plan of one.

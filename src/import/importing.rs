@@ -42,7 +42,11 @@ pub(super) struct Importing {
 }
 
 impl Importing {
-    pub fn read_store(&self, store: &DistributionStore, selection: &Selection) -> Result<(), Error> {
+    pub fn read_store(
+        &self,
+        store: &DistributionStore,
+        selection: &Selection,
+    ) -> Result<(), Error> {
         let mut names = BTreeSet::new();
         let named = store.named(self, &mut |repository| {
             names.insert(repository.name.clone());
@@ -59,7 +63,11 @@ impl Importing {
         Ok(())
     }
 
-    pub fn read_registry(&self, other: &RemoteRegistry, selection: &Selection) -> Result<(), Error> {
+    pub fn read_registry(
+        &self,
+        other: &RemoteRegistry,
+        selection: &Selection,
+    ) -> Result<(), Error> {
         let (named, mut names) = other.named(self, selection, &self.waiter)?;
         if self.is_free(other.collisions(self, &named, &self.waiter)?) {
             names.extend(other.read(self, named, &self.waiter)?);
@@ -112,7 +120,10 @@ impl Importing {
         }
     }
 
-    pub fn wait<T>(&self, work: impl Future<Output = Result<T, registry::Error>>) -> Result<T, Error> {
+    pub fn wait<T>(
+        &self,
+        work: impl Future<Output = Result<T, registry::Error>>,
+    ) -> Result<T, Error> {
         Ok(self.waiter.wait(work)??)
     }
 

@@ -15,7 +15,9 @@ pub(super) struct Waiter {
 }
 
 /// Stops all who wait when it is dropped.
-pub(super) struct Stop(#[expect(dead_code, reason = "its end is what is waited for")] watch::Sender<()>);
+pub(super) struct Stop(
+    #[expect(dead_code, reason = "its end is what is waited for")] watch::Sender<()>,
+);
 
 impl Waiter {
     /// A waiter that is not stopped.

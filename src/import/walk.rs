@@ -76,11 +76,7 @@ impl Receiver for Walk<'_> {
         self.importing.present(repository)
     }
 
-    fn wanted(
-        &self,
-        repository: &RepositoryName,
-        tags: BTreeSet<String>,
-    ) -> Result<Wanted, Error> {
+    fn wanted(&self, repository: &RepositoryName, tags: BTreeSet<String>) -> Result<Wanted, Error> {
         self.tags.lock().clone_from(&tags);
         let upstreams = self.registry.upstreams();
         self.importing.wait(upstreams.wanted(repository, tags))

@@ -6,7 +6,8 @@ use super::error::Error;
 use super::mirrors::{Mirrored, Mirrors};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{
-    self, AdoptionItem, ImportPiece, ImportedTag, ManifestReference, MirroredManifest, Registry, now,
+    self, AdoptionItem, ImportPiece, ImportedTag, ManifestReference, MirroredManifest, Registry,
+    now,
 };
 use crate::upstream::ManifestHead;
 

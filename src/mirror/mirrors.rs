@@ -133,7 +133,8 @@ impl Mirrors {
         let present = self.all.swap(Arc::new(new.0));
         let now = self.all.load();
         let mut pairs = present.iter().zip(now.iter());
-        let is_same = present.len() == now.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other));
+        let is_same =
+            present.len() == now.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other));
         if !is_same {
             self.changed.notify_waiters();
         }
@@ -153,14 +154,14 @@ impl Mirrors {
     /// Reports whether any upstream is found by a namespace.
     pub fn have_namespaces(&self) -> bool {
         let all = self.all.load();
-        all.iter()
-            .any(|mirror| mirror.settings.namespace.is_some())
+        all.iter().any(|mirror| mirror.settings.namespace.is_some())
     }
 
     /// Returns the prefix of the upstream for a namespace (`?ns=`).
     pub fn prefix_of(&self, namespace: &str) -> Option<RepositoryName> {
         let all = self.all.load();
-        let is_meant = |mirror: &&Arc<Mirror>| mirror.settings.namespace.as_deref() == Some(namespace);
+        let is_meant =
+            |mirror: &&Arc<Mirror>| mirror.settings.namespace.as_deref() == Some(namespace);
         let mirror = all.iter().find(is_meant)?;
         mirror.settings.prefix.clone()
     }

@@ -33,7 +33,11 @@ impl Mirrors {
         let all = self.all();
         let watched = all.iter().map(|mirror| {
             let counters = Arc::clone(&mirror.counters);
-            (mirror.name().to_owned(), counters, mirror.upstream().clone())
+            (
+                mirror.name().to_owned(),
+                counters,
+                mirror.upstream().clone(),
+            )
         });
         watched.collect()
     }

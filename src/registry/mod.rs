@@ -32,13 +32,14 @@ pub use crate::blob::{
     Hasher, KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
 };
 pub use crate::meta::{
-    Actor, Adoption, AdoptionItem, AdoptionProblem, AdoptionRow, AffectedImage, AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow,
-    BackupMark, ClockState, Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace,
-    DeliveryRow, DeliveryState, EndpointRow, Idle, Jump, ListedToken, ListeningEndpoint, Millis,
-    NewEvent, Quarantined, Queue, QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow,
-    RepositorySource, SecretRow, SecretUse, SigningKeyRow, TagEnd, TagRow, TagState, TakeOver,
-    TokenRow, Told, Totals, TrashRow, UndoEnd, UpstreamRow, UpstreamState, Usage, VerificationRun, WalkEnd, WalkedRepository,
-    backup_mark, now, remove_copy, settle_log,
+    Actor, Adoption, AdoptionItem, AdoptionProblem, AdoptionRow, AffectedImage, AskedFor, Attempt,
+    AttemptOutcome, AuditAction, AuditFilter, AuditRow, BackupMark, ClockState, Damaged,
+    DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace, DeliveryRow, DeliveryState,
+    EndpointRow, Idle, Jump, ListedToken, ListeningEndpoint, Millis, NewEvent, Quarantined, Queue,
+    QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow, RepositorySource, SecretRow, SecretUse,
+    SigningKeyRow, TagEnd, TagRow, TagState, TakeOver, TokenRow, Told, Totals, TrashRow, UndoEnd,
+    UpstreamRow, UpstreamState, Usage, VerificationRun, WalkEnd, WalkedRepository, backup_mark,
+    now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;
 pub use access::tokens::{NewSecret, NewToken, Rotated, Rotation, is_token_name};

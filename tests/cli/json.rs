@@ -455,8 +455,19 @@ fn mirrors(printed: &mut Printed) {
     printed.add("registry mirror-config", &files.output().expect("it runs"));
     let hub = crate::support::hub::Hub::start();
     hub.add("a/b", "v1", &crate::support::Image::small(1));
-    let upstreams = format!("[{{prefix: hub, url: '{}'}}]", hub.url());
+    let broken = crate::support::Image::small(2);
+    hub.add("broken", "v1", &broken);
+    hub.change("broken", |held| {
+        held.blobs.remove(&sha256(&broken.layers[0]));
+    });
+    let upstreams = format!(
+        "[{{prefix: hub, url: '{0}'}}, {{prefix: old, url: '{0}', adopt: true}}]",
+        hub.url()
+    );
     let mut server = Server::with(&[("REGISTRY_UPSTREAMS", &upstreams)]);
+    crate::support::eventually("a walk ends", || {
+        crate::upstream::adopt::adoptions(&server)[1]["problemCount"] == 2
+    });
     crate::support::Image::small(1).assert_pulls(&mut server.client(), "hub/a/b", "v1");
     let keep = ["upstream", "keep", "hub/a/b:v1", "own/app:v1"];
     printed.run(&server, "registry upstream keep", &keep);

@@ -53,7 +53,11 @@ fn number() -> usize {
 }
 
 fn digest(client: &mut Client, repository: &str, tag: &str) -> Option<String> {
-    let answer = client.head(&format!("/v2/{repository}/manifests/{tag}"));
+    let path = format!("/v2/{repository}/manifests/{tag}");
+    let answer = client
+        .request("HEAD", &path)
+        .header("Accept", OCI_MANIFEST)
+        .send();
     answer.header("docker-content-digest").map(str::to_owned)
 }
 
@@ -142,7 +146,11 @@ fn a_docker_registry_is_moved_while_clients_pull_and_push() {
     for placed in &images {
         let (repository, tag) = (&placed.repository, &placed.tag);
         let there = digest(&mut theirs, repository, tag);
-        assert_eq!(digest(&mut ours, repository, tag), there, "{repository}:{tag}");
+        assert_eq!(
+            digest(&mut ours, repository, tag),
+            there,
+            "{repository}:{tag}"
+        );
         assert_eq!(there, Some(placed.image.digest()));
     }
     // the line is removed, and the old registry stopped

@@ -1,6 +1,6 @@
 //! The client of other registries, against one that speaks Docker Hub's dialect and against this one.
 
-mod adopt;
+pub mod adopt;
 mod arriving;
 mod broken;
 mod commands;

@@ -33,7 +33,10 @@ pub(crate) fn mirrors(config: &Config) -> Result<Mirrors, Violations> {
 }
 
 /// Creates those of a new configuration, beside the present ones. A registry that is a cache as a whole stays so until a restart.
-pub(crate) fn changed(mirrors: &Mirrors, config: &Config) -> Result<Option<NewMirrors>, Violations> {
+pub(crate) fn changed(
+    mirrors: &Mirrors,
+    config: &Config,
+) -> Result<Option<NewMirrors>, Violations> {
     if mirrors.are_everything() || config.proxy.url().is_some() {
         return Ok(None);
     }
@@ -168,8 +171,12 @@ fn prefix(
         let is_second = before.iter().any(|other| other.prefix.is_empty());
         let sentence = match (given.adopt, is_second) {
             (true, false) => return Ok(None),
-            (true, true) => "two upstreams have no prefix: only one can be adopted under the names that it has there",
-            (false, _) => "an upstream needs a prefix, unless it is adopted: write adopt: true to move it here under the names that it has there",
+            (true, true) => {
+                "two upstreams have no prefix: only one can be adopted under the names that it has there"
+            }
+            (false, _) => {
+                "an upstream needs a prefix, unless it is adopted: write adopt: true to move it here under the names that it has there"
+            }
         };
         return Err(fault(sentence.to_owned()));
     }

@@ -1,10 +1,12 @@
 //! The upstreams of a server, and the addresses that lead to one of them.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tarkeep::config::Config;
 use tarkeep::http::{Address, Listener, Server};
 use tarkeep::mirror::Mirrors;
+use tarkeep::oci::RepositoryName;
 use tarkeep::registry::{Registry, UpstreamState};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -30,7 +32,8 @@ pub(super) async fn add(
     let adoptions = registry.upstreams().set_adoptions(adoptions::of(&mirrors));
     adoptions.await?;
     let mut server = server.with_mirrors(mirrors.clone());
-    for (prefix, address) in upstreams::listeners(config)? {
+    let addresses = upstreams::listeners(config)?;
+    for (prefix, address) in addresses.clone() {
         let address = Address::Tcp(address);
         let bound = Listener::bind(&address).await;
         let listener = bound.map_err(|error| cannot_bind(&address, &error))?;
@@ -40,24 +43,32 @@ pub(super) async fn add(
         }
         server.add_upstream_listener(listener, prefix);
     }
-    Ok((server, Recorder::start(mirrors, registry.clone())))
+    Ok((
+        server,
+        Recorder::start(mirrors, registry.clone(), addresses),
+    ))
 }
 
 /// Tasks that record what the upstreams do, and adopt those that are moved here.
 pub(super) struct Recorder {
     mirrors: Mirrors,
     registry: Registry,
+    addresses: Addresses,
     tasks: JoinSet<()>,
 }
 
+/// Addresses that lead to one upstream, each with its prefix.
+type Addresses = Vec<(RepositoryName, SocketAddr)>;
+
 impl Recorder {
-    fn start(mirrors: Mirrors, registry: Registry) -> Self {
+    fn start(mirrors: Mirrors, registry: Registry, addresses: Addresses) -> Self {
         let mut tasks = JoinSet::new();
         tasks.spawn(record(mirrors.clone(), registry.clone()));
         tasks.spawn(adoptions::run(mirrors.clone(), registry.clone()));
         Self {
             mirrors,
             registry,
+            addresses,
             tasks,
         }
     }
@@ -65,8 +76,11 @@ impl Recorder {
     /// Returns the part of the server that applies the section `upstreams`.
     pub(super) fn part(&self) -> Part {
         let (mirrors, registry) = (self.mirrors.clone(), self.registry.clone());
-        let runtime = Handle::current();
+        let (runtime, addresses) = (Handle::current(), self.addresses.clone());
         Box::new(move |config| {
+            if upstreams::listeners(config)? != addresses {
+                tracing::warn!("a changed listen of an upstream takes effect after a restart");
+            }
             let Some(new) = upstreams::changed(&mirrors, config)? else {
                 return Ok(Box::new(|| {}));
             };

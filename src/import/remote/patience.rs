@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::upstream::Error;
 
-/// Number of attempts at the same request.
-const ATTEMPTS: u32 = 9;
+/// Number of attempts at the same request, where somebody would have to repeat the whole.
+pub(super) const ATTEMPTS: u32 = 9;
+/// Number of attempts at the same request, where it comes again anyway.
+pub(super) const FEW_ATTEMPTS: u32 = 3;
 /// First time to wait; each further one is twice as long, up to a minute.
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(60);
@@ -14,12 +16,13 @@ const LONGEST_ASKED: Duration = Duration::from_secs(900);
 
 /// Makes a request again while its failure may pass.
 pub(super) async fn patiently<T, F: Future<Output = Result<T, Error>>>(
+    attempts: u32,
     request: impl Fn() -> F,
 ) -> Result<T, Error> {
     let mut attempt = 1;
     loop {
         let error = match request().await {
-            Err(error) if error.is_passing() && attempt < ATTEMPTS => error,
+            Err(error) if error.is_passing() && attempt < attempts => error,
             outcome => return outcome,
         };
         let Some(wait) = wait(&error, attempt) else {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt;
 
-use super::patience::patiently;
+use super::patience::{ATTEMPTS, FEW_ATTEMPTS, patiently};
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::selection::Selection;
@@ -20,6 +20,8 @@ pub struct RemoteRegistry {
     pub(super) upstream: Upstream,
     /// Number of repositories that are read at once.
     pub(super) threads: usize,
+    /// Number of attempts at the same request.
+    pub(super) attempts: u32,
 }
 
 /// A blob of a repository of another registry.
@@ -50,27 +52,32 @@ impl RemoteRegistry {
             url: settings.url.trim_end_matches('/').to_owned(),
             upstream: Upstream::new(settings)?,
             threads: settings.concurrency,
+            attempts: ATTEMPTS,
         })
     }
 
-    /// Prepares to read a registry that is asked already.
+    /// Prepares to read a registry that is asked already, by work that comes again whatever fails.
     pub(in crate::import) fn of(upstream: Upstream, url: String, threads: usize) -> Self {
         Self {
             url,
             upstream,
             threads,
+            attempts: FEW_ATTEMPTS,
         }
     }
 
     /// Returns the repositories to consider.
-    pub(in crate::import) async fn repositories(&self, selection: &Selection) -> Result<Names, Error> {
+    pub(in crate::import) async fn repositories(
+        &self,
+        selection: &Selection,
+    ) -> Result<Names, Error> {
         let named = selection.only.iter().map(|glob| glob.as_str());
         let named: BTreeSet<_> = named.map(str::to_owned).collect();
         // a list of millions is no way to find two, and Docker Hub has none
         if !named.is_empty() && named.iter().all(|name| RepositoryName::parse(name).is_ok()) {
             return Ok(Names::Asked(named));
         }
-        let listed = patiently(|| self.upstream.repositories()).await;
+        let listed = patiently(self.attempts, || self.upstream.repositories()).await;
         listed
             .map(Names::Listed)
             .map_err(|cause| match cause.is_passing() {
@@ -96,7 +103,7 @@ impl RemoteBlob {
     /// # Errors
     /// [`Error::Upstream`] for failures that may pass, and errors of this registry.
     pub async fn store(&self, registry: &Registry, actor: &Actor) -> Result<Option<Damage>, Error> {
-        let outcome = patiently(|| self.fetch(registry, actor)).await;
+        let outcome = patiently(self.registry.attempts, || self.fetch(registry, actor)).await;
         match outcome {
             Ok(Ok(())) => Ok(None),
             Ok(Err(registry::Error::DigestMismatch { .. })) => {

@@ -108,7 +108,10 @@ impl Transfer<'_> {
         report: &mut dyn FnMut(PathBuf, Damage),
     ) -> Result<Option<BTreeSet<String>>, Error> {
         let upstream = &self.registry.upstream;
-        match self.waiter.wait(patiently(|| upstream.tags(source)))? {
+        match self
+            .waiter
+            .wait(patiently(self.registry.attempts, || upstream.tags(source)))?
+        {
             Ok(tags) => Ok(Some(tags)),
             Err(upstream::Error::NotFound) => Ok(None),
             Err(error) => {
@@ -171,14 +174,17 @@ impl Transfer<'_> {
 
     async fn head(&self, source: &RepositoryName, tag: &str) -> Result<Digest, upstream::Error> {
         let upstream = &self.registry.upstream;
-        let head = patiently(|| upstream.head_manifest(source, tag, None)).await?;
+        let head = patiently(self.registry.attempts, || {
+            upstream.head_manifest(source, tag, None)
+        })
+        .await?;
         if let ManifestHead::Found {
             digest: Some(digest),
         } = head
         {
             return Ok(digest);
         }
-        let fetched = patiently(|| upstream.manifest(source, tag)).await?;
+        let fetched = patiently(self.registry.attempts, || upstream.manifest(source, tag)).await?;
         let algorithm = crate::oci::Algorithm::Sha256;
         Ok(registry::Hasher::digest(algorithm, &fetched))
     }
@@ -237,7 +243,9 @@ impl Transfer<'_> {
     ) -> Result<Option<ImportedManifest>, Error> {
         let (upstream, source) = (&self.registry.upstream, target.source);
         let reference = digest.to_string();
-        let fetching = patiently(|| upstream.manifest(source, &reference));
+        let fetching = patiently(self.registry.attempts, || {
+            upstream.manifest(source, &reference)
+        });
         let fetched = match (self.waiter.wait(fetching)?, parent) {
             (Ok(fetched), _) => fetched,
             (Err(upstream::Error::NotFound), Parent::Index(size)) => {
@@ -330,7 +338,9 @@ impl Transfer<'_> {
             return Ok(Vec::new());
         }
         let (upstream, source) = (&self.registry.upstream, target.source);
-        let listing = patiently(|| upstream.referrers(source, digest));
+        let listing = patiently(self.registry.attempts, || {
+            upstream.referrers(source, digest)
+        });
         match self.waiter.wait(listing)? {
             Ok(Some(found)) => {
                 let digests = found

@@ -1,5 +1,6 @@
 //! Repositories and what is in them: the facts that clients read and change.
 
+pub(super) mod adoption_deletions;
 pub(super) mod adoptions;
 pub(super) mod blobs;
 pub(super) mod import;

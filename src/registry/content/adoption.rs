@@ -83,9 +83,8 @@ impl Upstreams<'_> {
     /// Keeps away a tag whose image was deleted here.
     pub async fn keep_away(self, repository: &RepositoryName, tag: &TagName) -> Result<(), Error> {
         let (repository, tag) = (repository.clone(), tag.clone());
-        let remember = move |tx: &WriteTx<'_>| {
-            Ok(tx.remember_deletion(&repository, AdoptionItem::Tag(&tag))?)
-        };
+        let remember =
+            move |tx: &WriteTx<'_>| Ok(tx.remember_deletion(&repository, AdoptionItem::Tag(&tag))?);
         self.registry.meta.write(remember).await
     }
 
@@ -140,9 +139,8 @@ impl Upstreams<'_> {
         failure: String,
     ) -> Result<(), Error> {
         let adoption = adoption.to_owned();
-        let record = move |tx: &WriteTx<'_>| {
-            Ok(tx.record_adoption_failure(&adoption, &failure, now())?)
-        };
+        let record =
+            move |tx: &WriteTx<'_>| Ok(tx.record_adoption_failure(&adoption, &failure, now())?);
         self.registry.meta.write(record).await
     }
 }

@@ -67,7 +67,8 @@ impl ImportedTag {
     ///
     /// Nothing is lost by setting a removed tag that an archive names.
     fn takes(&self, here: Option<TagSource>) -> bool {
-        self.claim == TagClaim::Move || (self.source == TagSource::Archive && here != Some(TagSource::Here))
+        self.claim == TagClaim::Move
+            || (self.source == TagSource::Archive && here != Some(TagSource::Here))
     }
 }
 

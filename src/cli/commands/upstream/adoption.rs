@@ -52,7 +52,8 @@ fn sentence(adoption: &AdoptionRow) -> String {
     let percent = percent(adoption);
     let rest = match (&adoption.failure, adoption.problems) {
         _ if percent == 100 => {
-            "everything is here: take it out of upstreams in the configuration, and then stop it".to_owned()
+            "everything is here: take it out of upstreams in the configuration, and then stop it"
+                .to_owned()
         }
         (Some(failure), _) => format!("it waits, and tries again: {failure}"),
         (None, 0) => "it goes on".to_owned(),
@@ -60,12 +61,17 @@ fn sentence(adoption: &AdoptionRow) -> String {
             "{problems} pieces could not be brought, and are tried again; take it out of upstreams in the configuration to do without them"
         ),
     };
-    format!("adopting {url}: {percent} % ({brought} known so far). {}", capitalized(&rest))
+    format!(
+        "adopting {url}: {percent} % ({brought} known so far). {}",
+        capitalized(&rest)
+    )
 }
 
 fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    let first = letters
+        .next()
+        .map(|letter| letter.to_uppercase().to_string());
     first.unwrap_or_default() + letters.as_str()
 }
 

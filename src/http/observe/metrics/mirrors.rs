@@ -37,17 +37,20 @@ pub(crate) fn encode(mirrors: &Mirrors, out: &mut Families<'_>) -> fmt::Result {
     out.family(
         "registry_upstream_pulls",
         "Pulls from caches that were answered, by upstream",
-        all.iter().map(|(prefix, counters, _)| (label(prefix), count(&counters.pulls))),
+        all.iter()
+            .map(|(prefix, counters, _)| (label(prefix), count(&counters.pulls))),
     )?;
     out.family(
         "registry_upstream_fetches",
         "Manifests and blobs that were fetched, by upstream: the misses among the pulls",
-        all.iter().map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetches))),
+        all.iter()
+            .map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetches))),
     )?;
     out.family(
         "registry_upstream_fetched_bytes",
         "Bytes of these, as announced, by upstream",
-        all.iter().map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetched))),
+        all.iter()
+            .map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetched))),
     )?;
     out.family(
         "registry_upstream_stale",
@@ -57,7 +60,8 @@ pub(crate) fn encode(mirrors: &Mirrors, out: &mut Families<'_>) -> fmt::Result {
     out.family(
         "registry_upstream_gone_tags",
         "Tags that are here and that the upstream was last asked for in vain, by upstream",
-        all.iter().map(|(prefix, counters, _)| (label(prefix), number(counters.gone_tags() as u64))),
+        all.iter()
+            .map(|(prefix, counters, _)| (label(prefix), number(counters.gone_tags() as u64))),
     )?;
     out.family(
         "registry_upstream_quota_remaining",
