@@ -13,8 +13,8 @@ use tokio::sync::Semaphore;
 use crate::meta::error::Error;
 use crate::meta::sqlite::locks::wait_for_others;
 
-/// Prepared statements kept per connection: more than there are.
-pub(super) const STATEMENT_CACHE: usize = 64;
+/// Prepared statements kept per connection. A push needs 32 of them, collection and deliveries about as many more.
+pub(super) const STATEMENT_CACHE: usize = 128;
 
 /// Maximum time for which a read waits for a free connection.
 pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
