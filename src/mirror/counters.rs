@@ -21,7 +21,7 @@ pub struct MirrorCounters {
     /// Counts that were recorded last: pulls, stale ones, fetches and their bytes.
     recorded: Mutex<[u64; 4]>,
     gone: Mutex<HashSet<(RepositoryName, TagName)>>,
-    /// How far its adoption was a short time ago.
+    /// Progress of its adoption a short time ago.
     adoption: Mutex<Option<AdoptionRow>>,
 }
 

@@ -10,6 +10,9 @@ use crate::support::{
     Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, eventually_some, noise, sha256,
 };
 
+/// A configuration without upstreams.
+const BASE: &str = "version: 0.1\nlog: {level: info}\nstorage: {reserve: 0}\n";
+
 /// Starts a server that adopts a registry under the names that it has there, with more keys.
 pub fn adopting(url: &str, more: &Value) -> Server {
     let mut upstream = json!({ "url": url, "adopt": true });
@@ -315,11 +318,11 @@ fn an_adoption_begins_and_ends_without_a_restart() {
     let old = Server::start();
     let image = Image::small(1);
     image.push(&mut old.client(), "team/app", "v1");
-    let configured = Configured::start("log: {level: info}\n");
+    let configured = Configured::start(BASE);
     let mut client = configured.server.client();
     assert_eq!(client.get("/v2/team/app/manifests/v1").status, 404);
     let line = format!(
-        "upstreams: [{{url: 'http://{}', adopt: true}}]\n",
+        "{BASE}upstreams: [{{url: 'http://{}', adopt: true}}]\n",
         old.address()
     );
     configured.replace(&line);
@@ -330,7 +333,7 @@ fn an_adoption_begins_and_ends_without_a_restart() {
         let listed = configured.object(&["upstream", "ls", "--output=json"]);
         listed["upstreams"][0]["adoption"]["percent"] == 100
     });
-    configured.replace("log: {level: info}\n");
+    configured.replace(BASE);
     configured.hang_up();
     configured.says(&["now in force", "upstreams"]);
     drop(old);

@@ -122,8 +122,7 @@ async fn serve(
     let addresses = listener.addresses();
     let addresses = addresses.map_err(|error| cannot_bind(address, &error))?;
     let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring);
-    let (server, recorder) = upstreams::add(server, &registry, config).await?;
-    reloader.register(recorder.part());
+    let (server, recorder) = upstreams::add(server, &registry, config, &mut reloader).await?;
     reloader.register(parts::registry(registry.clone()));
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));

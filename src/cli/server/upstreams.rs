@@ -16,7 +16,7 @@ use crate::cli::error::Error;
 use crate::cli::from_config::upstreams;
 use crate::cli::server::adoptions;
 use crate::cli::server::announce::cannot_bind;
-use crate::cli::server::reload::Part;
+use crate::cli::server::reload::{Part, Reloader};
 
 /// Interval at which the states of upstreams are recorded.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -26,6 +26,7 @@ pub(super) async fn add(
     server: Server,
     registry: &Registry,
     config: &Config,
+    reloader: &mut Reloader,
 ) -> Result<(Server, Recorder), Error> {
     let mirrors = upstreams::mirrors(config)?;
     // before clients ask for what is being adopted
@@ -43,10 +44,9 @@ pub(super) async fn add(
         }
         server.add_upstream_listener(listener, prefix);
     }
-    Ok((
-        server,
-        Recorder::start(mirrors, registry.clone(), addresses),
-    ))
+    let recorder = Recorder::start(mirrors, registry.clone(), addresses);
+    reloader.register(recorder.part());
+    Ok((server, recorder))
 }
 
 /// Tasks that record what the upstreams do, and adopt those that are moved here.
@@ -74,7 +74,7 @@ impl Recorder {
     }
 
     /// Returns the part of the server that applies the section `upstreams`.
-    pub(super) fn part(&self) -> Part {
+    fn part(&self) -> Part {
         let (mirrors, registry) = (self.mirrors.clone(), self.registry.clone());
         let (runtime, addresses) = (Handle::current(), self.addresses.clone());
         Box::new(move |config| {

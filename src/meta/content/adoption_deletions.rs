@@ -1,4 +1,4 @@
-//! What was deleted here while its registry is being adopted, and does not come again.
+//! Deletions here while a registry is being adopted, so that nothing of them comes again.
 
 use std::collections::BTreeSet;
 

@@ -21,7 +21,7 @@ pub struct Adoption {
     pub allow: Vec<String>,
 }
 
-/// How far an adoption is.
+/// Progress of an adoption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdoptionRow {
     pub name: String,
@@ -47,7 +47,7 @@ pub struct AdoptionRow {
     pub problems: u64,
 }
 
-/// What could not be brought, and why.
+/// A piece that could not be brought, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdoptionProblem {
     pub adoption: String,

@@ -12,7 +12,7 @@ use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::error::Error;
 use crate::registry::facades::Upstreams;
 
-/// What a walk through a repository is to bring.
+/// Content that a walk through a repository is to bring.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Tags there that were never here.

@@ -1,4 +1,4 @@
-//! How far the adoption of an upstream is, in `registry upstream ls`.
+//! Progress of the adoption of an upstream, in `registry upstream ls`.
 
 use serde_json::{Value, json};
 use tarkeep::registry::{AdoptionProblem, AdoptionRow};
