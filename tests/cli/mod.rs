@@ -62,7 +62,7 @@ fn text(server: &Server, arguments: &[&str]) -> String {
 
 /// Pushes an index of two images that share a layer, and a signature of it; returns the index's
 /// digest.
-fn push_index(client: &mut Client) -> String {
+pub fn push_index(client: &mut Client) -> String {
     let shared = noise(1, 5000);
     let images = [
         Image::new("one", vec![shared.clone()]),

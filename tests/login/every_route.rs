@@ -183,6 +183,32 @@ const KINDS: &str = "
     HEAD /livez /livez nothing 200
     HEAD /readyz /readyz nothing 200
     HEAD /v1/_ping /v1/_ping nothing 200
+    GET /api/v1/repositories /api/v1/repositories nothing 200
+    GET /api/v1/tags /api/v1/tags?sort=size nothing 200
+    GET /api/v1/tags/{name} - pull 200
+    GET /api/v1/untagged /api/v1/untagged nothing 200
+    GET /api/v1/manifests/{name}/{reference} 1 pull 200
+    GET /api/v1/manifests/{name}/{reference} {image} pull 200
+    GET /api/v1/history/{name}/{tag} 1 pull 200
+    GET /api/v1/usage /api/v1/usage nothing 200
+    GET /api/v1/usage/{name} - pull 200
+    GET /api/v1/why/{digest} /api/v1/why/{image} nothing 200
+    GET /api/v1/why/{digest} /api/v1/why/{empty} nothing 200
+    GET /api/v1/why/{digest} /api/v1/why/{none} nothing 404
+    GET /api/v1/trash /api/v1/trash nothing 200
+    HEAD /api/v1/repositories /api/v1/repositories nothing 200
+    HEAD /api/v1/tags /api/v1/tags?sort=size nothing 200
+    HEAD /api/v1/tags/{name} - pull 200
+    HEAD /api/v1/untagged /api/v1/untagged nothing 200
+    HEAD /api/v1/manifests/{name}/{reference} 1 pull 200
+    HEAD /api/v1/manifests/{name}/{reference} {image} pull 200
+    HEAD /api/v1/history/{name}/{tag} 1 pull 200
+    HEAD /api/v1/usage /api/v1/usage nothing 200
+    HEAD /api/v1/usage/{name} - pull 200
+    HEAD /api/v1/why/{digest} /api/v1/why/{image} nothing 200
+    HEAD /api/v1/why/{digest} /api/v1/why/{empty} nothing 200
+    HEAD /api/v1/why/{digest} /api/v1/why/{none} nothing 404
+    HEAD /api/v1/trash /api/v1/trash nothing 200
 ";
 
 impl Kind {
@@ -216,6 +242,15 @@ impl Kind {
             .replace("{image}", &sha256(&manifest()))
             .replace("{none}", &sha256(b"nowhere"))
             .replace("{empty}", EMPTY)
+    }
+
+    /// Returns its whole path, about a repository.
+    fn place(&self, repository: &str) -> String {
+        let (before, after) = self.template.split_once("{name}").expect("a repository");
+        match after {
+            "" => format!("{before}{repository}"),
+            _ => format!("{before}{repository}/{}", self.path()),
+        }
     }
 
     /// Reports whether it lists what a repository has of something, which may be nothing.
@@ -391,7 +426,7 @@ fn place(guarded: &Guarded, boss: &Identity, repository: &str, kind: &Kind) -> S
             fill(guarded, boss, &other);
             format!("/v2/{other}/")
         }
-        _ => format!("/v2/{repository}/{}", kind.path()),
+        _ => kind.place(repository),
     }
 }
 
@@ -414,7 +449,7 @@ fn a_hidden_repository_answers_as_one_that_is_not_there() {
             .filter(|kind| kind.template.contains("{name}"))
         {
             let [there, absent] = ["secret/app", "secret/non"].map(|repository| {
-                let path = format!("/v2/{repository}/{}", kind.path());
+                let path = kind.place(repository);
                 let answer = send(&guarded, who, kind.method, &path, b"{}");
                 without_time(&answer).replace(repository, "NAME")
             });
