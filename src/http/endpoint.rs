@@ -11,6 +11,8 @@ pub(crate) enum Right {
     Login,
     /// Listing all repositories.
     Catalog,
+    /// Every right in every repository.
+    Administrator,
     /// These permissions on the repository that the path names.
     Repository(&'static [Permission]),
 }
@@ -86,7 +88,7 @@ macro_rules! endpoints {
     };
 }
 
-use Right::{Catalog, Login, Public};
+use Right::{Administrator, Catalog, Login, Public};
 
 endpoints! {
     CheckApi:         GET     "/v2/",                                Login,   Reads,   Base;
@@ -125,6 +127,13 @@ endpoints! {
     ApiUsageOf:       GET     "/api/v1/usage/{name}",                PULL,    Reads,   Api;
     ApiWhy:           GET     "/api/v1/why/{digest}",                Catalog, Reads,   Api;
     ApiTrash:         GET     "/api/v1/trash",                       Catalog, Reads,   Api;
+    ApiAudit:         GET     "/api/v1/audit",                       Administrator, Reads, Api;
+    ApiTokens:        GET     "/api/v1/tokens",                      Administrator, Reads, Api;
+    ApiWebhooks:      GET     "/api/v1/webhooks",                    Administrator, Reads, Api;
+    ApiDeliveries:    GET     "/api/v1/deliveries",                  Administrator, Reads, Api;
+    ApiUpstreams:     GET     "/api/v1/upstreams",                   Administrator, Reads, Api;
+    ApiQuotas:        GET     "/api/v1/quotas",                      Administrator, Reads, Api;
+    ApiDocument:      GET     "/api/v1/openapi.json",                Public,  Reads,   Api;
     Options:          OPTIONS "*",                                   Public,  Reads,   Other;
     Redirect:         GET     "(a path with empty segments)",        Public,  Reads,   Other;
 }

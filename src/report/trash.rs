@@ -40,7 +40,10 @@ pub async fn trash(
     let mut after = (last.is_empty() || last.contains('@')).then(|| last.clone());
     while let Some(last) = after {
         let page = registry.trash().list(None, last).await?;
-        let shown = page.items.iter().filter(|row| viewer.shows(&row.repository));
+        let shown = page
+            .items
+            .iter()
+            .filter(|row| viewer.shows(&row.repository));
         items.extend(shown.map(|row| manifest(row, viewer, retention.grace)));
         after = page.next.filter(|_| items.len() <= limit);
     }
@@ -51,7 +54,10 @@ pub async fn trash(
     };
     while let Some(last) = after {
         let page = registry.trash().removed_tags(None, retention, last).await?;
-        let shown = page.items.iter().filter(|row| viewer.shows(&row.repository));
+        let shown = page
+            .items
+            .iter()
+            .filter(|row| viewer.shows(&row.repository));
         items.extend(shown.map(|row| tag(row, viewer, retention.grace)));
         after = page.next.filter(|_| items.len() <= limit);
     }

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use crate::oci::Digest;
 use crate::registry::{
-    ChainEnd, Error, Explanation, HolderChain, Millis, Registry, Retention, TagHold,
-    TrashRow,
+    ChainEnd, Error, Explanation, HolderChain, Millis, Registry, Retention, TagHold, TrashRow,
 };
 use crate::report::damage::damage;
 use crate::report::trash::restorable_until;

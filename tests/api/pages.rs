@@ -49,7 +49,12 @@ fn pages_are_the_whole_list_in_every_order() {
         }
     }
     for number in 0..7 {
-        push_below(&mut client, &Image::small(number), "tagged/app", &format!("v{number}"));
+        push_below(
+            &mut client,
+            &Image::small(number),
+            "tagged/app",
+            &format!("v{number}"),
+        );
     }
     for sort in ["name", "size", "pushed", "pulled"] {
         for (command, path, key) in [
@@ -69,17 +74,25 @@ fn pages_are_the_whole_list_in_every_order() {
         }
     }
     let (items, pages) = collected(&server, "/below/api/v1/trash?n=3", "restorable");
-    assert_eq!(Value::from(items), printed(&server, &["restore"])["restorable"]);
+    assert_eq!(
+        Value::from(items),
+        printed(&server, &["restore"])["restorable"]
+    );
     assert!(pages > 2);
 }
 
 fn push_below(client: &mut crate::support::client::Client, image: &Image, name: &str, tag: &str) {
     for blob in image.layers.iter().chain([&image.config]) {
-        let path = format!("/below/v2/{name}/blobs/uploads/?digest={}", crate::support::sha256(blob));
+        let path = format!(
+            "/below/v2/{name}/blobs/uploads/?digest={}",
+            crate::support::sha256(blob)
+        );
         assert_eq!(client.request("POST", &path).body(blob).send().status, 201);
     }
     let path = format!("/below/v2/{name}/manifests/{tag}");
-    let put = client.request("PUT", &path).header("Content-Type", crate::support::OCI_MANIFEST);
+    let put = client
+        .request("PUT", &path)
+        .header("Content-Type", crate::support::OCI_MANIFEST);
     assert_eq!(put.body(&image.manifest).send().status, 201);
 }
 
@@ -103,7 +116,10 @@ fn an_answer_that_is_known_is_not_sent_again() {
     assert_eq!(changed.status, 200);
     assert_ne!(changed.header("etag"), Some(&*tag));
     let head = client.head("/api/v1/tags/team/app");
-    assert_eq!((head.status, head.header("etag")), (200, changed.header("etag")));
+    assert_eq!(
+        (head.status, head.header("etag")),
+        (200, changed.header("etag"))
+    );
 }
 
 #[test]
@@ -131,8 +147,16 @@ fn errors_have_one_form() {
         ("", 404, "UNSUPPORTED"),
     ] {
         let response = client.get(&format!("/api/v1/{path}"));
-        assert_eq!((response.status, &*response.error_code()), (status, code), "{path}");
-        assert_eq!(response.header("content-type"), Some("application/json"), "{path}");
+        assert_eq!(
+            (response.status, &*response.error_code()),
+            (status, code),
+            "{path}"
+        );
+        assert_eq!(
+            response.header("content-type"),
+            Some("application/json"),
+            "{path}"
+        );
     }
     let unknown = format!("/api/v1/why/{}", crate::support::sha256(b"never"));
     client.get(&unknown).refused(404, "BLOB_UNKNOWN");

@@ -19,7 +19,9 @@ fn rules() -> String {
 }
 
 fn guarded() -> Guarded {
-    let users: String = ["boss", "ann", "guest"].map(|user| line(user, "secret")).concat();
+    let users: String = ["boss", "ann", "guest"]
+        .map(|user| line(user, "secret"))
+        .concat();
     Guarded::set_up(
         &users,
         &[
@@ -46,11 +48,17 @@ fn ask(guarded: &Guarded, who: &str, method: &str, path: &str, body: &[u8]) -> R
 
 fn push(guarded: &Guarded, image: &Image, name: &str, tag: &str) {
     for blob in image.layers.iter().chain([&image.config]) {
-        let path = format!("/v2/{name}/blobs/uploads/?digest={}", crate::support::sha256(blob));
+        let path = format!(
+            "/v2/{name}/blobs/uploads/?digest={}",
+            crate::support::sha256(blob)
+        );
         assert_eq!(ask(guarded, "boss", "POST", &path, blob).status, 201);
     }
     let path = format!("/v2/{name}/manifests/{tag}");
-    assert_eq!(ask(guarded, "boss", "PUT", &path, &image.manifest).status, 201);
+    assert_eq!(
+        ask(guarded, "boss", "PUT", &path, &image.manifest).status,
+        201
+    );
 }
 
 #[test]
@@ -61,7 +69,10 @@ fn names_are_for_logins_and_addresses_for_administrators() {
         let history = ask(&guarded, who, "GET", "/api/v1/history/public/app/v1", b"");
         history.json()["states"][0]["who"].clone()
     };
-    assert_eq!(who("boss"), json!({ "name": "boss", "address": "127.0.0.1" }));
+    assert_eq!(
+        who("boss"),
+        json!({ "name": "boss", "address": "127.0.0.1" })
+    );
     for login in ["ann", "guest"] {
         assert_eq!(who(login), json!({ "name": "boss", "address": null }));
     }
@@ -76,7 +87,14 @@ fn what_is_hidden_counts_nowhere() {
     push(&guarded, &image, "team/app", "v1");
     let layer = format!("/api/v1/why/{}", crate::support::sha256(&image.layers[0]));
     let seen = |who: &str, path: &str| ask(&guarded, who, "GET", path, b"").json();
-    let paths = ["/api/v1/usage", "/api/v1/usage/team/app", &layer, "/api/v1/trash", "/api/v1/untagged", "/api/v1/tags"];
+    let paths = [
+        "/api/v1/usage",
+        "/api/v1/usage/team/app",
+        &layer,
+        "/api/v1/trash",
+        "/api/v1/untagged",
+        "/api/v1/tags",
+    ];
     let before: Vec<Value> = paths.iter().map(|path| seen("ann", path)).collect();
     assert_eq!(before[0]["store"], Value::Null);
     assert_eq!(before[1]["tags"][0]["exclusiveSize"], Value::Null);

@@ -9,7 +9,7 @@ mod gc_now;
 mod help;
 mod hostile_text;
 mod inspecting;
-mod json;
+pub mod json;
 mod listing;
 mod mirror_config;
 mod output;

@@ -6,7 +6,7 @@ mod challenges;
 mod changing;
 mod command;
 mod events;
-mod every_route;
+pub mod every_route;
 mod guessing;
 mod htpasswd;
 pub mod machine_tokens;

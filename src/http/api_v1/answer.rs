@@ -12,11 +12,14 @@ use crate::http::api::request::conditions::precondition;
 use crate::http::api_v1::call::ApiCall;
 use crate::http::api_v1::lists::Made;
 use crate::http::api_v1::seen::viewer;
-use crate::http::api_v1::{facts, lists};
+use crate::http::api_v1::{administration, facts, lists};
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{Algorithm, Digest};
 use crate::registry::Registry;
+
+/// Description of this API; tests make it of the table of endpoints and of the documentation.
+const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
 /// Answers a call, once there is room for its answer.
 pub(crate) async fn answer(
@@ -25,6 +28,9 @@ pub(crate) async fn answer(
     call: &ApiCall,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
+    if let ApiCall::Document = call {
+        return Ok(builder::json(StatusCode::OK, DOCUMENT.to_owned()));
+    }
     let make = || async {
         let made = make(registry, call, head).await?;
         Ok(rendered(call, &made, head))
@@ -47,6 +53,14 @@ async fn make(registry: &Registry, call: &ApiCall, head: &Parts) -> Result<Made,
         ApiCall::UsageOf { name, list } => lists::usage_of(registry, viewer, name, list).await,
         ApiCall::Why { digest } => facts::why(registry, viewer, digest).await,
         ApiCall::Trash(page) => lists::trash(registry, viewer, page).await,
+        ApiCall::Audit(parameters) => administration::audit(registry, viewer, parameters).await,
+        ApiCall::Tokens(parameters) => administration::tokens(registry, parameters).await,
+        ApiCall::Webhooks => administration::webhooks(registry).await,
+        ApiCall::Deliveries(parameters) => administration::deliveries(registry, parameters).await,
+        ApiCall::Upstreams => administration::upstreams(registry).await,
+        ApiCall::Quotas => administration::quotas(registry).await,
+        // answered without a turn
+        ApiCall::Document => Err(ApiError::UnknownPath),
     }
 }
 
@@ -68,9 +82,7 @@ fn rendered(call: &ApiCall, made: &Made, head: &Parts) -> Response<String> {
     }
     match is_known {
         true => answer.finish().map(|_| String::new()),
-        false => answer
-            .header(CONTENT_TYPE, "application/json")
-            .text(text),
+        false => answer.header(CONTENT_TYPE, "application/json").text(text),
     }
 }
 

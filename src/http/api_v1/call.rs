@@ -2,7 +2,10 @@
 
 use http::Uri;
 
-use crate::http::api_v1::parameters::{LastParameter, ListParameters, PageParameters, read};
+use crate::http::api_v1::parameters::{
+    AuditParameters, DeliveryParameters, LastParameter, ListParameters, PageParameters,
+    TokenParameters, read,
+};
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, RepositoryName, TagName};
@@ -37,6 +40,14 @@ pub(crate) enum ApiCall {
         digest: Digest,
     },
     Trash(PageParameters),
+    Audit(AuditParameters),
+    Tokens(TokenParameters),
+    Webhooks,
+    Deliveries(DeliveryParameters),
+    Upstreams,
+    Quotas,
+    /// Description of this API, in the terms of OpenAPI.
+    Document,
 }
 
 /// Query of a route that takes none.
@@ -56,6 +67,7 @@ impl ApiCall {
     ) -> Result<Self, ApiError> {
         let name = || RepositoryName::parse(path.name);
         let of_repositories = || read::<ListParameters>(uri)?.without_tags();
+        let none = |call| read(uri).map(|NoParameters {}| call);
         let of_one = || read::<ListParameters>(uri)?.without_repositories();
         Ok(match endpoint {
             Endpoint::ApiRepositories => Self::Repositories(of_repositories()?),
@@ -65,13 +77,10 @@ impl ApiCall {
                 list: of_one()?,
             },
             Endpoint::ApiUntagged => Self::Untagged(of_repositories()?),
-            Endpoint::ApiManifest => {
-                let NoParameters {} = read(uri)?;
-                Self::Manifest {
-                    name: name()?,
-                    reference: ManifestReference::parse(path.last)?,
-                }
-            }
+            Endpoint::ApiManifest => none(Self::Manifest {
+                name: name()?,
+                reference: ManifestReference::parse(path.last)?,
+            })?,
             Endpoint::ApiHistory => Self::History {
                 name: name()?,
                 tag: TagName::parse(path.last)?,
@@ -82,13 +91,17 @@ impl ApiCall {
                 name: name()?,
                 list: of_one()?,
             },
-            Endpoint::ApiWhy => {
-                let NoParameters {} = read(uri)?;
-                Self::Why {
-                    digest: Digest::parse(path.last)?,
-                }
-            }
+            Endpoint::ApiWhy => none(Self::Why {
+                digest: Digest::parse(path.last)?,
+            })?,
             Endpoint::ApiTrash => Self::Trash(read(uri)?),
+            Endpoint::ApiAudit => Self::Audit(read(uri)?),
+            Endpoint::ApiTokens => Self::Tokens(read(uri)?),
+            Endpoint::ApiDeliveries => Self::Deliveries(read(uri)?),
+            Endpoint::ApiWebhooks => none(Self::Webhooks)?,
+            Endpoint::ApiUpstreams => none(Self::Upstreams)?,
+            Endpoint::ApiQuotas => none(Self::Quotas)?,
+            Endpoint::ApiDocument => none(Self::Document)?,
             _ => return Err(ApiError::UnknownPath),
         })
     }
@@ -105,6 +118,13 @@ impl ApiCall {
             Self::UsageOf { .. } => Endpoint::ApiUsageOf,
             Self::Why { .. } => Endpoint::ApiWhy,
             Self::Trash(_) => Endpoint::ApiTrash,
+            Self::Audit(_) => Endpoint::ApiAudit,
+            Self::Tokens(_) => Endpoint::ApiTokens,
+            Self::Webhooks => Endpoint::ApiWebhooks,
+            Self::Deliveries(_) => Endpoint::ApiDeliveries,
+            Self::Upstreams => Endpoint::ApiUpstreams,
+            Self::Quotas => Endpoint::ApiQuotas,
+            Self::Document => Endpoint::ApiDocument,
         }
     }
 
@@ -137,7 +157,14 @@ impl ApiCall {
             | Self::Untagged(_)
             | Self::Usage(_)
             | Self::Why { .. }
-            | Self::Trash(_) => None,
+            | Self::Trash(_)
+            | Self::Audit(_)
+            | Self::Tokens(_)
+            | Self::Webhooks
+            | Self::Deliveries(_)
+            | Self::Upstreams
+            | Self::Quotas
+            | Self::Document => None,
         }
     }
 }

@@ -18,11 +18,16 @@ pub(super) struct Made {
 }
 
 impl Made {
-    fn page<T: Serialize>(key: &str, page: Page<T>) -> Self {
+    pub(super) fn page<T: Serialize>(key: &str, page: Page<T>) -> Self {
         Self {
             body: json!({ key: page.items }),
             next: page.next,
         }
+    }
+
+    /// A list that has one page.
+    pub(super) fn list<T: Serialize>(key: &str, items: &[T]) -> Self {
+        Self::whole(json!({ key: items }))
     }
 
     /// A report that is no list.

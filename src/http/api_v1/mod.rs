@@ -2,9 +2,10 @@
 //!
 //! - `call`: a request becomes one [`call::ApiCall`] before anything else happens. `parameters`: its query, typed.
 //! - `answer`: runs a call and answers with JSON, an entity tag and a link to the next page.
-//! - `lists`, `facts`: the reports of `crate::report`, as far as the client may see.
+//! - `lists`, `facts`, `administration`: the reports of `crate::report`, as far as the client may see.
 //! - `seen`: what that is.
 
+mod administration;
 pub(crate) mod answer;
 pub(crate) mod call;
 mod facts;

@@ -3,16 +3,17 @@
 use axum::extract::Query;
 use http::Uri;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use crate::http::response::error::ApiError;
 use crate::oci::Glob;
-use crate::registry::{ListOrder, ListPlace, ListQuery, Visibility};
+use crate::registry::{DeliveryFilter, ListOrder, ListPlace, ListQuery, Millis, Visibility};
+use crate::report::{AuditQuery, AuditWords};
 
 /// Number of items on a page without `n`, and the maximum.
 const PAGE: usize = 100;
-pub(super) const LONGEST_PAGE: usize = 1000;
+const LONGEST_PAGE: usize = 1000;
 
 /// Reads the query of a request.
 ///
@@ -22,6 +23,23 @@ pub(super) fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     match Query::try_from_uri(uri) {
         Ok(Query(parameters)) => Ok(parameters),
         Err(rejection) => Err(ApiError::Parameter(rejection.body_text())),
+    }
+}
+
+/// A time, in RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment(pub Millis);
+
+impl<'d> Deserialize<'d> for Moment {
+    fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time: Result<Timestamp, _> = text.parse();
+        let malformed = |_| {
+            D::Error::custom(format!(
+                "a time is written as 2026-11-21T10:29:00Z, not '{text}'"
+            ))
+        };
+        Ok(Self(time.map_err(malformed)?.as_millisecond()))
     }
 }
 
@@ -68,11 +86,68 @@ pub(crate) struct ListParameters {
     pub n: Option<usize>,
     pub last: Option<String>,
     pub sort: Option<Sort>,
-    pub since: Option<Timestamp>,
+    pub since: Option<Moment>,
     /// Glob of repositories.
     pub repositories: Option<String>,
     /// Glob of tags.
     pub tags: Option<String>,
+}
+
+/// Query of the audit log.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditParameters {
+    pub n: Option<usize>,
+    pub last: Option<String>,
+    pub since: Option<Moment>,
+    pub who: Option<String>,
+    pub action: Option<String>,
+    /// Glob, and one of tags behind a colon.
+    pub repository: Option<String>,
+}
+
+/// Query of the list of tokens.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenParameters {
+    /// True for revoked ones too.
+    pub all: Option<bool>,
+}
+
+/// Query of deliveries.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeliveryParameters {
+    pub n: Option<usize>,
+    pub last: Option<String>,
+    pub webhook: Option<String>,
+    /// True for those alone whose last attempt failed.
+    pub failed: Option<bool>,
+}
+
+impl AuditParameters {
+    /// Returns the query, and the length of a page.
+    pub(super) fn query(&self) -> Result<(AuditQuery, usize), ApiError> {
+        let words = AuditWords {
+            who: self.who.clone(),
+            action: self.action.clone(),
+            repository: self.repository.clone(),
+            since: self.since.map(|Moment(at)| at),
+        };
+        let query = AuditQuery::parse(words).map_err(ApiError::Parameter)?;
+        Ok((query, limit(self.n)))
+    }
+}
+
+impl DeliveryParameters {
+    /// Returns the filter, and the length of a page.
+    pub(super) fn filter(&self) -> (DeliveryFilter, usize) {
+        let filter = DeliveryFilter {
+            endpoint: self.webhook.clone(),
+            is_failed: self.failed.unwrap_or_default(),
+        };
+        (filter, limit(self.n))
+    }
 }
 
 impl PageParameters {
@@ -139,11 +214,13 @@ impl ListParameters {
         let order = self.sort.unwrap_or(default).order();
         let after = self.last.as_deref().map(|last| {
             let place = ListPlace::parse(last, order);
-            place.ok_or_else(|| ApiError::Parameter(format!("last is no cursor of this list: '{last}'")))
+            place.ok_or_else(|| {
+                ApiError::Parameter(format!("last is no cursor of this list: '{last}'"))
+            })
         });
         Ok(ListQuery {
             pattern: glob(pattern)?,
-            since: self.since.map(Timestamp::as_millisecond),
+            since: self.since.map(|Moment(at)| at),
             order,
             limit: Some(limit(self.n)),
             shown,

@@ -84,6 +84,10 @@ pub(crate) enum ApiError {
     /// Action that access rules do not allow in a repository that the client may see.
     #[error("access denied: your rights do not include {} in {}", .0.permission.as_str(), .0.resource.name())]
     Denied(Scope),
+    #[error(
+        "access denied: this takes an administrator, who has the role admin in all repositories"
+    )]
+    NotAdministrator,
     /// Failure to read the proof of a login: the database, or an issuer's keys.
     #[error(
         "this login cannot be checked at the moment; the registry's log says why: try again later"
@@ -301,7 +305,7 @@ impl ApiError {
             Self::Unauthorized { .. } => (S::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::TokenForm(_) => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::TokenFormTooLarge => (S::PAYLOAD_TOO_LARGE, "UNSUPPORTED"),
-            Self::Denied(_) => (S::FORBIDDEN, "DENIED"),
+            Self::Denied(_) | Self::NotAdministrator => (S::FORBIDDEN, "DENIED"),
             Self::Hidden(_) | Self::Namespace(_) => (S::NOT_FOUND, "NAME_UNKNOWN"),
             Self::TooManyLogins { .. } | Self::TooManyImages { .. } => {
                 (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")

@@ -395,7 +395,11 @@ mod tests {
             loop {
                 let mut ranking = Ranking::new(&query);
                 for number in 0..100 {
-                    let key = if order == ListOrder::Name { 0 } else { number % 3 };
+                    let key = if order == ListOrder::Name {
+                        0
+                    } else {
+                        number % 3
+                    };
                     ranking.push(key, candidate(format!("pr-{number}")));
                 }
                 let page = ranking.page();
@@ -407,7 +411,14 @@ mod tests {
             }
             let distinct: std::collections::BTreeSet<_> = listed.iter().collect();
             assert_eq!((listed.len(), distinct.len()), (100, 100), "{listed:?}");
-            assert_eq!(listed[1], if order == ListOrder::Name { "pr-1" } else { "pr-5" });
+            assert_eq!(
+                listed[1],
+                if order == ListOrder::Name {
+                    "pr-1"
+                } else {
+                    "pr-5"
+                }
+            );
         }
     }
 }

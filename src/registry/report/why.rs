@@ -141,9 +141,7 @@ impl Reports<'_> {
                 }
                 if let Some(blob) = meta.damaged_blob(&digest)? {
                     let (images, _) = meta.images_needing(&digest, MAX_CHAINS)?;
-                    let images = images
-                        .iter()
-                        .filter(|image| shown.shows(&image.repository));
+                    let images = images.iter().filter(|image| shown.shows(&image.repository));
                     why.damaged_images = images.flat_map(image_names).collect();
                     if is_all || !why.damaged_images.is_empty() {
                         why.damage.push(blob);
