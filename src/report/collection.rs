@@ -1,11 +1,11 @@
-//! What collection removes, now and later.
+//! Removals by collection, now and later.
 
 use serde_json::{Value, json};
 
 use crate::registry::{Error, Forecast, PlannedRemoval, Registry, RemovalTotals};
 use crate::report::values::Time;
 
-/// What collection removes, by the rules of the registry.
+/// Removals by collection, by the rules of the registry.
 #[derive(Debug)]
 pub struct CollectionReport {
     pub forecast: Forecast,

@@ -1,4 +1,4 @@
-//! What is not served because it is damaged.
+//! Damaged content, which is not served.
 
 use serde::Serialize;
 

@@ -7,7 +7,7 @@ use crate::registry::{Error, Page, Registry, TagState};
 use crate::report::values::{Time, Who};
 use crate::report::viewer::Viewer;
 
-/// What a tag pointed at for some time.
+/// State of a tag for some time.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StateItem {
@@ -20,7 +20,7 @@ pub struct StateItem {
     pub end: Option<StateEnd>,
 }
 
-/// How a state ended.
+/// End of a state.
 #[derive(Clone, Debug, Serialize)]
 pub struct StateEnd {
     pub at: Time,

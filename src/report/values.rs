@@ -1,4 +1,4 @@
-//! Values of reports: times, and who did something.
+//! Values of reports: times, and makers of changes.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl Serialize for Time {
     }
 }
 
-/// Who made a change.
+/// Maker of a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Who {
     pub name: Option<String>,

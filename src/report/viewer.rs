@@ -11,7 +11,7 @@ pub struct Viewer {
     pub people: People,
 }
 
-/// What a viewer is told of those who made changes.
+/// Part of the makers of changes that a viewer is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum People {
     /// Names and addresses.

@@ -1,4 +1,4 @@
-//! What each client is told of others, and of what it may not see.
+//! Clients learn of others, and of what they may not see, what their rights allow.
 
 use serde_json::{Value, json};
 

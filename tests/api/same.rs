@@ -31,103 +31,60 @@ fn store() -> (Server, String) {
     (server, index)
 }
 
+/// Commands with their routes; `INDEX`, `IMAGE` and `LEASED` are digests.
+const PAIRS: &str = "
+    ls                                              repositories
+    ls --sort size --limit 1000                     repositories?sort=size
+    ls ruled/**                                     repositories?repositories=ruled/**
+    ls ruled/app                                    tags/{name} tags/ruled/app
+    ls ruled/app --sort pushed                      tags/{name} tags/ruled/app?sort=pushed
+    ls **:pr-*                                      tags?repositories=**&tags=pr-*
+    ls --untagged                                   untagged
+    inspect team/app:v1                             manifests/{name}/{reference} manifests/team/app/v1
+    inspect ruled/app:pr-2                          manifests/{name}/{reference} manifests/ruled/app/pr-2
+    tag history ruled/app:gone                      history/{name}/{tag} history/ruled/app/gone
+    tag history other:v1                            history/{name}/{tag} history/other/v1
+    du ruled/*                                      usage?repositories=ruled/*
+    du ruled/app                                    usage/{name} usage/ruled/app
+    why INDEX                                       why/{digest} why/INDEX
+    why IMAGE                                       why/{digest} why/IMAGE
+    why LEASED                                      why/{digest} why/LEASED
+    restore                                         trash
+    audit --limit 0                                 audit?n=1000
+    audit --repository ruled/**:pr-* --action tag   audit?repository=ruled/**:pr-*&action=tag
+    token ls                                        tokens
+    token ls --all                                  tokens?all=true
+    webhook ls                                      webhooks
+    webhook deliveries                              deliveries
+    upstream ls                                     upstreams
+    quotas                                          quotas
+";
+
 #[test]
 fn commands_and_routes_answer_the_same() {
     let (server, index) = store();
-    let image = Image::small(6).digest();
-    let leased = sha256(b"leased");
-    for (arguments, path) in [
-        ("ls", "repositories".to_owned()),
-        (
-            "ls --sort size --limit 1000",
-            "repositories?sort=size".to_owned(),
-        ),
-        (
-            "ls ruled/**",
-            "repositories?repositories=ruled/**".to_owned(),
-        ),
-        ("ls ruled/app", "tags/ruled/app".to_owned()),
-        (
-            "ls ruled/app --sort pushed",
-            "tags/ruled/app?sort=pushed".to_owned(),
-        ),
-        ("ls **:pr-*", "tags?repositories=**&tags=pr-*".to_owned()),
-        ("ls --untagged", "untagged".to_owned()),
-        ("inspect team/app:v1", "manifests/team/app/v1".to_owned()),
-        (
-            "inspect ruled/app:pr-2",
-            "manifests/ruled/app/pr-2".to_owned(),
-        ),
-        (
-            "tag history ruled/app:gone",
-            "history/ruled/app/gone".to_owned(),
-        ),
-        ("tag history other:v1", "history/other/v1".to_owned()),
-        ("du ruled/*", "usage?repositories=ruled/*".to_owned()),
-        ("du ruled/app", "usage/ruled/app".to_owned()),
-        ("why INDEX", format!("why/{index}")),
-        ("why IMAGE", format!("why/{image}")),
-        ("why LEASED", format!("why/{leased}")),
-        ("restore", "trash".to_owned()),
-        ("audit --limit 0", "audit?n=1000".to_owned()),
-        (
-            "audit --repository ruled/**:pr-* --action tag",
-            "audit?repository=ruled/**:pr-*&action=tag".to_owned(),
-        ),
-        ("token ls", "tokens".to_owned()),
-        ("token ls --all", "tokens?all=true".to_owned()),
-        ("webhook ls", "webhooks".to_owned()),
-        ("webhook deliveries", "deliveries".to_owned()),
-        ("upstream ls", "upstreams".to_owned()),
-        ("quotas", "quotas".to_owned()),
-    ] {
-        let words: Vec<_> = arguments
-            .split(' ')
-            .map(|word| match word {
-                "INDEX" => &*index,
-                "IMAGE" => &*image,
-                "LEASED" => &*leased,
-                word => word,
-            })
-            .collect();
-        let (printed, answered) = (
-            printed(&server, &words),
-            answered(&server, &format!("/api/v1/{path}")),
-        );
-        assert_eq!(printed, answered, "registry {arguments}, /api/v1/{path}");
-        let template = match path.split(['/', '?']).collect::<Vec<_>>()[..] {
-            [kind @ ("manifests" | "history"), ..] => format!(
-                "/{kind}/{{name}}/{{{}}}",
-                if kind == "history" {
-                    "tag"
-                } else {
-                    "reference"
-                }
-            ),
-            ["why", ..] => "/why/{digest}".to_owned(),
-            [kind, ..] if path.contains('/') && !path.starts_with(&format!("{kind}?")) => {
-                format!("/{kind}/{{name}}")
-            }
-            [kind, ..] => format!("/{kind}"),
-            [] => String::new(),
-        };
-        openapi::check(&server, &template, &format!("/api/v1/{path}"));
+    let (image, leased) = (Image::small(6).digest(), sha256(b"leased"));
+    let digests = |text: &str| {
+        let text = text.replace("INDEX", &index).replace("IMAGE", &image);
+        text.replace("LEASED", &leased)
+    };
+    for row in PAIRS.lines().filter(|row| !row.trim().is_empty()) {
+        let (command, routes) = row.trim().split_once("  ").expect("two columns");
+        let mut routes = routes.split_whitespace();
+        let template = routes.next().expect("a route");
+        let path = format!("/api/v1/{}", digests(routes.next().unwrap_or(template)));
+        let command = digests(command);
+        let words: Vec<_> = command.split(' ').collect();
+        let (printed, answered) = (printed(&server, &words), answered(&server, &path));
+        assert_eq!(printed, answered, "registry {command}, {path}");
+        let template = template.split('?').next().expect("a path");
+        openapi::check(&server, &format!("/{template}"), &path);
     }
-    for path in [
-        "usage",
-        "audit",
-        "tokens",
-        "webhooks",
-        "deliveries",
-        "upstreams",
-        "quotas",
-    ] {
-        openapi::check(&server, &format!("/{path}"), &format!("/api/v1/{path}"));
-    }
+    openapi::check(&server, "/usage", "/api/v1/usage");
     openapi::check(&server, "/tags/{name}", "/api/v1/tags/none");
 }
 
-/// What the disk has free, and the size of the log, change all the time.
+/// Free bytes of the disk and the size of the log change all the time, and are left out.
 #[test]
 fn the_usage_of_the_whole_store_is_the_same() {
     let (server, _) = store();

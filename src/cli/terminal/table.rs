@@ -139,7 +139,7 @@ impl Cell {
         Digest::parse(text).map_or_else(|_| text.into(), Self::Digest)
     }
 
-    /// Who made a change, or an empty cell.
+    /// The maker of a change, or an empty cell.
     pub(crate) fn who(who: &Who) -> Self {
         match (&who.name, &who.address) {
             (None, None) => Self::Empty,

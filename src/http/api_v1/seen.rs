@@ -1,4 +1,4 @@
-//! What the client of a request may see in reports.
+//! The viewer for whom the report of a request is made.
 
 use http::request::Parts;
 
