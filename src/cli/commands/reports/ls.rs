@@ -134,16 +134,25 @@ async fn tags(
         columns.insert(0, Column::name("REPOSITORY"));
     }
     let mut list = List::begin(format, "tags", &columns)?;
+    let shape = Shape { is_one, has_damage };
     for keys in keys.chunks(BATCH) {
         for item in report::tags(registry, keys.to_vec()).await? {
-            let cells = || cells(&item, is_one, has_damage);
+            let cells = || cells(&item, shape);
             list.push(cells, || json!(item))?;
         }
     }
     list.finish()
 }
 
-fn cells(item: &TagItem, is_one: bool, has_damage: bool) -> Vec<Cell> {
+/// Columns of a list of tags beside those that it always has.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// True if the tags are those of one repository, which is not named.
+    is_one: bool,
+    has_damage: bool,
+}
+
+fn cells(item: &TagItem, shape: Shape) -> Vec<Cell> {
     let mut cells = vec![
         Cell::from(&*item.tag),
         item.size.map_or(Cell::Empty, Cell::Size),
@@ -153,13 +162,13 @@ fn cells(item: &TagItem, is_one: bool, has_damage: bool) -> Vec<Cell> {
         item.checked.into(),
         Cell::digest(&item.digest),
     ];
-    if has_damage {
+    if shape.has_damage {
         cells.push(match item.damage.len() as u64 {
             0 => Cell::Empty,
             pieces => count(pieces, "piece").into(),
         });
     }
-    if !is_one {
+    if !shape.is_one {
         cells.insert(0, (&*item.repository).into());
     }
     cells
