@@ -114,7 +114,7 @@ fn identities(guarded: &Guarded) -> Vec<Identity> {
     users.into_iter().chain(tokens).chain([nobody]).collect()
 }
 
-/// What a request needs, in the letters of the model.
+/// Rights that a request needs, in the letters of the model.
 #[derive(Clone, Copy)]
 enum Needs {
     Nothing,
