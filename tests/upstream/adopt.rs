@@ -330,7 +330,7 @@ fn an_adoption_begins_and_ends_without_a_restart() {
     configured.says(&["now in force", "upstreams"]);
     image.assert_pulls(&mut client, "team/app", "v1");
     eventually("it is complete", || {
-        let listed = configured.object(&["upstream", "ls", "--output=json"]);
+        let listed = configured.object(&["upstream", "ls"]);
         listed["upstreams"][0]["adoption"]["percent"] == 100
     });
     configured.replace(BASE);
