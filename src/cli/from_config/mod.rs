@@ -11,6 +11,7 @@ pub(crate) mod http;
 pub(crate) mod known_users;
 pub(crate) mod log;
 pub(crate) mod registry;
+mod caches;
 mod retention;
 pub(crate) mod tls;
 pub(crate) mod trust;

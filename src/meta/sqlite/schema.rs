@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 23] = [
+const MIGRATIONS: [&str; 24] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -36,6 +36,7 @@ const MIGRATIONS: [&str; 23] = [
     include_str!("../../../migrations/21-event-numbers.sql"),
     include_str!("../../../migrations/22-mirrored-repositories.sql"),
     include_str!("../../../migrations/23-upstreams.sql"),
+    include_str!("../../../migrations/24-gone-tags.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::meta::{self, Actor, Cursor, Millis, Reader, WriteTx, now};
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
-use crate::registry::gc::sweep_counts::{RemovedByRule, SweepCounts};
+use crate::registry::gc::sweep_counts::{EvictedImages, RemovedByRule, SweepCounts};
 use crate::registry::policy::retention::Retention;
 use crate::registry::service::Registry;
 
@@ -18,9 +18,18 @@ pub(super) const BUDGET: Duration = Duration::from_millis(2);
 const SMALL_BUDGET: Duration = Duration::from_micros(400);
 const REST: Duration = Duration::from_millis(10);
 
+/// Process that sweeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepBy {
+    Server,
+    /// A command, beside a server or alone.
+    Command,
+}
+
 /// Options of a sweep.
 #[derive(Clone, Debug)]
 pub struct SweepOptions {
+    pub by: SweepBy,
     pub retention: Retention,
     /// True if the rules are those of the running server, so that decisions it deferred are not
     /// repeated.
@@ -33,6 +42,7 @@ pub(in crate::registry) struct SweepRun<'w> {
     pub(super) sweep: Arc<SweepOptions>,
     pub(super) progress: Progress,
     pub(super) by_rules: Vec<RemovedByRule>,
+    pub(super) evicted: Vec<EvictedImages>,
     /// Maximum duration of the next transaction.
     pub(super) budget: Duration,
     pub(super) watcher: Watcher<'w>,

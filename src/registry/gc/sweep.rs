@@ -86,6 +86,7 @@ impl Gc<'_> {
             sweep: Arc::new(sweep),
             progress: Progress::default(),
             by_rules: Vec::new(),
+            evicted: Vec::new(),
             budget: BUDGET,
             watcher,
         };
@@ -94,6 +95,7 @@ impl Gc<'_> {
             run.deleted(&deleted).await?;
         }
         run.tags().await?;
+        run.evictions().await?;
         run.estimate(run.deferred_until()).await?;
         loop {
             let tags = run.progress.swept.tags;
@@ -116,6 +118,7 @@ impl Gc<'_> {
         Ok(Sweep {
             counts: run.progress.swept,
             by_rules: run.by_rules,
+            evicted: run.evicted,
         })
     }
 }

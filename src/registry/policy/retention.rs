@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::meta::{IdleManifest, Millis, millis};
 use crate::oci::RepositoryName;
 use crate::registry::error::Error;
+use crate::registry::policy::cache_rule::CacheRule;
 use crate::registry::policy::keep_untagged::KeepUntagged;
 use crate::registry::policy::tag_policy::Policy;
 
@@ -27,6 +28,8 @@ pub struct Retention {
     /// Time for which former targets of tags are remembered.
     pub history: Duration,
     pub policies: Vec<Policy>,
+    /// Limits of what is cached of upstreams; none of those without a limit.
+    pub caches: Vec<CacheRule>,
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -42,6 +45,7 @@ impl Default for Retention {
             keep_untagged: KeepUntagged::For(14 * DAY),
             history: 90 * DAY,
             policies: Vec::new(),
+            caches: Vec::new(),
         }
     }
 }

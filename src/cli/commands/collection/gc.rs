@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tarkeep::registry::{
-    DeletedContent, Progress, Registry, RemovedByRule, Retention, Sweep, SweepCounts, SweepOptions,
+    DeletedContent, EvictedImages, Progress, Registry, RemovedByRule, Retention, Sweep, SweepCounts, SweepBy, SweepOptions,
     Watcher,
 };
 
@@ -100,22 +100,27 @@ async fn collect(
     let cleared = registry.uploads().recover().await?;
     let expired = registry.uploads().end_expired().await?;
     let options = SweepOptions {
+        by: SweepBy::Command,
         retention: retention.clone(),
         uses_server_rules,
     };
     let Sweep {
         counts: mut swept,
         by_rules,
+        evicted,
     } = sweep(registry, deleted, options, format == Format::Json).await?;
     swept.uploads += (expired + cleared.files) as u64;
     let leftovers = Leftovers::find(registry, &retention).await?;
     match format {
-        Format::Json => json::print(&as_json(&swept, &by_rules, &leftovers))?,
+        Format::Json => json::print(&as_json(&swept, &by_rules, &evicted, &leftovers))?,
         Format::Text => {
             output::say(&sentence(&swept))?;
             by_rules
                 .iter()
                 .try_for_each(|removed| output::say(&rule_sentence(removed)))?;
+            evicted
+                .iter()
+                .try_for_each(|evicted| output::say(&eviction_sentence(evicted)))?;
             leftovers.say()?;
         }
     }
@@ -196,7 +201,43 @@ fn rule_sentence(removed: &RemovedByRule) -> String {
     )
 }
 
-fn as_json(swept: &SweepCounts, by_rules: &[RemovedByRule], leftovers: &Leftovers) -> Value {
+/// Says which cached images a limit has evicted.
+fn eviction_sentence(evicted: &EvictedImages) -> String {
+    let EvictedImages {
+        upstream,
+        rule,
+        images,
+        bytes,
+        names,
+    } = evicted;
+    let place = match &**upstream {
+        "" => "the cache".to_owned(),
+        upstream => format!("the cache of {upstream}"),
+    };
+    format!(
+        "{place} has lost {} with {} by its limit '{}': {}; a pull fetches one again",
+        count(*images, "image"),
+        size(*bytes),
+        rule.as_str(),
+        named_and_more(names, *images - names.len() as u64)
+    )
+}
+
+fn as_json(
+    swept: &SweepCounts,
+    by_rules: &[RemovedByRule],
+    evicted: &[EvictedImages],
+    leftovers: &Leftovers,
+) -> Value {
+    let evicted: Vec<_> = evicted
+        .iter()
+        .map(|evicted| {
+            json!({
+                "upstream": evicted.upstream, "rule": evicted.rule.as_str(), "imageCount": evicted.images,
+                "size": evicted.bytes, "images": evicted.names,
+            })
+        })
+        .collect();
     let rules: Vec<_> = by_rules
         .iter()
         .map(|removed| {
@@ -209,7 +250,7 @@ fn as_json(swept: &SweepCounts, by_rules: &[RemovedByRule], leftovers: &Leftover
     json!({
         "tagCount": swept.tags, "manifestCount": swept.manifests, "blobCount": swept.blobs, "uploadCount": swept.uploads,
         "fileCount": swept.files, "size": swept.bytes, "undoEndedCount": swept.trash, "failureCount": swept.failures,
-        "rules": rules,
+        "rules": rules, "evicted": evicted,
         "waiting": leftovers.waiting_json(), "uploads": leftovers.uploads_json(),
     })
 }

@@ -1,7 +1,7 @@
 //! `registry upstream ls`.
 
 use serde_json::{Value, json};
-use tarkeep::registry::UpstreamRow;
+use tarkeep::registry::{CacheRule, UpstreamRow};
 
 use super::arguments::ListArguments;
 use crate::cli::error::Error;
@@ -10,13 +10,15 @@ use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 9] = [
     Column::name("UPSTREAM"),
     Column::text("URL"),
     Column::text("STATE"),
     Column::number("REMAINING"),
     Column::number("REPOSITORIES"),
     Column::number("SIZE"),
+    Column::number("KEPT"),
+    Column::number("LIMIT"),
     Column::number("HITS %"),
 ];
 
@@ -24,6 +26,8 @@ pub(super) async fn run(arguments: ListArguments) -> Result<(), Error> {
     let format = arguments.output.format;
     let registry = arguments.store.open().await?;
     let upstreams = registry.upstreams().list().await?;
+    let retention = registry.gc().recorded_retention().await?;
+    let retention = retention.unwrap_or_default();
     if format == Format::Text && upstreams.is_empty() {
         return output::say(
             "no server has had an upstream here: the section upstreams of the configuration sets some",
@@ -31,7 +35,8 @@ pub(super) async fn run(arguments: ListArguments) -> Result<(), Error> {
     }
     let mut list = List::begin(format, "upstreams", &COLUMNS)?;
     for upstream in &upstreams {
-        list.push(|| cells(upstream), || as_json(upstream))?;
+        let rule = retention.cache_rule(&upstream.state.name);
+        list.push(|| cells(upstream, rule), || as_json(upstream, rule))?;
     }
     list.finish()
 }
@@ -51,7 +56,7 @@ fn hit_rate(upstream: &UpstreamRow) -> Option<u64> {
     (hits * 100).checked_div(hits + misses)
 }
 
-fn cells(upstream: &UpstreamRow) -> Vec<Cell> {
+fn cells(upstream: &UpstreamRow, rule: Option<&CacheRule>) -> Vec<Cell> {
     let state = &upstream.state;
     let said = match is_reachable(upstream) {
         None => "not asked yet".to_owned(),
@@ -69,11 +74,14 @@ fn cells(upstream: &UpstreamRow) -> Vec<Cell> {
         state.quota_remaining.map_or(Cell::Empty, Cell::Count),
         Cell::Count(upstream.repositories),
         Cell::Size(upstream.bytes),
+        Cell::Size(upstream.kept),
+        rule.and_then(|rule| rule.size)
+            .map_or(Cell::Empty, Cell::Size),
         hit_rate(upstream).map_or(Cell::Empty, Cell::Count),
     ]
 }
 
-fn as_json(upstream: &UpstreamRow) -> Value {
+fn as_json(upstream: &UpstreamRow, rule: Option<&CacheRule>) -> Value {
     let state = &upstream.state;
     json!({
         "name": state.name,
@@ -86,6 +94,9 @@ fn as_json(upstream: &UpstreamRow) -> Value {
         "quotaRemaining": state.quota_remaining,
         "repositoryCount": upstream.repositories,
         "size": upstream.bytes,
+        "keptSize": upstream.kept,
+        "sizeLimit": rule.and_then(|rule| rule.size),
+        "unusedSeconds": rule.and_then(|rule| rule.unused).map(|unused| unused.as_secs()),
         "hitCount": state.hits,
         "missCount": state.misses,
         "staleCount": state.stale,

@@ -1,7 +1,7 @@
 //! The trash: deleted manifests and removed tags, and restoring them.
 
 use crate::events::EventKind;
-use crate::meta::{Actor, ManifestId, Millis, NewManifest, RemovedTagRow, TrashRow, millis, now};
+use crate::meta::{Actor, ManifestId, Millis, NewManifest, RemovedTagRow, RepositorySource, TrashRow, millis, now};
 use crate::oci::{Digest, Reference, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
@@ -109,12 +109,15 @@ impl Trash<'_> {
         digest: &Digest,
         actor: Actor,
     ) -> Result<Restored, Error> {
-        let (name, digest, settings) =
-            (repository.clone(), digest.clone(), self.registry.settings());
+        let (name, digest) = (repository.clone(), digest.clone());
+        let mut settings = (*self.registry.settings()).clone();
         self.registry
             .write(actor, move |tx, actor| {
-                if tx.repository(&name)?.is_none() {
-                    return Err(not_in_trash(tx, None, &name, &digest)?);
+                match tx.repository_source(&name)? {
+                    None => return Err(not_in_trash(tx, None, &name, &digest)?),
+                    // what an image lacks comes from the upstream again
+                    Some(RepositorySource::Upstream(_)) => settings.sparse = true,
+                    Some(RepositorySource::Own) => {}
                 }
                 let change = RepositoryChange::of_known(tx, &name, &settings, actor)?;
                 let mut back = Vec::new();
