@@ -73,7 +73,7 @@ pub use gc::deleted::DeletedContent;
 pub use gc::eviction_counters::{EvictionRule, Evictions};
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::{SweepBy, SweepOptions};
-pub use gc::sweep_counts::{EvictedImages, RemovedByRule, Sweep, SweepCounts};
+pub use gc::sweep_counts::{RemovedByRule, Sweep, SweepCounts};
 pub use import::bring::{Brought, Unbrought, Way};
 pub use import::check::{BlobCheck, UnsoundBlob};
 pub use import::config::refused_config;

@@ -45,15 +45,31 @@ impl EvictionRule {
 }
 
 /// Evictions of a process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Evictions {
+    begun: Instant,
     /// Images and their bytes, by upstream and rule.
     counts: Mutex<BTreeMap<(String, EvictionRule), (u64, u64)>>,
     /// Looks for unused images, by upstream, each with the rule at that time.
     looks: Mutex<HashMap<String, (Instant, Duration)>>,
 }
 
+impl Default for Evictions {
+    fn default() -> Self {
+        Self {
+            begun: Instant::now(),
+            counts: Mutex::default(),
+            looks: Mutex::default(),
+        }
+    }
+}
+
 impl Evictions {
+    /// Returns the time since this process opened the registry.
+    pub(in crate::registry) fn age(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
     /// Returns the images that each rule of each upstream has evicted, with their bytes.
     pub fn counts(&self) -> Vec<(String, EvictionRule, u64, u64)> {
         let counts = self.counts.lock();

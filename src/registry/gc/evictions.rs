@@ -16,7 +16,7 @@ use crate::meta::{
 use crate::registry::error::Error;
 use crate::registry::gc::eviction_counters::EvictionRule;
 use crate::registry::gc::run::{SweepBy, SweepRun, gc_actor};
-use crate::registry::gc::sweep_counts::{EvictedImages, SweepCounts};
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::policy::cache_rule::CacheRule;
 use crate::registry::service::Registry;
 
@@ -54,12 +54,14 @@ struct Evicted {
 impl SweepRun<'_> {
     /// Evicts cached images by the rules of their upstreams.
     ///
-    /// A command leaves that to a running server, which alone knows all uses. What an upstream that fails could not send
-    /// again stays.
+    /// Only a server does, because it alone knows all uses, and not at once: one that was killed has forgotten its last
+    /// ones. What an upstream that fails could not send again stays.
     pub(super) async fn evictions(&mut self) -> Result<(), Error> {
         let sweep = Arc::clone(&self.sweep);
-        if sweep.retention.caches.is_empty()
-            || (sweep.by == SweepBy::Command && self.registry.lock_alone()?.is_none())
+        let rest = sweep.retention.cache_rest();
+        if sweep.by == SweepBy::Command
+            || sweep.retention.caches.is_empty()
+            || self.registry.evictions.age() < rest
         {
             return Ok(());
         }
@@ -107,12 +109,13 @@ impl SweepRun<'_> {
     ) -> Result<(), Error> {
         let retention = &self.sweep.retention;
         let (lease, hold) = (millis(retention.cache_lease()), retention.hold_period());
+        let rest = millis(retention.cache_rest());
         let eviction = Eviction {
             registry: self.registry.clone(),
             sweep: Arc::clone(&self.sweep),
             scope: CacheScope::below(&rule.name),
             actor: gc_actor(&why.reason(rule)),
-            cutoff: cutoff.min(now().saturating_sub(lease / 2)),
+            cutoff: cutoff.min(now().saturating_sub(rest)),
             released: now().saturating_sub(hold.saturating_sub(lease)),
             excess: Arc::new(AtomicU64::new(excess)),
         };
@@ -138,7 +141,7 @@ impl SweepRun<'_> {
     }
 
     /// Lists images that may be evicted, the one that was used least recently first.
-    async fn oldest(&self, eviction: &Eviction) -> Result<Vec<CachedImage>, Error> {
+    async fn oldest(&mut self, eviction: &Eviction) -> Result<Vec<CachedImage>, Error> {
         let mut oldest = BinaryHeap::new();
         let mut after = (String::new(), String::new());
         loop {
@@ -162,8 +165,8 @@ impl SweepRun<'_> {
         Ok(oldest.map(|ByAge(image)| image).collect())
     }
 
-    /// Logs and counts what a rule has evicted, and keeps that for the result.
-    fn tell_evicted(&mut self, rule: &CacheRule, why: EvictionRule, evicted: Vec<Evicted>) {
+    /// Logs and counts what a rule has evicted.
+    fn tell_evicted(&self, rule: &CacheRule, why: EvictionRule, evicted: Vec<Evicted>) {
         if evicted.is_empty() {
             return;
         }
@@ -187,13 +190,6 @@ impl SweepRun<'_> {
             "evicted cached images: {}",
             why.reason(rule)
         );
-        self.evicted.push(EvictedImages {
-            upstream: rule.name.clone(),
-            rule: why,
-            images,
-            bytes,
-            names,
-        });
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::meta::{self, Actor, Cursor, Millis, Reader, WriteTx, now};
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
-use crate::registry::gc::sweep_counts::{EvictedImages, RemovedByRule, SweepCounts};
+use crate::registry::gc::sweep_counts::{RemovedByRule, SweepCounts};
 use crate::registry::policy::retention::Retention;
 use crate::registry::service::Registry;
 
@@ -22,7 +22,7 @@ const REST: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SweepBy {
     Server,
-    /// A command, beside a server or alone.
+    /// A command, which does not know what clients pull just now.
     Command,
 }
 
@@ -42,7 +42,6 @@ pub(in crate::registry) struct SweepRun<'w> {
     pub(super) sweep: Arc<SweepOptions>,
     pub(super) progress: Progress,
     pub(super) by_rules: Vec<RemovedByRule>,
-    pub(super) evicted: Vec<EvictedImages>,
     /// Maximum duration of the next transaction.
     pub(super) budget: Duration,
     pub(super) watcher: Watcher<'w>,

@@ -86,7 +86,6 @@ impl Gc<'_> {
             sweep: Arc::new(sweep),
             progress: Progress::default(),
             by_rules: Vec::new(),
-            evicted: Vec::new(),
             budget: BUDGET,
             watcher,
         };
@@ -118,7 +117,6 @@ impl Gc<'_> {
         Ok(Sweep {
             counts: run.progress.swept,
             by_rules: run.by_rules,
-            evicted: run.evicted,
         })
     }
 }

@@ -1,7 +1,5 @@
 //! Result of a sweep.
 
-use crate::registry::gc::eviction_counters::EvictionRule;
-
 /// Number of items that were collected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct SweepCounts {
@@ -39,25 +37,11 @@ pub struct RemovedByRule {
     pub names: Vec<String>,
 }
 
-/// Images that a rule about the cache of an upstream has evicted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EvictedImages {
-    /// Prefix of its repositories; empty where the whole registry is its cache.
-    pub upstream: String,
-    pub rule: EvictionRule,
-    pub images: u64,
-    /// Bytes of blobs that no image of the cache needs any more.
-    pub bytes: u64,
-    /// Names of the first images.
-    pub names: Vec<String>,
-}
-
-/// Result of a sweep, with what rules removed.
+/// Result of a sweep, with the tags that rules removed.
 #[derive(Clone, Debug, Default)]
 pub struct Sweep {
     pub counts: SweepCounts,
     pub by_rules: Vec<RemovedByRule>,
-    pub evicted: Vec<EvictedImages>,
 }
 
 impl std::ops::AddAssign for SweepCounts {

@@ -34,9 +34,14 @@ impl CacheRule {
 }
 
 impl Retention {
-    /// Returns the time for which content of an evicted image stays. Half of it an image stays after its last use.
+    /// Returns the time for which content of an evicted image stays.
     pub fn cache_lease(&self) -> Duration {
         self.lease.min(LONGEST_LEASE)
+    }
+
+    /// Returns the time for which an image stays after its last use, whatever the limits of its cache.
+    pub fn cache_rest(&self) -> Duration {
+        self.cache_lease() / 2
     }
 
     /// Returns the limits of an upstream's cache.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tarkeep::registry::{
-    DeletedContent, EvictedImages, Progress, Registry, RemovedByRule, Retention, Sweep, SweepCounts, SweepBy, SweepOptions,
+    DeletedContent, Progress, Registry, RemovedByRule, Retention, Sweep, SweepBy, SweepCounts, SweepOptions,
     Watcher,
 };
 
@@ -107,20 +107,16 @@ async fn collect(
     let Sweep {
         counts: mut swept,
         by_rules,
-        evicted,
     } = sweep(registry, deleted, options, format == Format::Json).await?;
     swept.uploads += (expired + cleared.files) as u64;
     let leftovers = Leftovers::find(registry, &retention).await?;
     match format {
-        Format::Json => json::print(&as_json(&swept, &by_rules, &evicted, &leftovers))?,
+        Format::Json => json::print(&as_json(&swept, &by_rules, &leftovers))?,
         Format::Text => {
             output::say(&sentence(&swept))?;
             by_rules
                 .iter()
                 .try_for_each(|removed| output::say(&rule_sentence(removed)))?;
-            evicted
-                .iter()
-                .try_for_each(|evicted| output::say(&eviction_sentence(evicted)))?;
             leftovers.say()?;
         }
     }
@@ -201,43 +197,7 @@ fn rule_sentence(removed: &RemovedByRule) -> String {
     )
 }
 
-/// Says which cached images a limit has evicted.
-fn eviction_sentence(evicted: &EvictedImages) -> String {
-    let EvictedImages {
-        upstream,
-        rule,
-        images,
-        bytes,
-        names,
-    } = evicted;
-    let place = match &**upstream {
-        "" => "the cache".to_owned(),
-        upstream => format!("the cache of {upstream}"),
-    };
-    format!(
-        "{place} has lost {} with {} by its limit '{}': {}; a pull fetches one again",
-        count(*images, "image"),
-        size(*bytes),
-        rule.as_str(),
-        named_and_more(names, *images - names.len() as u64)
-    )
-}
-
-fn as_json(
-    swept: &SweepCounts,
-    by_rules: &[RemovedByRule],
-    evicted: &[EvictedImages],
-    leftovers: &Leftovers,
-) -> Value {
-    let evicted: Vec<_> = evicted
-        .iter()
-        .map(|evicted| {
-            json!({
-                "upstream": evicted.upstream, "rule": evicted.rule.as_str(), "imageCount": evicted.images,
-                "size": evicted.bytes, "images": evicted.names,
-            })
-        })
-        .collect();
+fn as_json(swept: &SweepCounts, by_rules: &[RemovedByRule], leftovers: &Leftovers) -> Value {
     let rules: Vec<_> = by_rules
         .iter()
         .map(|removed| {
@@ -250,7 +210,7 @@ fn as_json(
     json!({
         "tagCount": swept.tags, "manifestCount": swept.manifests, "blobCount": swept.blobs, "uploadCount": swept.uploads,
         "fileCount": swept.files, "size": swept.bytes, "undoEndedCount": swept.trash, "failureCount": swept.failures,
-        "rules": rules, "evicted": evicted,
+        "rules": rules,
         "waiting": leftovers.waiting_json(), "uploads": leftovers.uploads_json(),
     })
 }
