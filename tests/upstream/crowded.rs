@@ -12,10 +12,12 @@ use crate::support::hub::Hub;
 use crate::support::{Client, Image, Server, eventually, noise, sha256};
 
 const IMAGES: u64 = 40;
-const CLIENTS: u64 = 6;
-const LEASE: Duration = Duration::from_millis(1200);
+const CLIENTS: u64 = 8;
+/// Images that are pulled again and again.
+const POPULAR: u64 = 6;
+const LEASE: Duration = Duration::from_millis(800);
 /// Time that a client takes between two pieces of an image.
-const STEP: Duration = Duration::from_millis(200);
+const STEP: Duration = Duration::from_millis(180);
 /// Size of a layer, in bytes.
 const LAYER: usize = 40_000;
 /// Bytes for which the cache has room: three images.
@@ -61,8 +63,7 @@ fn no_pull_breaks_while_the_least_recently_used_makes_room() {
                 let mut random = Random::part(seed, number);
                 let mut client = server.client();
                 while began.elapsed() < TIME {
-                    // a few again and again, so that some are still here
-                    let among = if random.one_in(2) { 8 } else { IMAGES };
+                    let among = if random.one_in(3) { IMAGES } else { POPULAR };
                     let one = &pulled[random.below(among) as usize];
                     if let Ok(image) = one.image.try_lock() {
                         pull(hub, &mut client, one, &image, &mut random, counts);

@@ -89,7 +89,7 @@ fn what_nobody_pulls_any_more_goes_and_says_why() {
     image.assert_pulls(&mut client, "team/redis", "7");
     other.assert_pulls(&mut client, "team/own", "1");
     let reason = "unused in the cache of hub for 700ms";
-    let history = server.cli(&["history", "hub/library/redis:7"]);
+    let history = server.cli(&["tag", "history", "hub/library/redis:7"]);
     let history = String::from_utf8_lossy(&history.stdout).into_owned();
     let audit = sole(&server, &["audit", "--action=untag"]).to_string();
     let log = server.log();
@@ -111,7 +111,7 @@ fn an_evicted_image_is_in_the_trash_and_can_be_restored_with_what_is_left() {
     // a long grace period is not for evicted content
     wait_for_files(&server, &[]);
     let reason = "unused in the cache of hub for 100ms";
-    for words in [&["restore", "--list"][..], &["why", &image.digest()]] {
+    for words in [&["restore"][..], &["why", &image.digest()]] {
         let output = server.cli(words);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(said.contains(reason), "{words:?}: {said} {output:?}");

@@ -109,15 +109,12 @@ impl Trash<'_> {
         digest: &Digest,
         actor: Actor,
     ) -> Result<Restored, Error> {
-        let (name, digest) = (repository.clone(), digest.clone());
-        let mut settings = (*self.registry.settings()).clone();
+        let (name, digest, settings) =
+            (repository.clone(), digest.clone(), self.registry.settings());
         self.registry
             .write(actor, move |tx, actor| {
-                match tx.repository_source(&name)? {
-                    None => return Err(not_in_trash(tx, None, &name, &digest)?),
-                    // what an image lacks comes from the upstream again
-                    Some(RepositorySource::Upstream(_)) => settings.sparse = true,
-                    Some(RepositorySource::Own) => {}
+                if tx.repository(&name)?.is_none() {
+                    return Err(not_in_trash(tx, None, &name, &digest)?);
                 }
                 let change = RepositoryChange::of_known(tx, &name, &settings, actor)?;
                 let mut back = Vec::new();
@@ -249,10 +246,16 @@ impl RepositoryChange<'_> {
             new,
             references,
         } = deleted;
-        // a sparse manifest may name blobs that the repository never had: it proves no right to them
+        let source = self.tx.repository_source(self.name)?;
+        let needed = match source {
+            Some(RepositorySource::Upstream(_)) => Needed::PresentLinks,
+            Some(RepositorySource::Own) | None => Needed::Links,
+        };
+        // a manifest that may lack blobs may name some that the repository never had: it proves no right to them
+        let is_whole = matches!(needed, Needed::Links) && !self.settings.sparse;
         for reference in references
             .iter()
-            .filter(|reference| !reference.is_optional && !self.settings.sparse)
+            .filter(|reference| !reference.is_optional && is_whole)
         {
             if let Some(blob) = self.tx.blob(&reference.digest)?
                 && self.tx.manifest(self.id, &reference.digest)?.is_none()
@@ -261,7 +264,7 @@ impl RepositoryChange<'_> {
                     .link_blob(self.id, &reference.digest, blob, self.now)?;
             }
         }
-        let restored = self.record_manifest(&references, &new, Needed::Links)?;
+        let restored = self.record_manifest(&references, &new, needed)?;
         if row.tags.is_empty() {
             self.tell_of(EventKind::ManifestRestored, restored, None)?;
         }
