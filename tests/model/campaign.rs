@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tarkeep::registry::{Registry, RegistrySettings};
 
-use super::clients::cached::Caches;
+use super::caches::Caches;
 use super::content::Stock;
 use super::journal::Journal;
 use super::process::ServerProcess;

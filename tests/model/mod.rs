@@ -5,6 +5,7 @@
 //! `MODEL_SEED` reproduces the content and the decisions; the timing of threads and processes
 //! differs from run to run. `MODEL_SECONDS` sets how long the check runs.
 
+mod caches;
 mod campaign;
 mod clients;
 mod content;
@@ -77,7 +78,7 @@ fn run_campaign(seed: u64, retention: Retention, number: u64) -> u64 {
     let data = directory.path().join("data");
     let hub = Arc::new(Hub::start());
     let mut environment = retention.environment();
-    environment.push(clients::cached::environment(&hub));
+    environment.push(caches::environment(&hub));
     let environment: Vec<_> = environment
         .iter()
         .map(|(name, value)| (&**name, &**value))

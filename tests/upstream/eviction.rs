@@ -56,10 +56,16 @@ fn sole(server: &Server, words: &[&str]) -> Value {
 
 /// Waits until no blob but these has a file.
 fn wait_for_files(server: &Server, blobs: &[&Vec<u8>]) {
-    let mut expected: Vec<_> = blobs.iter().map(|blob| sha256(blob)[7..].to_owned()).collect();
+    let mut expected: Vec<_> = blobs
+        .iter()
+        .map(|blob| sha256(blob)[7..].to_owned())
+        .collect();
     expected.sort();
     eventually("exactly the needed files are there", || {
-        let name = |path: &std::path::PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = |path: &std::path::PathBuf| {
+            path.file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+        };
         let mut files: Vec<_> = server.blob_files().iter().filter_map(name).collect();
         files.sort();
         files == expected
@@ -137,7 +143,9 @@ fn what_is_gone_upstream_stays_while_it_is_even_across_a_restart() {
     let answer = client.get(SEVEN);
     assert_eq!(answer.header("warning"), Some("199 - \"Gone upstream\""));
     server.restart();
-    eventually("the other one goes", || tags(&server) == ["hub/library/redis:7"]);
+    eventually("the other one goes", || {
+        tags(&server) == ["hub/library/redis:7"]
+    });
     std::thread::sleep(std::time::Duration::from_millis(2500));
     assert_eq!(tags(&server), ["hub/library/redis:7"]);
     let digest = taken.take().expect("a tag");
@@ -157,7 +165,12 @@ fn the_least_recently_used_goes_first_beyond_the_size_and_shared_content_stays()
     let hub = Hub::start();
     let base = noise(1, 20_000);
     let images: Vec<_> = (0..4u8)
-        .map(|number| Image::new(&format!("{number}"), vec![base.clone(), noise(10 + u64::from(number), 20_000)]))
+        .map(|number| {
+            Image::new(
+                &format!("{number}"),
+                vec![base.clone(), noise(10 + u64::from(number), 20_000)],
+            )
+        })
         .collect();
     for (number, image) in images.iter().enumerate() {
         hub.add(&format!("library/i{number}"), "1", image);
@@ -178,7 +191,11 @@ fn the_least_recently_used_goes_first_beyond_the_size_and_shared_content_stays()
     });
     let files: Vec<_> = [0, 2, 3]
         .iter()
-        .flat_map(|number| images[*number].layers[1..].iter().chain([&images[*number].config]))
+        .flat_map(|number| {
+            images[*number].layers[1..]
+                .iter()
+                .chain([&images[*number].config])
+        })
         .chain([&base])
         .collect();
     wait_for_files(&server, &files);
@@ -254,7 +271,8 @@ fn an_index_goes_with_its_children_as_one() {
 fn what_a_policy_always_keeps_and_what_an_upstream_that_fails_could_not_send_stays() {
     let (hub, image) = hub();
     hub.add("library/redis", "8", &Image::small(3));
-    let policies = json!([{ "repositories": "hub/**", "tags": [{ "match": ["7"], "always": true }] }]);
+    let policies =
+        json!([{ "repositories": "hub/**", "tags": [{ "match": ["7"], "always": true }] }]);
     let policies = policies.to_string();
     let more = [("REGISTRY_POLICIES", &*policies)];
     let mut server = keeping(&hub, &json!({ "unused": "1s" }), &more);
@@ -267,14 +285,19 @@ fn what_a_policy_always_keeps_and_what_an_upstream_that_fails_could_not_send_sta
     server.stop();
     server.restart();
     std::thread::sleep(std::time::Duration::from_millis(1500));
-    assert_eq!(tags(&server), ["hub/library/redis:7", "hub/library/redis:8"]);
+    assert_eq!(
+        tags(&server),
+        ["hub/library/redis:7", "hub/library/redis:8"]
+    );
     hub.behave(|behaviour| behaviour.is_down = false);
     let mut client = server.client();
     eventually("it is asked again", || {
         let answer = client.get("/v2/hub/library/redis/manifests/8");
         answer.header("warning").is_none()
     });
-    eventually("the other one goes", || tags(&server) == ["hub/library/redis:7"]);
+    eventually("the other one goes", || {
+        tags(&server) == ["hub/library/redis:7"]
+    });
 }
 
 /// A whole registry that is a cache keeps for as long as distribution says.
@@ -289,7 +312,10 @@ fn a_cache_as_a_whole_has_the_time_of_distribution() {
     ]
     .map(|(name, value)| (name, value.to_owned()));
     for (ttl, stays) in [("500ms", false), ("0", true)] {
-        let mut environment: Vec<_> = proxy.iter().map(|(name, value)| (*name, &**value)).collect();
+        let mut environment: Vec<_> = proxy
+            .iter()
+            .map(|(name, value)| (*name, &**value))
+            .collect();
         environment.push(("REGISTRY_PROXY_TTL", ttl));
         let server = Server::with(&environment);
         image.assert_pulls(&mut server.client(), "library/redis", "7");

@@ -17,9 +17,11 @@ pub(super) fn caches(config: &Config) -> Result<Vec<CacheRule>, Violations> {
         };
         return Ok(limited(vec![whole]));
     }
-    let rules = config.upstreams.iter().enumerate().map(|(number, given)| {
-        rule(&format!("upstreams[{number}].keep"), given)
-    });
+    let rules = config
+        .upstreams
+        .iter()
+        .enumerate()
+        .map(|(number, given)| rule(&format!("upstreams[{number}].keep"), given));
     Ok(limited(collect(rules)?))
 }
 
@@ -62,7 +64,8 @@ mod tests {
 
     #[test]
     fn a_whole_cache_keeps_as_distribution_does_and_others_as_they_say() {
-        let upstream = |keep: Value| json!([{ "prefix": "hub", "url": "https://a.example", "keep": keep }]);
+        let upstream =
+            |keep: Value| json!([{ "prefix": "hub", "url": "https://a.example", "keep": keep }]);
         let url = "https://a.example";
         let unused = |proxy: Value| {
             let rules = rules(json!([]), proxy).expect("rules");

@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod auth;
 mod backup;
+mod caches;
 pub(crate) mod check;
 pub(crate) mod debug;
 pub(crate) mod defaults;
@@ -11,7 +12,6 @@ pub(crate) mod http;
 pub(crate) mod known_users;
 pub(crate) mod log;
 pub(crate) mod registry;
-mod caches;
 mod retention;
 pub(crate) mod tls;
 pub(crate) mod trust;

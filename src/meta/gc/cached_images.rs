@@ -126,11 +126,7 @@ impl Reader<'_> {
     }
 
     /// Returns the size of a blob that no cached image needs any more; `None` if one does.
-    pub fn size_if_unneeded(
-        &self,
-        scope: &CacheScope,
-        blob: BlobId,
-    ) -> Result<Option<u64>, Error> {
+    pub fn size_if_unneeded(&self, scope: &CacheScope, blob: BlobId) -> Result<Option<u64>, Error> {
         self.query(|connection| {
             connection
                 .prepare_cached(

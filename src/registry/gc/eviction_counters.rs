@@ -115,7 +115,13 @@ mod tests {
     fn unused_images_are_looked_for_now_and_then_and_at_once_by_a_new_rule() {
         let evictions = Evictions::default();
         let day = Duration::from_secs(24 * 3600);
-        let looks = [("a", day), ("a", day), ("b", day), ("a", day / 2), ("a", day / 2)];
+        let looks = [
+            ("a", day),
+            ("a", day),
+            ("b", day),
+            ("a", day / 2),
+            ("a", day / 2),
+        ];
         let begun = looks.map(|(upstream, unused)| evictions.begin_look(upstream, unused));
         assert_eq!(begun, [true, false, true, true, false]);
         assert!(evictions.begin_look("c", Duration::ZERO));

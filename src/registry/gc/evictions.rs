@@ -250,7 +250,11 @@ impl Eviction {
             let mut held = Vec::new();
             for part in &waiting {
                 if *part == root || tx.idle_manifest(*part)?.is_some() {
-                    blobs.extend(tx.blobs_of_manifest(*part)?.into_iter().map(|blob| blob.blob));
+                    blobs.extend(
+                        tx.blobs_of_manifest(*part)?
+                            .into_iter()
+                            .map(|blob| blob.blob),
+                    );
                     tx.delete_manifest(*part, &self.actor, now())?;
                     deleted += 1;
                 } else {

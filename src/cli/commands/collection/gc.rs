@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tarkeep::registry::{
-    DeletedContent, Progress, Registry, RemovedByRule, Retention, Sweep, SweepBy, SweepCounts, SweepOptions,
-    Watcher,
+    DeletedContent, Progress, Registry, RemovedByRule, Retention, Sweep, SweepBy, SweepCounts,
+    SweepOptions, Watcher,
 };
 
 use crate::cli::commands::collection::forecast;

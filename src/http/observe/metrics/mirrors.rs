@@ -10,7 +10,11 @@ use crate::mirror::Mirrors;
 use crate::registry::Evictions;
 
 /// Writes the metrics.
-pub(crate) fn encode(mirrors: &Mirrors, evictions: &Evictions, out: &mut Families<'_>) -> fmt::Result {
+pub(crate) fn encode(
+    mirrors: &Mirrors,
+    evictions: &Evictions,
+    out: &mut Families<'_>,
+) -> fmt::Result {
     let label = |prefix: &str| [("upstream", prefix.to_owned())];
     let number = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
     out.family(

@@ -1,7 +1,9 @@
 //! The trash: deleted manifests and removed tags, and restoring them.
 
 use crate::events::EventKind;
-use crate::meta::{Actor, ManifestId, Millis, NewManifest, RemovedTagRow, RepositorySource, TrashRow, millis, now};
+use crate::meta::{
+    Actor, ManifestId, Millis, NewManifest, RemovedTagRow, RepositorySource, TrashRow, millis, now,
+};
 use crate::oci::{Digest, Reference, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
