@@ -1,4 +1,4 @@
-//! The cost of webhooks to those who push: `cargo bench --bench webhooks [ROUNDS [PUSHES [CLIENTS]]]`.
+//! The cost of webhooks to those who push: `cargo bench --bench webhooks -- [images] [ROUNDS [PUSHES [CLIENTS]]]`.
 //!
 //! Four servers push in turns, round after round: one without webhooks; one with three, whose events are written and never sent,
 //! because this process holds the lock of the delivery; one with three whose receiver answers; and one with three whose
@@ -15,20 +15,24 @@
     reason = "benchmarks print, and fail by panicking"
 )]
 
+#[path = "support/connection.rs"]
+mod connection;
 #[path = "support/receiver.rs"]
 mod receiver;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use connection::Connection;
 use receiver::Receivers;
+use sha2::{Digest, Sha256};
 
 const CONFIG: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const OCTETS: &str = "application/octet-stream";
 /// Number of webhooks of a server that has some.
 const WEBHOOKS: usize = 3;
 /// Turns of each server in a round, so that drift of the machine affects all of them alike.
@@ -56,6 +60,21 @@ const KINDS: [(Kind, &str); 4] = [
     (Kind::Hanging, "three that hang"),
 ];
 
+/// What is pushed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pushed {
+    Manifests,
+    Images,
+}
+
+/// Pushes of a round.
+#[derive(Clone, Copy)]
+struct Load {
+    pushed: Pushed,
+    pushes: usize,
+    clients: usize,
+}
+
 struct Server {
     child: Child,
     address: String,
@@ -75,18 +94,10 @@ struct Round {
 }
 
 impl Round {
-    fn push(
-        &mut self,
-        server: &Server,
-        receivers: &mut Receivers,
-        first: usize,
-        pushes: usize,
-        clients: usize,
-    ) {
+    fn push(&mut self, server: &Server, receivers: &mut Receivers, first: usize, load: Load) {
         let before = receivers.taken();
         let begun = Instant::now();
-        self.times
-            .extend(push(&server.address, first, pushes, clients));
+        self.times.extend(push(&server.address, first, load));
         self.wall += begun.elapsed();
         self.prompt += receivers.taken() - before;
         std::thread::sleep(PAUSE);
@@ -112,6 +123,15 @@ fn main() {
     let numbers: Vec<usize> = numbers.collect();
     let number = |place: usize, default| numbers.get(place).copied().unwrap_or(default);
     let (rounds, pushes, clients) = (number(0, 5), number(1, 1000), number(2, 1));
+    let pushed = match std::env::args().any(|argument| argument == "images") {
+        true => Pushed::Images,
+        false => Pushed::Manifests,
+    };
+    let load = |pushes| Load {
+        pushed,
+        pushes,
+        clients,
+    };
     let directory = std::env::temp_dir().join(format!("webhooks-{}", std::process::id()));
     let mut receivers = Receivers::start();
     let servers = KINDS.map(|(kind, name)| {
@@ -119,19 +139,8 @@ fn main() {
         start(kind, &root, &receivers)
     });
     for server in &servers {
-        let mut connection = connect(&server.address);
-        let path = format!("/v2/app/blobs/uploads/?digest={CONFIG}");
-        assert_eq!(
-            request(
-                &mut connection,
-                "POST",
-                &path,
-                "application/octet-stream",
-                b"{}"
-            ),
-            201
-        );
-        push(&server.address, 0, 200, 1);
+        push_blob(&mut Connection::to(&server.address), b"{}");
+        push(&server.address, 0, load(200));
     }
     std::thread::sleep(REST);
     let mut rounds_of: Vec<Vec<Round>> = vec![Vec::new(); KINDS.len()];
@@ -144,13 +153,7 @@ fn main() {
                 // each follows each of the others
                 let place = (place + turn) % KINDS.len();
                 let own = &mut of_round[place];
-                own.push(
-                    &servers[place],
-                    &mut receivers,
-                    first,
-                    pushes / TURNS,
-                    clients,
-                );
+                own.push(&servers[place], &mut receivers, first, load(pushes / TURNS));
                 first += pushes;
             }
         }
@@ -163,7 +166,7 @@ fn main() {
             rounds_of[place].push(own);
         }
     }
-    report(&rounds_of, rounds, pushes, clients);
+    report(&rounds_of, rounds, load(pushes));
     let taken = receivers.taken() as f64;
     let spent = 1e6 * cpu_time(receivers.process()) / taken;
     println!("receiver: {spent:.0} us of CPU for each of {taken:.0} events");
@@ -185,7 +188,7 @@ fn start(kind: Kind, root: &Path, receivers: &Receivers) -> Server {
     let mut server = spawn(root, &webhooks);
     if kind == Kind::Written {
         // the endpoints are known before the lock is taken away
-        connect(&server.address);
+        Connection::to(&server.address);
         std::thread::sleep(REST);
         drop(server);
         let lock = File::options().write(true).open(root.join("delivery.lock"));
@@ -250,25 +253,25 @@ fn cpu_time(process: u32) -> f64 {
         / TICKS
 }
 
-/// Pushes manifests of one image, each client under its own tags; returns the time of each push.
-fn push(address: &str, first: usize, pushes: usize, clients: usize) -> Vec<Duration> {
+/// Pushes, each client under its own tags; returns the time of each push.
+fn push(address: &str, first: usize, load: Load) -> Vec<Duration> {
     std::thread::scope(|scope| {
         let work = |client: usize| {
-            let mut connection = connect(address);
-            let mut times = Vec::new();
-            for number in (first..first + pushes).skip(client).step_by(clients) {
-                let manifest = format!(
-                    r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{CONFIG}","size":2}},"layers":[],"annotations":{{"n":"{number}"}}}}"#
-                );
-                let path = format!("/v2/app/manifests/v{client}-{}", number % 50);
+            let mut connection = Connection::to(address);
+            let numbers = (first..first + load.pushes).skip(client);
+            let push_one = |number| {
+                let image = image(load.pushed, number);
+                let tag = format!("v{client}-{}", number % 50);
                 let begun = Instant::now();
-                let status = request(&mut connection, "PUT", &path, MANIFEST, manifest.as_bytes());
-                times.push(begun.elapsed());
-                assert_eq!(status, 201);
-            }
-            times
+                image.push(&mut connection, &tag);
+                begun.elapsed()
+            };
+            numbers
+                .step_by(load.clients)
+                .map(push_one)
+                .collect::<Vec<_>>()
         };
-        let threads: Vec<_> = (0..clients)
+        let threads: Vec<_> = (0..load.clients)
             .map(|client| scope.spawn(move || work(client)))
             .collect();
         let times = threads
@@ -278,44 +281,83 @@ fn push(address: &str, first: usize, pushes: usize, clients: usize) -> Vec<Durat
     })
 }
 
-fn connect(address: &str) -> BufReader<TcpStream> {
-    let stream = TcpStream::connect(address).expect("a connection");
-    stream.set_nodelay(true).expect("no delay");
-    BufReader::new(stream)
+struct Image {
+    /// What is not there yet.
+    blobs: Vec<Vec<u8>>,
+    manifest: String,
 }
 
-fn request(
-    connection: &mut BufReader<TcpStream>,
-    method: &str,
-    path: &str,
-    media_type: &str,
-    body: &[u8],
-) -> u16 {
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    let sent = connection
-        .get_mut()
-        .write_all(&[head.as_bytes(), body].concat());
-    sent.expect("the request is sent");
-    let (mut status, mut length, mut line) = (0, 0, String::new());
-    while line != "\r\n" {
-        line.clear();
-        connection.read_line(&mut line).expect("a header");
-        if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
-            status = rest[..3].parse().expect("a status");
+/// Makes an image of its own for each number.
+fn image(pushed: Pushed, number: usize) -> Image {
+    let blobs = match pushed {
+        Pushed::Manifests => Vec::new(),
+        Pushed::Images => {
+            let config = format!(r#"{{"architecture":"amd64","os":"linux","n":{number}}}"#);
+            let words = (0..512u64).map(|word| {
+                (word + 1)
+                    .wrapping_mul(number as u64 + 1)
+                    .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            });
+            let layer = words.flat_map(u64::to_le_bytes).collect();
+            vec![config.into_bytes(), layer]
         }
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.trim().parse().expect("a length");
+    };
+    let (config, layers) = match &blobs[..] {
+        [config, layer] => {
+            let layer = descriptor("tar", &digest(layer), layer.len());
+            (descriptor("config", &digest(config), config.len()), layer)
         }
+        _ => (descriptor("config", CONFIG, 2), String::new()),
+    };
+    Image {
+        blobs,
+        manifest: format!(
+            r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{config},"layers":[{layers}],"annotations":{{"n":"{number}"}}}}"#
+        ),
     }
-    connection.read_exact(&mut vec![0; length]).expect("a body");
-    status
 }
 
-fn report(rounds_of: &[Vec<Round>], rounds: usize, pushes: usize, clients: usize) {
-    println!("{rounds} rounds of {pushes} pushes by {clients} clients, medians");
+fn descriptor(kind: &str, digest: &str, size: usize) -> String {
+    let media_type = match kind {
+        "config" => "application/vnd.oci.image.config.v1+json",
+        _ => "application/vnd.oci.image.layer.v1.tar",
+    };
+    format!(r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{size}}}"#)
+}
+
+fn digest(content: &[u8]) -> String {
+    let hash = Sha256::digest(content);
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+impl Image {
+    fn push(&self, connection: &mut Connection, tag: &str) {
+        for blob in &self.blobs {
+            push_blob(connection, blob);
+        }
+        let path = format!("/v2/app/manifests/{tag}");
+        let status = connection.request("PUT", &path, MANIFEST, self.manifest.as_bytes());
+        assert_eq!(status, 201);
+    }
+}
+
+fn push_blob(connection: &mut Connection, content: &[u8]) {
+    let path = format!("/v2/app/blobs/uploads/?digest={}", digest(content));
+    assert_eq!(connection.request("POST", &path, OCTETS, content), 201);
+}
+
+fn report(rounds_of: &[Vec<Round>], rounds: usize, load: Load) {
+    let Load {
+        pushed,
+        pushes,
+        clients,
+    } = load;
+    let pushed = match pushed {
+        Pushed::Manifests => "manifests",
+        Pushed::Images => "images",
+    };
+    println!("{rounds} rounds of {pushes} pushes of {pushed} by {clients} clients, medians");
     println!(
         "{:22} {:>9} {:>8} {:>9} {:>9} {:>9} {:>11} {:>7}",
         "webhooks", "pushes/s", "to none", "p50", "p90", "p99", "server CPU", "prompt"

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// A server of this build; killed when dropped.
+/// A server of this build, or of another that `REGISTRY` names; killed when dropped.
 pub struct Server {
     pub child: Child,
     pub address: String,
@@ -13,7 +13,9 @@ pub struct Server {
 impl Server {
     /// Starts on a data directory and any port of loopback, without background collection and with more variables.
     pub fn start(directory: &Path, variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+        let program = std::env::var_os("REGISTRY");
+        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_registry").into());
+        let mut command = Command::new(program);
         command
             .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
             .arg(directory)

@@ -25,6 +25,15 @@ pub struct StoredFile {
     inode: u64,
 }
 
+/// Content of a directory of blobs.
+#[derive(Clone, Debug, Default)]
+pub struct ShardFiles {
+    pub blobs: Vec<StoredFile>,
+    /// What is no blob that belongs there: other names, links, and directories in the place of files. Paths below the data
+    /// directory; that of the directory itself if it is none of blobs.
+    pub foreign: Vec<String>,
+}
+
 impl BlobStore {
     /// Lists the directories of blobs, in byte order. Blocks.
     pub fn shards(&self) -> io::Result<Vec<Shard>> {
@@ -39,68 +48,47 @@ impl BlobStore {
         Ok(shards)
     }
 
-    /// Lists the regular files of a directory that have the names of blobs which belong there. Blocks.
-    pub fn files_in(&self, shard: &Shard) -> io::Result<Vec<StoredFile>> {
-        let algorithm = shard.algorithm.as_str();
-        let directory = || Ok(self.blobs()?.place(algorithm).join(&shard.name));
-        let mut files = Vec::new();
-        for name in names_in(directory())? {
-            let Ok(digest) = Digest::parse(&format!("{algorithm}:{name}")) else {
-                continue;
-            };
-            let metadata = match directory()?.join(&name).metadata() {
+    /// Lists a directory of blobs. Blocks.
+    pub fn files_in(&self, shard: &Shard) -> io::Result<ShardFiles> {
+        let Shard { algorithm, name } = shard;
+        let algorithm = algorithm.as_str();
+        let directory = || Ok(self.blobs()?.place(algorithm).join(name));
+        let mut found = ShardFiles::default();
+        let is_shard = name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_shard || !directory()?.metadata().is_ok_and(|place| place.is_dir()) {
+            found.foreign.push(format!("blobs/{algorithm}/{name}"));
+            return Ok(found);
+        }
+        for file in names_in(directory())? {
+            let metadata = match directory()?.join(&file).metadata() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                metadata => metadata?,
+                metadata => metadata,
             };
-            if metadata.is_file() && digest.hex()[..2] == shard.name {
-                files.push(StoredFile {
-                    digest,
-                    size: metadata.len(),
-                    inode: metadata.ino(),
-                });
+            let digest = Digest::parse(&format!("{algorithm}:{file}")).ok();
+            match (digest, metadata) {
+                (Some(digest), Ok(metadata))
+                    if metadata.is_file() && digest.hex()[..2] == *name =>
+                {
+                    found.blobs.push(StoredFile {
+                        digest,
+                        size: metadata.len(),
+                        inode: metadata.ino(),
+                    });
+                }
+                (Some(_), Err(error)) if !is_irregular(&error) => return Err(error),
+                _ => found
+                    .foreign
+                    .push(format!("blobs/{algorithm}/{name}/{file}")),
             }
         }
-        Ok(files)
+        Ok(found)
     }
 
-    /// Lists what lies below `blobs/` and is no blob's file: other names, links, and directories in the place of files.
-    ///
-    /// At most `limit`, as paths below the data directory. Blocks.
-    pub fn foreign_files(&self, limit: usize) -> io::Result<Vec<String>> {
-        let mut found = Vec::new();
-        let root = || Ok(self.blobs()?.place(""));
-        for name in names_in(root())? {
-            if Algorithm::parse(&name).is_err() {
-                found.push(format!("blobs/{name}"));
-            }
-        }
-        for shard in self.shards()? {
-            let Shard { algorithm, name } = &shard;
-            let algorithm = algorithm.as_str();
-            let directory = || Ok(self.blobs()?.place(algorithm).join(name));
-            let is_shard = name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if !is_shard || !directory()?.metadata().is_ok_and(|found| found.is_dir()) {
-                found.push(format!("blobs/{algorithm}/{name}"));
-                continue;
-            }
-            if found.len() >= limit {
-                break;
-            }
-            for file in names_in(directory())? {
-                let is_blob = Digest::parse(&format!("{algorithm}:{file}"))
-                    .is_ok_and(|digest| digest.hex()[..2] == *name);
-                if !is_blob
-                    || !directory()?
-                        .join(&file)
-                        .metadata()
-                        .is_ok_and(|found| found.is_file())
-                {
-                    found.push(format!("blobs/{algorithm}/{name}/{file}"));
-                }
-            }
-        }
-        found.truncate(limit);
-        Ok(found)
+    /// Lists what lies beside the directories of blobs, as paths below the data directory. Blocks.
+    pub fn foreign_files(&self) -> io::Result<Vec<String>> {
+        let mut names = names_in(self.blobs().map(|blobs| blobs.place("")))?;
+        names.retain(|name| Algorithm::parse(name).is_err());
+        Ok(names.iter().map(|name| format!("blobs/{name}")).collect())
     }
 
     /// Reports whether there is a blob's file, other than those that are just being published. Blocks.
@@ -118,7 +106,7 @@ impl BlobStore {
         let is_upload =
             |file: &StoredFile| uploads.contains(&file.inode) || moved.contains(&file.digest);
         for shard in self.shards()? {
-            if !self.files_in(&shard)?.iter().all(is_upload) {
+            if !self.files_in(&shard)?.blobs.iter().all(is_upload) {
                 return Ok(true);
             }
         }

@@ -43,7 +43,7 @@ pub use emergency_space::EmergencySpace;
 pub use file::BlobFile;
 pub use growth::GrowingBlob;
 pub use hasher::Hasher;
-pub use inventory::{Shard, StoredFile};
+pub use inventory::{Shard, ShardFiles, StoredFile};
 pub use naming::HardLinks;
 pub use source::SourceFile;
 pub use space::{FreeSpace, Shortage};

@@ -13,13 +13,12 @@
 )]
 
 mod access;
-#[path = "../support/content.rs"]
-mod content;
 mod differential;
 mod engines;
 mod harness;
 mod mirrors;
 mod moving;
+mod support;
 mod surroundings;
 mod tools;
 
@@ -121,6 +120,38 @@ const TESTS: &[Test] = &[
         "mirror-tools",
         &["skopeo", "crane", "helm"],
         mirrors::tools_by_prefix,
+    ),
+    Test::root(
+        "mirror-hub-docker",
+        &["docker", "dockerd"],
+        mirrors::hub_docker_by_listen,
+    )
+    .on_every_engine(),
+    Test::root(
+        "mirror-hub-docker-proxy",
+        &["docker", "dockerd"],
+        mirrors::hub_docker_by_proxy,
+    )
+    .on_every_engine(),
+    Test::root(
+        "mirror-hub-containerd",
+        &["containerd", "ctr"],
+        mirrors::hub_containerd_by_hosts,
+    ),
+    Test::root(
+        "mirror-hub-podman",
+        &["podman"],
+        mirrors::hub_podman_by_registries_conf,
+    ),
+    Test::root(
+        "mirror-hub-buildkit",
+        &["buildkitd", "buildctl"],
+        mirrors::hub_buildkit_by_configuration,
+    ),
+    Test::new(
+        "mirror-hub-tools",
+        &["skopeo", "crane", "helm", "docker-registry"],
+        mirrors::hub_tools_by_prefix,
     ),
     Test::new("access-crane", &["crane"], access::tools::crane),
     Test::new("access-skopeo", &["skopeo"], access::tools::skopeo),

@@ -28,7 +28,7 @@ pub fn fill(directory: &Path) {
         // a file system reserves more for what is dirty than that needs in the end: full is what stays full after a sync
         let mut failures = 0;
         while failures < 2 {
-            match filler.write_all(&block).and_then(|()| filler.sync_data()) {
+            match filler.write_all(&block) {
                 Ok(()) => failures = 0,
                 Err(full) => {
                     let kind = full.kind();

@@ -2,13 +2,17 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// One keep-alive connection, reopened after the server closed it.
+/// Time for which an idle connection is used again: less than the server keeps it.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// One keep-alive connection, reopened after the server closed it and after a pause.
 pub struct Client {
     address: String,
     dial: Dial,
-    connection: Option<BufReader<Box<dyn Transport>>>,
+    /// With the time of its last answer.
+    connection: Option<(BufReader<Box<dyn Transport>>, Instant)>,
 }
 
 /// A transport of a connection: a socket, or TLS over one.
@@ -158,8 +162,8 @@ impl Request<'_> {
             text += &format!("{name}: {value}\r\n");
         }
         let mut connection = match self.client.connection.take() {
-            Some(connection) => connection,
-            None => BufReader::new((self.client.dial)()?),
+            Some((connection, used)) if used.elapsed() < KEPT => connection,
+            _ => BufReader::new((self.client.dial)()?),
         };
         connection.get_mut().write_all((text + "\r\n").as_bytes())?;
         connection.get_mut().write_all(&self.body)?;
@@ -168,7 +172,7 @@ impl Request<'_> {
             .header("connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         if !closes {
-            self.client.connection = Some(connection);
+            self.client.connection = Some((connection, Instant::now()));
         }
         Ok(response)
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::content::{OCI_CONFIG, OCI_MANIFEST, noise, sha256};
+use super::hub::Hub;
 
 const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
@@ -81,5 +82,15 @@ impl Image {
                 "a blob of {repository}:{tag}"
             );
         }
+    }
+}
+
+impl Hub {
+    /// Adds an image under a tag.
+    pub fn add(&self, repository: &str, tag: &str, image: &Image) {
+        for blob in image.layers.iter().chain([&image.config]) {
+            self.add_blob(repository, blob);
+        }
+        self.add_manifest(repository, Some(tag), OCI_MANIFEST, &image.manifest);
     }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::mirror::{hub, mirror};
 use crate::support::hub::{Hub, Part};
@@ -201,7 +201,7 @@ fn blobs_come_without_their_length() {
 fn a_question_about_a_blob_fetches_nothing_of_it() {
     let (hub, image) = hub();
     let layer = &image.layers[0];
-    let server = mirror(&hub, &json!({}));
+    let mut server = mirror(&hub, &json!({}));
     for _ in 0..2 {
         let answer = server.client().head(&path(layer));
         assert_eq!(answer.status, 200);
@@ -220,6 +220,10 @@ fn a_question_about_a_blob_fetches_nothing_of_it() {
     assert!(is_empty(&server));
     let absent = server.client().head(&path(b"absent"));
     assert_eq!(absent.status, 404);
+    server.stop();
+    let listed = server.cli(&["upstream", "ls", "--output=json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    assert_eq!(listed["upstreams"][0]["fetchedSize"], 0, "{listed}");
 }
 
 /// An empty blob has no last byte to hold back.

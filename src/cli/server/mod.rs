@@ -6,7 +6,7 @@ mod monitoring;
 mod parts;
 mod reload;
 pub(crate) mod serve;
-mod signals;
+pub(super) mod signals;
 mod sockets;
 mod token_source;
 mod upstreams;

@@ -6,8 +6,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::error::Error;
 
-/// Signals that stop a server.
-pub(super) struct Signals {
+/// Signals that ask the process to end. Once they are listened for, they no longer end it by themselves.
+pub(in crate::cli) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::blob::{Shard, StoredFile};
+use crate::blob::{Shard, ShardFiles, StoredFile};
 use crate::meta::{RepositoryScope, WriteTx, now};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -21,12 +21,9 @@ impl Run<'_, '_> {
             return Ok(());
         }
         let blobs = Arc::clone(&self.registry.blobs);
-        let foreign = blocking(move || blobs.foreign_files(FOREIGN_NAMED)).await?;
-        self.result.foreign_files = foreign.map_err(Error::files("listing the blobs"))?;
-        let blobs = Arc::clone(&self.registry.blobs);
-        let shards = blocking(move || blobs.shards())
-            .await?
-            .map_err(Error::files("listing the blobs"))?;
+        let listed = blocking(move || Ok((blobs.foreign_files()?, blobs.shards()?))).await?;
+        let (foreign, shards) = listed.map_err(Error::files("listing the blobs"))?;
+        self.name_foreign(foreign);
         for shard in shards {
             let begun = Instant::now();
             for file in self.unknown_files(shard).await? {
@@ -43,16 +40,21 @@ impl Run<'_, '_> {
         Ok(())
     }
 
+    fn name_foreign(&mut self, paths: Vec<String>) {
+        let named = &mut self.result.foreign_files;
+        named.extend(paths.into_iter().take(FOREIGN_NAMED - named.len()));
+    }
+
     async fn unknown_files(&mut self, shard: Shard) -> Result<Vec<StoredFile>, Error> {
         let blobs = Arc::clone(&self.registry.blobs);
-        let mut files = blocking(move || blobs.files_in(&shard))
-            .await?
-            .map_err(Error::files("listing the blobs"))?;
-        files = self
+        let listed = blocking(move || blobs.files_in(&shard)).await?;
+        let ShardFiles { blobs, foreign } = listed.map_err(Error::files("listing the blobs"))?;
+        self.name_foreign(foreign);
+        let files = self
             .registry
             .scan(move |reader| {
                 let mut unknown = Vec::new();
-                for file in files {
+                for file in blobs {
                     if reader.blob(&file.digest)?.is_none() && !reader.is_removal(&file.digest)? {
                         unknown.push(file);
                     }

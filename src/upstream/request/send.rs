@@ -170,7 +170,7 @@ impl Upstream {
             true if until.is_some() => Err(Error::Crowded),
             _ => Err(Error::Timeout(self.0.timeout)),
         };
-        let object = Object::of(&ask.method, ask.url.path());
+        let object = Object::of(&ask.method, ask.url.path(), ask.lane);
         let answering = timeout_at(deadline, self.0.send(ask, place));
         let outcome = answering.await.unwrap_or_else(late);
         self.0.breaker.learn(&outcome);

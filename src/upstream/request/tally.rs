@@ -7,6 +7,7 @@ use http::header::CONTENT_LENGTH;
 use parking_lot::Mutex;
 
 use super::answer::Answer;
+use super::gate::Lane;
 use crate::telemetry::Counter;
 use crate::upstream::error::Error;
 
@@ -44,9 +45,10 @@ pub(super) enum Object {
 }
 
 impl Object {
-    pub fn of(method: &Method, path: &str) -> Self {
-        let is_content = path.contains("/manifests/") || path.contains("/blobs/");
-        match method == Method::GET && is_content {
+    pub fn of(method: &Method, path: &str, lane: Lane) -> Self {
+        let is_manifest = method == Method::GET && path.contains("/manifests/");
+        // a question for one byte of a blob, which tells its size, is no fetch
+        match is_manifest || lane == Lane::Fetch {
             true => Self::Content,
             false => Self::Other,
         }

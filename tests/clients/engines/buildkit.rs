@@ -1,9 +1,9 @@
 //! BuildKit: attested images, and a build cache kept in the registry.
 
-use crate::content::{OCI_INDEX, OCI_MANIFEST, noise};
 use crate::harness::api::{Manifest, list, text};
 use crate::harness::sandbox::{Daemon, Sandbox};
 use crate::harness::transport::Transport;
+use crate::support::content::{OCI_INDEX, OCI_MANIFEST, noise};
 
 const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
 const STEPS: usize = 3;

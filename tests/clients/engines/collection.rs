@@ -3,12 +3,12 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::content::noise;
 use crate::engines::docker::pushed;
 use crate::harness::api::text;
 use crate::harness::engine;
 use crate::harness::engine_version::Engine;
 use crate::harness::sandbox::Sandbox;
+use crate::support::content::noise;
 
 /// Each of so many images is pulled by docker; of all of them every byte is looked at.
 const PULLED: usize = 10;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::content::noise;
 use crate::harness::fixture::{Layout, assert_same, layout_content, tar};
 use crate::harness::sandbox::{Daemon, Sandbox};
+use crate::support::content::noise;
 
 const BIG: usize = 40 << 20;
 const RANGE: usize = 4 << 20;

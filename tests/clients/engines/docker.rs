@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::content::{noise, sha256};
 use crate::engines::buildkit::assert_attested;
 use crate::harness::api::{list, text};
 use crate::harness::engine;
 use crate::harness::engine_version::Engine;
 use crate::harness::fixture::gunzip;
 use crate::harness::sandbox::Sandbox;
+use crate::support::content::{noise, sha256};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 

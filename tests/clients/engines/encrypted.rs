@@ -1,10 +1,10 @@
 //! The registry's own TLS, by a private authority: refused without it, accepted with it, and certificates of clients.
 
-use crate::content::noise;
 use crate::harness::fixture::{Layout, assert_same, layout_content};
 use crate::harness::pki::{Authority, Issued};
 use crate::harness::sandbox::Sandbox;
 use crate::harness::server::Server;
+use crate::support::content::noise;
 
 /// A server beside the sandbox's, with certificates of its own.
 fn secure(sandbox: &Sandbox, environment: &[(&str, &str)]) -> Server {

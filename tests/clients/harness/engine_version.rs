@@ -1,7 +1,7 @@
 //! Docker Engine in the two versions that people have.
 
-use crate::content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use crate::harness::api::Manifest;
+use crate::support::content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 
 /// A version of Docker Engine with its command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

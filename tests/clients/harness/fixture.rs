@@ -8,8 +8,8 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::content::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, noise, sha256};
 use crate::harness::api::Content;
+use crate::support::content::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, noise, sha256};
 
 const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::content::noise;
 use crate::harness::api::{Api, Manifest};
 use crate::harness::engine;
 use crate::harness::fixture::{Layout, tar};
@@ -16,6 +15,7 @@ use crate::moving::in_place::taken_over;
 use crate::moving::pushes::{self, SKOPEO_COPY};
 use crate::moving::served::Served;
 use crate::moving::{pulls, tree};
+use crate::support::content::noise;
 
 /// A repository with an image `v1` that is damaged in one way.
 struct Kind {

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::content::noise;
 use crate::harness::engine;
 use crate::harness::fixture::{Layout, tar};
 use crate::harness::peer::Peer;
@@ -10,6 +9,7 @@ use crate::harness::sandbox::Sandbox;
 use crate::moving::pushes::{self, SKOPEO_COPY};
 use crate::moving::served::Served;
 use crate::moving::{pulls, tree};
+use crate::support::content::noise;
 
 /// Imports `theirs` into the data directory of the running server; returns the exit code and the report.
 pub fn import(sandbox: &Sandbox) -> (i32, Value) {

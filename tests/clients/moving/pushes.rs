@@ -1,11 +1,11 @@
 //! What real clients push: images for one and for several platforms, charts, signatures, build caches, artifacts.
 
-use crate::content::noise;
 use crate::engines::buildkit;
 use crate::engines::docker::pushed;
 use crate::harness::fixture::Layout;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::transport::Transport;
+use crate::support::content::noise;
 
 pub const SKOPEO_COPY: &str =
     "skopeo --insecure-policy copy --quiet --src-tls-verify=false --dest-tls-verify=false";

@@ -2,10 +2,10 @@
 
 use std::net::TcpListener;
 
-use crate::content::{noise, sha256};
 use crate::harness::fixture::{Layout, assert_same, layout_content};
 use crate::harness::pki::Authority;
 use crate::harness::sandbox::{Daemon, Sandbox};
+use crate::support::content::{noise, sha256};
 
 const SITE: &str = include_str!("../../../docs/nginx.conf");
 const LISTEN: &str = "listen 443 ssl;";

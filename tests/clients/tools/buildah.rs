@@ -1,9 +1,9 @@
 //! buildah, as Debian has it.
 
-use crate::content::{DOCKER_LIST, OCI_INDEX, noise, sha256};
 use crate::harness::api::text;
 use crate::harness::fixture::gunzip;
 use crate::harness::sandbox::Sandbox;
+use crate::support::content::{DOCKER_LIST, OCI_INDEX, noise, sha256};
 
 fn with_store(sandbox: &Sandbox, name: &str) -> String {
     let dir = sandbox.dir().display();

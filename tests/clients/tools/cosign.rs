@@ -1,8 +1,8 @@
 //! cosign: signatures and attestations beside the image, with a key and no transparency log.
 
-use crate::content::OCI_MANIFEST;
 use crate::harness::api::text;
 use crate::harness::sandbox::Sandbox;
+use crate::support::content::OCI_MANIFEST;
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 

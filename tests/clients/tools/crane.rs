@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::content::{OCI_INDEX, noise, sha256};
 use crate::harness::api::text;
 use crate::harness::fixture::{Layout, assert_same, gzip, layout_content, layout_digest, tar};
 use crate::harness::sandbox::Sandbox;
+use crate::support::content::{OCI_INDEX, noise, sha256};
 
 pub fn push_and_pull(sandbox: &Sandbox) {
     Layout::multi_arch(sandbox.path("source"));

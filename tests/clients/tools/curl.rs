@@ -1,7 +1,7 @@
 //! Scripts that push, pull and delete with curl, as people write them.
 
-use crate::content::{noise, sha256};
 use crate::harness::sandbox::Sandbox;
+use crate::support::content::{noise, sha256};
 
 /// Runs a script with `$R`, the address of the registry, in the sandbox's directory; returns what it prints.
 fn script(sandbox: &Sandbox, text: &str) -> String {

@@ -1,8 +1,8 @@
 //! Helm: charts in the registry.
 
-use crate::content::{OCI_MANIFEST, sha256};
 use crate::harness::api::list;
 use crate::harness::sandbox::Sandbox;
+use crate::support::content::{OCI_MANIFEST, sha256};
 
 const CHART_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 const CHART_LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";

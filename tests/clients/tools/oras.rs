@@ -1,9 +1,9 @@
 //! oras: artifacts of files, and what is attached to them.
 
-use crate::content::{OCI_MANIFEST, noise};
 use crate::harness::api::{list, text};
 use crate::harness::fixture::{assert_same, layout_content};
 use crate::harness::sandbox::Sandbox;
+use crate::support::content::{OCI_MANIFEST, noise};
 
 /// Pushes an artifact of two files and attaches two more to it, one to the other; answers the
 /// digests of the three.
@@ -125,7 +125,7 @@ pub fn copy(sandbox: &Sandbox) {
 
     let blob = noise(6, 100_000);
     sandbox.write("blob", &blob);
-    let digest = crate::content::sha256(&blob);
+    let digest = crate::support::content::sha256(&blob);
     sandbox.run(format!(
         "oras blob push --plain-http {host}/team/blobs@{digest} blob"
     ));

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::content::{OCI_INDEX, OCI_MANIFEST, noise, sha256};
 use crate::harness::api::{list, text};
 use crate::harness::sandbox::Sandbox;
+use crate::support::content::{OCI_INDEX, OCI_MANIFEST, noise, sha256};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 

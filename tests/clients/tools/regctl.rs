@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::content::{noise, sha256};
 use crate::harness::api::{list, text};
 use crate::harness::fixture::{Layout, assert_same, layout_content, layout_digest};
 use crate::harness::sandbox::Sandbox;
+use crate::support::content::{noise, sha256};
 
 const CHUNK: usize = 1_000_000;
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use crate::harness::api::text;
 use crate::harness::fixture::{Layout, assert_same, layout_content, layout_digest};
 use crate::harness::sandbox::Sandbox;
+use crate::support::content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 
 const COPY: &str =
     "skopeo --insecure-policy copy --quiet --src-tls-verify=false --dest-tls-verify=false";

@@ -1,4 +1,4 @@
-//! A registry that speaks Docker Hub's dialect, and fails as tests tell it to.
+//! A registry that speaks Docker Hub's dialect, and fails as tests tell it to. The client suite uses it too.
 
 mod answers;
 mod reply;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use super::answers::{Ports, answer};
 use super::reply::{End, Pause, Reply};
 use super::state::{Behaviour, Part, Repository, Seen, State};
-use crate::support::{Image, OCI_MANIFEST, sha256};
+use crate::support::sha256;
 
 /// A registry that speaks Docker Hub's dialect: tokens from elsewhere, blobs from a third place.
 pub struct Hub {
@@ -61,22 +61,19 @@ impl Hub {
         change(state.repositories.entry(repository.to_owned()).or_default());
     }
 
-    /// Adds an image under a tag.
-    pub fn add(&self, repository: &str, tag: &str, image: &Image) {
-        self.change(repository, |held| {
-            for blob in image.layers.iter().chain([&image.config]) {
-                held.blobs.insert(sha256(blob), blob.clone());
-            }
-        });
-        self.add_manifest(repository, Some(tag), OCI_MANIFEST, &image.manifest);
-    }
-
+    /// Adds a manifest, under a tag as well.
     pub fn add_manifest(&self, repository: &str, tag: Option<&str>, kind: &str, bytes: &[u8]) {
         self.change(repository, |held| {
             let digest = sha256(bytes);
             let manifest = (kind.to_owned(), bytes.to_owned());
             held.manifests.insert(digest.clone(), manifest);
             held.tags.extend(tag.map(|tag| (tag.to_owned(), digest)));
+        });
+    }
+
+    pub fn add_blob(&self, repository: &str, content: &[u8]) {
+        self.change(repository, |held| {
+            held.blobs.insert(sha256(content), content.to_owned());
         });
     }
 

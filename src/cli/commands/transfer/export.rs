@@ -12,10 +12,10 @@ use tarkeep::export::{
 };
 use tarkeep::oci::TagName;
 use tarkeep::registry::Registry;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::error::Error;
 use crate::cli::from_config::log;
+use crate::cli::server::signals::Signals;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format, Output, written};
@@ -188,25 +188,15 @@ async fn write(
     if report.destination == Destination::StandardOutput {
         return Ok(writing.await?);
     }
+    // before the first byte is written: a signal that nobody awaits ends the process at once
+    let mut signals = Signals::listen()?;
     tokio::pin!(writing);
     tokio::select! {
         done = &mut writing => return Ok(done?),
-        asked = asked_to_stop() => asked?,
+        _ = signals.next() => {}
     }
     stop.store(true, Ordering::Relaxed);
     Ok(writing.await?)
-}
-
-/// Completes when the process is asked to end.
-async fn asked_to_stop() -> Result<(), Error> {
-    let unheard = |error| Error::Other(format!("cannot listen for signals: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }
 
 impl Report {

@@ -1,7 +1,7 @@
 //! Reading blobs: ranges, conditions, digests that are none.
 
 use super::Script;
-use crate::content::{noise, sha256};
+use crate::support::content::{noise, sha256};
 
 pub fn add(script: &mut Script) {
     let content = noise(3, 1000);

@@ -1,7 +1,7 @@
 //! Deleting, twice, and what is there afterwards.
 
 use super::{Script, manifests};
-use crate::content::{OCI_INDEX, OCI_MANIFEST, sha256};
+use crate::support::content::{OCI_INDEX, OCI_MANIFEST, sha256};
 
 pub fn add(script: &mut Script) {
     manifests::content(script, "del/app");

@@ -1,7 +1,7 @@
 //! The catalog and lists of tags, in pages of every size.
 
 use super::{Script, manifests};
-use crate::content::OCI_MANIFEST;
+use crate::support::content::OCI_MANIFEST;
 
 const TAGS: &[&str] = &[
     "b", "a", "latest", "v10", "v2", "V1", "_x", "1.0", "a-b", "a.b",

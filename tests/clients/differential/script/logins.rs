@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::builder::{METHODS, Script, Step};
 use super::manifests;
-use crate::content::{OCI_MANIFEST, sha256};
+use crate::support::content::{OCI_MANIFEST, sha256};
 
 /// The one user there is, and the password.
 pub const USER: &str = "alice:wonderland";

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Script;
-use crate::content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, sha256};
+use crate::support::content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, sha256};
 
 const REPOSITORY: &str = "man/app";
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";

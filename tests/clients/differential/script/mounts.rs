@@ -1,7 +1,7 @@
 //! Blobs that another repository has.
 
 use super::Script;
-use crate::content::sha256;
+use crate::support::content::sha256;
 
 pub fn add(script: &mut Script) {
     let known = script.blob("source", "mount/from", b"to be mounted");

@@ -1,7 +1,7 @@
 //! Repository names, good and odd, on the routes that take one.
 
 use super::Script;
-use crate::content::sha256;
+use crate::support::content::sha256;
 
 pub fn add(script: &mut Script) {
     let blob = sha256(b"never pushed");

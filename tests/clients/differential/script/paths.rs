@@ -1,7 +1,7 @@
 //! Every method on every route, and paths that are nearly one.
 
 use super::builder::{METHODS, Script};
-use crate::content::sha256;
+use crate::support::content::sha256;
 
 pub fn add(script: &mut Script) {
     let digest = sha256(b"never pushed");

@@ -1,7 +1,7 @@
 //! Uploads in every order, the wrong ones too.
 
 use super::Script;
-use crate::content::{noise, sha256};
+use crate::support::content::{noise, sha256};
 
 pub fn add(script: &mut Script) {
     whole(script);
