@@ -99,7 +99,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Lists cached tags that their upstream does not have any more, with their repositories; at most `limit`.
+    /// Lists cached tags that are gone upstream, with their repositories; at most `limit`.
     pub fn gone_tags(&self, limit: usize) -> Result<Vec<(String, String)>, Error> {
         self.query(|connection| {
             connection

@@ -141,7 +141,7 @@ impl Reader<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Counts a blob that no manifest of a repository needs as unneeded since `since`, if it does not already.
+    /// Counts an unneeded blob of a repository as unneeded since `since` at the latest.
     pub fn set_idle_since(
         &self,
         repository: RepositoryId,

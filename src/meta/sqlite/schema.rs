@@ -381,6 +381,20 @@ mod tests {
     }
 
     #[test]
+    fn tags_that_were_cached_before_are_not_gone_upstream() {
+        let (_directory, opened) = migrated(
+            23,
+            "INSERT INTO repositories (id, name, created_at, upstream) VALUES (1, 'hub/a', 0, 'u');
+             INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at) VALUES (1, 1, 'd', 'm', 1, 0);
+             INSERT INTO tags (repository_id, name, manifest_id, updated_at, pushed_at) VALUES (1, '7', 1, 0, 0)",
+        );
+        let gone =
+            "SELECT count(*) FILTER (WHERE gone_at IS NOT NULL) || ' of ' || count(*) FROM tags";
+        let found = opened.query_row(gone, [], |row| row.get::<_, String>(0));
+        assert_eq!(found, Ok("0 of 1".to_owned()));
+    }
+
+    #[test]
     fn recorded_rules_keep_their_meaning() {
         let (_directory, opened) = migrated(
             4,

@@ -21,7 +21,7 @@ impl<'r> Upstreams<'r> {
         self.registry.meta.write(record).await
     }
 
-    /// Returns cached tags that their upstream does not have any more, with their repositories; at most `limit`.
+    /// Returns cached tags that are gone upstream, with their repositories; at most `limit`.
     pub async fn gone_tags(self, limit: usize) -> Result<Vec<(RepositoryName, TagName)>, Error> {
         let rows = self.registry.scan(move |reader| reader.gone_tags(limit));
         let names = rows.await?.into_iter().filter_map(|(repository, tag)| {
@@ -31,7 +31,7 @@ impl<'r> Upstreams<'r> {
         Ok(names.collect())
     }
 
-    /// Records that an upstream does not have a cached tag any more, which keeps its image from eviction.
+    /// Records that a cached tag is gone upstream, which keeps its image from eviction.
     pub async fn mark_gone(self, repository: &RepositoryName, tag: &TagName) -> Result<(), Error> {
         self.set_gone(repository, tag, Some(now())).await
     }

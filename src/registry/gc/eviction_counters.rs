@@ -92,7 +92,7 @@ impl Evictions {
         count.1 += bytes;
     }
 
-    /// Begins a look for unused images; false if the last one was a short time ago, compared with how long they are kept.
+    /// Begins a look for unused images; false if the last one was a short time ago.
     pub(in crate::registry) fn begin_look(&self, upstream: &str, unused: Duration) -> bool {
         let pause = (unused / PAUSE_PART).min(LONGEST_PAUSE);
         let mut looks = self.looks.lock();

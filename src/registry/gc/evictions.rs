@@ -1,4 +1,4 @@
-//! Evictions: cached images that go because nobody has used them for long, or because their upstream's cache is full.
+//! Evictions of cached images: unused ones, and those beyond the size of a cache.
 //!
 //! The least recently used image goes first, as a whole and in one change: its manifest, with the children and referrers
 //! that nothing else holds. The change judges again: an image that was used since, also one whose use is not recorded yet,
@@ -237,7 +237,9 @@ impl Eviction {
         }))
     }
 
-    /// Deletes a manifest, and those parts of its image that nothing else holds then; returns their number, and their blobs.
+    /// Deletes a manifest, and those parts of its image that nothing else holds then.
+    ///
+    /// Returns their number, and the blobs that they needed.
     fn delete(
         &self,
         tx: &WriteTx<'_>,
@@ -271,7 +273,9 @@ impl Eviction {
         Ok((deleted, blobs))
     }
 
-    /// Lets blobs that nothing needs any more go after the lease of a cache; returns the bytes that this frees in the cache.
+    /// Lets blobs that nothing needs any more go after the lease of a cache.
+    ///
+    /// Returns the bytes by which the cache shrinks.
     fn release(
         &self,
         tx: &WriteTx<'_>,
