@@ -36,8 +36,6 @@ struct Eviction {
     actor: Actor,
     /// Images used after this time stay.
     cutoff: Millis,
-    /// Time since which released blobs count as unneeded.
-    released: Millis,
     /// Bytes that are still to be released.
     excess: Arc<AtomicU64>,
 }
@@ -108,7 +106,6 @@ impl SweepRun<'_> {
         excess: u64,
     ) -> Result<(), Error> {
         let retention = &self.sweep.retention;
-        let (lease, hold) = (millis(retention.cache_lease()), retention.hold_period());
         let rest = millis(retention.cache_rest());
         let eviction = Eviction {
             registry: self.registry.clone(),
@@ -116,7 +113,6 @@ impl SweepRun<'_> {
             scope: CacheScope::below(&rule.name),
             actor: gc_actor(&why.reason(rule)),
             cutoff: cutoff.min(now().saturating_sub(rest)),
-            released: now().saturating_sub(hold.saturating_sub(lease)),
             excess: Arc::new(AtomicU64::new(excess)),
         };
         let images = self.oldest(&eviction).await?;
@@ -282,9 +278,11 @@ impl Eviction {
         repository: RepositoryId,
         blobs: Vec<BlobId>,
     ) -> Result<u64, Error> {
-        let mut bytes = 0;
+        let (retention, mut bytes) = (&self.sweep.retention, 0);
+        let sooner = retention.hold_period() - millis(retention.cache_lease());
+        let since = now().saturating_sub(sooner);
         for blob in blobs {
-            tx.set_idle_since(repository, blob, self.released)?;
+            tx.set_idle_since(repository, blob, since)?;
             bytes += tx.size_if_unneeded(&self.scope, blob)?.unwrap_or(0);
         }
         Ok(bytes)
