@@ -63,7 +63,7 @@ impl Counts {
             (&self.restores, 10),
             (&self.undo_ends, 5),
             (&self.absent, 50),
-            (&self.cached, 100),
+            (&self.cached, 50),
             // each repository has less to fetch at first
             (&self.fetched, 300),
         ];

@@ -23,14 +23,23 @@ pub fn run(campaign: &Campaign, random: Random) {
         let Ok(mut cache) = caches.repositories[number].try_lock() else {
             continue;
         };
+        let image = client.random.below(IMAGES) as usize;
         // what a kill interrupts is not repeated
-        let _ = client.pull_cached(&caches.hub, &mut cache);
+        let pulled = client.pull_cached(&caches.hub, &mut cache, image);
+        if pulled.is_ok() && client.random.one_in(2) {
+            // while it is certainly here, or just before it goes
+            let _ = client.pull_cached(&caches.hub, &mut cache, image);
+        }
     }
 }
 
 impl CheckedClient<'_> {
-    fn pull_cached(&mut self, hub: &Hub, cache: &mut Cache) -> Result<(), ServerDied> {
-        let number = self.random.below(IMAGES) as usize;
+    fn pull_cached(
+        &mut self,
+        hub: &Hub,
+        cache: &mut Cache,
+        number: usize,
+    ) -> Result<(), ServerDied> {
         let image = Arc::clone(&cache.images[number]);
         let rest = self.campaign.retention.promise();
         match self.random.below(3) {
