@@ -38,6 +38,8 @@ pub mod webhooks;
 
 pub mod mirror;
 
+pub mod report;
+
 pub mod http;
 
 pub mod tls;

@@ -1,11 +1,12 @@
 //! Content that is read while it is written: the file of an upload, as far as it has come.
 //!
-//! Its writer tells how far that is, and in the end whether the bytes have the right digest. Until then the last byte is
-//! held back, so that no reader takes for complete what nobody has compared with its digest.
+//! Its writer tells how far that is, and in the end whether the bytes have the right digest. Until then the last byte of
+//! what is read is held back, so that no reader takes for complete what nobody has compared with its digest.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -105,21 +106,22 @@ impl GrowingBlob {
         self.size
     }
 
-    /// Returns the end of the bytes that may be read, once it is beyond `offset` or the end of the whole.
+    /// Returns the end of what may be read of a range, once that is anything, or the end of the whole.
+    ///
+    /// Until the digest is compared, that is never all of it: nobody has a whole range of wrong bytes.
     ///
     /// # Errors
     /// The writer has failed, or the bytes have another digest.
-    pub fn poll_end(&self, offset: u64, context: &mut Context<'_>) -> Poll<io::Result<u64>> {
+    pub fn poll_end(&self, range: &Range<u64>, context: &mut Context<'_>) -> Poll<io::Result<u64>> {
         let mut state = self.shared.0.lock();
-        let end = match (state.end, self.size) {
-            (End::Failed, _) => {
+        let end = match state.end {
+            End::Failed => {
                 return Poll::Ready(Err(io::Error::other("the blob did not arrive")));
             }
-            (End::Verified, _) => return Poll::Ready(Ok(state.written)),
-            (End::Ahead, Some(size)) => state.written.min(size.saturating_sub(1)),
-            (End::Ahead, None) => state.written,
+            End::Verified => return Poll::Ready(Ok(state.written)),
+            End::Ahead => state.written.min(range.end.saturating_sub(1)),
         };
-        if end > offset {
+        if end > range.start {
             return Poll::Ready(Ok(end));
         }
         state.waiting.insert(self.reader, context.waker().clone());
@@ -173,8 +175,8 @@ mod tests {
         Growth::begin(BlobFile::new(file, Traffic::default().enter()), size)
     }
 
-    fn end(reader: &GrowingBlob, offset: u64) -> Option<u64> {
-        match reader.poll_end(offset, &mut Context::from_waker(Waker::noop())) {
+    fn end(reader: &GrowingBlob, range: Range<u64>) -> Option<u64> {
+        match reader.poll_end(&range, &mut Context::from_waker(Waker::noop())) {
             Poll::Ready(end) => Some(end.unwrap()),
             Poll::Pending => None,
         }
@@ -183,24 +185,29 @@ mod tests {
     #[test]
     fn readers_see_what_was_written_and_the_last_byte_once_it_is_verified() {
         let (writer, reader) = begin(Some(10));
-        assert_eq!(end(&reader, 0), None);
+        assert_eq!(end(&reader, 0..10), None);
         writer.reached(4);
-        assert_eq!((end(&reader, 0), end(&reader, 4)), (Some(4), None));
+        assert_eq!((end(&reader, 0..10), end(&reader, 4..10)), (Some(4), None));
         writer.reached(10);
-        assert_eq!((end(&reader, 4), end(&reader, 9)), (Some(9), None));
+        assert_eq!((end(&reader, 4..10), end(&reader, 9..10)), (Some(9), None));
+        assert_eq!((end(&reader, 2..6), end(&reader, 2..3)), (Some(5), None));
         writer.verified();
-        assert_eq!(end(&reader, 9), Some(10));
+        assert_eq!(end(&reader, 9..10), Some(10));
         drop(writer);
-        assert_eq!(end(&reader, 9), Some(10));
+        assert_eq!(end(&reader, 9..10), Some(10));
     }
 
     #[test]
     fn without_a_size_the_end_is_known_once_it_is_verified() {
         let (writer, reader) = begin(None);
         writer.reached(10);
-        assert_eq!((end(&reader, 0), end(&reader, 10)), (Some(10), None));
+        let rest = 10..u64::MAX;
+        assert_eq!(
+            (end(&reader, 0..u64::MAX), end(&reader, rest.clone())),
+            (Some(10), None)
+        );
         writer.verified();
-        assert_eq!(end(&reader, 10), Some(10));
+        assert_eq!(end(&reader, rest), Some(10));
     }
 
     #[test]
@@ -210,14 +217,14 @@ mod tests {
         let waker = Waker::from(Arc::clone(&woken));
         let other = reader.clone();
         for reader in [&reader, &other, &reader.clone()] {
-            let end = reader.poll_end(0, &mut Context::from_waker(&waker));
+            let end = reader.poll_end(&(0..10), &mut Context::from_waker(&waker));
             assert!(end.is_pending());
         }
         writer.reached(5);
         assert_eq!(woken.0.load(Ordering::Relaxed), 2, "one has left");
         drop(writer);
         for reader in [reader, other] {
-            let end = reader.poll_end(0, &mut Context::from_waker(&waker));
+            let end = reader.poll_end(&(0..10), &mut Context::from_waker(&waker));
             assert!(matches!(end, Poll::Ready(Err(_))));
         }
     }

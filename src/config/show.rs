@@ -10,6 +10,9 @@ use crate::config::loaded::Loaded;
 use crate::config::source::Origin;
 use crate::redact::{self, REDACTED};
 
+/// Maximum length of a key without a mark, in bytes (YAML 1.2, "Flow Mappings").
+const IMPLICIT_KEY: usize = 1024;
+
 impl Loaded {
     /// Renders an equivalent file, with the origin of each value as a comment and secrets redacted.
     pub fn to_yaml(&self) -> String {
@@ -225,7 +228,9 @@ fn flow(value: &Value) -> String {
         ),
         Value::Object(members) => {
             let member = |(name, value): (&String, &Value)| {
-                format!("{}: {}", scalar(&Value::from(&**name)), flow(value))
+                let name = scalar(&Value::from(&**name));
+                let mark = if name.len() > IMPLICIT_KEY { "? " } else { "" };
+                format!("{mark}{name}: {}", flow(value))
             };
             format!(
                 "{{{}}}",

@@ -25,6 +25,7 @@ use crate::http::api::handlers::{blobs, manifests, tag_history, token, uploads};
 use crate::http::api::request::action::Action;
 use crate::http::api::request::upstream_ways::{self, Asked, UpstreamListener};
 use crate::http::api::request::{actor, authorize, route, validate};
+use crate::http::api_v1::answer;
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::head_budget::HeadBudget;
 use crate::http::connection::send_budget::TotalBudget;
@@ -255,7 +256,7 @@ async fn respond(app: Arc<App>, mut request: Request<Body>) -> Response<Body> {
     base_url::relocate(&mut response, &base);
     let headers = response.headers_mut();
     app.settings.load().headers.add_to(headers);
-    if is_v2 {
+    if is_v2 || label == RouteLabel::Api {
         builder::forbid_scripts(headers);
     }
     observation.answer(response)
@@ -379,5 +380,6 @@ async fn dispatch(
         Action::GetToken { scopes } => token::get(&app.access, &scopes, &head).await,
         Action::PostToken => token::post(&app.access, &head, body).await,
         Action::SearchV1(query) => lists().search(query).await,
+        Action::Api(call) => answer::answer(registry, &app.list_room, &call, &head).await,
     }
 }

@@ -11,6 +11,8 @@ pub(crate) enum Right {
     Login,
     /// Listing all repositories.
     Catalog,
+    /// Every right in every repository.
+    Administrator,
     /// These permissions on the repository that the path names.
     Repository(&'static [Permission]),
 }
@@ -42,6 +44,7 @@ pub(crate) enum RouteLabel {
     Events,
     Repository,
     Token,
+    Api,
     Other,
 }
 
@@ -85,7 +88,7 @@ macro_rules! endpoints {
     };
 }
 
-use Right::{Catalog, Login, Public};
+use Right::{Administrator, Catalog, Login, Public};
 
 endpoints! {
     CheckApi:         GET     "/v2/",                                Login,   Reads,   Base;
@@ -114,6 +117,23 @@ endpoints! {
     Readiness:        GET     "/readyz",                             Public,  Reads,   Other;
     PingV1:           GET     "/v1/_ping",                           Public,  Reads,   Other;
     SearchV1:         GET     "/v1/search",                          Catalog, Reads,   Other;
+    ApiRepositories:  GET     "/api/v1/repositories",                Catalog, Reads,   Api;
+    ApiTags:          GET     "/api/v1/tags",                        Catalog, Reads,   Api;
+    ApiTagsOf:        GET     "/api/v1/tags/{name}",                 PULL,    Reads,   Api;
+    ApiUntagged:      GET     "/api/v1/untagged",                    Catalog, Reads,   Api;
+    ApiManifest:      GET     "/api/v1/manifests/{name}/{reference}", PULL,   Reads,   Api;
+    ApiHistory:       GET     "/api/v1/history/{name}/{tag}",        PULL,    Reads,   Api;
+    ApiUsage:         GET     "/api/v1/usage",                       Catalog, Reads,   Api;
+    ApiUsageOf:       GET     "/api/v1/usage/{name}",                PULL,    Reads,   Api;
+    ApiWhy:           GET     "/api/v1/why/{digest}",                Catalog, Reads,   Api;
+    ApiTrash:         GET     "/api/v1/trash",                       Catalog, Reads,   Api;
+    ApiAudit:         GET     "/api/v1/audit",                       Administrator, Reads, Api;
+    ApiTokens:        GET     "/api/v1/tokens",                      Administrator, Reads, Api;
+    ApiWebhooks:      GET     "/api/v1/webhooks",                    Administrator, Reads, Api;
+    ApiDeliveries:    GET     "/api/v1/deliveries",                  Administrator, Reads, Api;
+    ApiUpstreams:     GET     "/api/v1/upstreams",                   Administrator, Reads, Api;
+    ApiQuotas:        GET     "/api/v1/quotas",                      Administrator, Reads, Api;
+    ApiDocument:      GET     "/api/v1/openapi.json",                Public,  Reads,   Api;
     Options:          OPTIONS "*",                                   Public,  Reads,   Other;
     Redirect:         GET     "(a path with empty segments)",        Public,  Reads,   Other;
 }
@@ -131,7 +151,7 @@ impl Endpoint {
 }
 
 impl RouteLabel {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Base,
         Self::Catalog,
         Self::Tags,
@@ -144,6 +164,7 @@ impl RouteLabel {
         Self::Events,
         Self::Repository,
         Self::Token,
+        Self::Api,
         Self::Other,
     ];
 
@@ -161,6 +182,7 @@ impl RouteLabel {
             Self::Events => "events",
             Self::Repository => "repository",
             Self::Token => "token",
+            Self::Api => "api",
             Self::Other => "other",
         }
     }
@@ -194,7 +216,12 @@ impl<'p> MatchedPath<'p> {
         let Some((before, after)) = template.split_once("{name}") else {
             let is_same =
                 path == template || (path.len() > 1 && Some(path) == template.strip_suffix('/'));
-            return is_same.then(|| matched("", ""));
+            let last = || path.strip_prefix(template.split_once('{')?.0);
+            let last = last().filter(|last| !last.is_empty() && !last.contains('/'));
+            return match is_same {
+                true => Some(matched("", "")),
+                false => last.map(|last| matched("", last)),
+            };
         };
         let rest = path.strip_prefix(before)?;
         let Some((kind, _)) = after.split_once('{') else {

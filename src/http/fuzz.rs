@@ -35,7 +35,7 @@ pub fn route(method: &str, target: &str) {
     }
     let path = percent_decode_str(uri.path()).decode_utf8_lossy();
     if let Some(name) = action.repository() {
-        assert!(path.contains(&format!("/{name}/")), "{name} of {path}");
+        assert!(path.contains(&format!("/{name}")), "{name} of {path}");
         assert_eq!(
             RepositoryName::parse(name.as_str()).as_ref().ok(),
             Some(name)

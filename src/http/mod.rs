@@ -4,6 +4,7 @@
 //!
 //! - `server`: listens, limits, drains. `app`: one request from start to end. `endpoint`: every kind of request.
 //! - `api`: parsing, authorization and handlers of the distribution API.
+//! - `api_v1`: reports as JSON, the same as the command line prints.
 //! - `connection`: sockets, HTTP/1.1 and HTTP/2, zero-copy sending.
 //! - `response`: building responses; the one place where an error becomes a status and JSON.
 //! - `proxy`: clients behind proxies, and the URLs they are given.
@@ -11,6 +12,7 @@
 //! - `observe`: logs, metrics, probes and the debug port. `fuzz`: doors for the fuzz targets in `tests/fuzz`.
 
 mod api;
+mod api_v1;
 mod app;
 mod connection;
 mod endpoint;

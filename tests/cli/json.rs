@@ -14,10 +14,10 @@ use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, sha256}
 const ELSEWHERE: [&str; 1] = ["registry gc --accept-clock"];
 
 /// Type of a key: its documented words.
-type Types = BTreeMap<String, String>;
+pub type Types = BTreeMap<String, String>;
 
 /// Reads the keys of each object, by heading.
-fn documented() -> BTreeMap<String, Types> {
+pub fn documented() -> BTreeMap<String, Types> {
     let page = include_str!("../../docs/json.md");
     let mut objects: BTreeMap<String, Types> = BTreeMap::new();
     let mut heading = String::new();

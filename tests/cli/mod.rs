@@ -9,7 +9,7 @@ mod gc_now;
 mod help;
 mod hostile_text;
 mod inspecting;
-mod json;
+pub mod json;
 mod listing;
 mod mirror_config;
 mod output;
@@ -62,7 +62,7 @@ fn text(server: &Server, arguments: &[&str]) -> String {
 
 /// Pushes an index of two images that share a layer, and a signature of it; returns the index's
 /// digest.
-fn push_index(client: &mut Client) -> String {
+pub fn push_index(client: &mut Client) -> String {
     let shared = noise(1, 5000);
     let images = [
         Image::new("one", vec![shared.clone()]),

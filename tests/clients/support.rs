@@ -1,4 +1,4 @@
-//! What this suite shares with the integration tests.
+//! Parts that this suite shares with the integration tests.
 
 #[path = "../support/content.rs"]
 pub mod content;

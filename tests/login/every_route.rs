@@ -114,11 +114,13 @@ fn identities(guarded: &Guarded) -> Vec<Identity> {
     users.into_iter().chain(tokens).chain([nobody]).collect()
 }
 
-/// What a request needs, in the letters of the model.
+/// Rights that a request needs, in the letters of the model.
 #[derive(Clone, Copy)]
 enum Needs {
     Nothing,
     Login,
+    /// Every right everywhere.
+    Administrator,
     /// Any of these, after pulling if that is one of them.
     Rights(&'static [&'static str]),
 }
@@ -183,6 +185,46 @@ const KINDS: &str = "
     HEAD /livez /livez nothing 200
     HEAD /readyz /readyz nothing 200
     HEAD /v1/_ping /v1/_ping nothing 200
+    GET /api/v1/repositories /api/v1/repositories nothing 200
+    GET /api/v1/tags /api/v1/tags?sort=size nothing 200
+    GET /api/v1/tags/{name} - pull 200
+    GET /api/v1/untagged /api/v1/untagged nothing 200
+    GET /api/v1/manifests/{name}/{reference} 1 pull 200
+    GET /api/v1/manifests/{name}/{reference} {image} pull 200
+    GET /api/v1/history/{name}/{tag} 1 pull 200
+    GET /api/v1/usage /api/v1/usage nothing 200
+    GET /api/v1/usage/{name} - pull 200
+    GET /api/v1/why/{digest} /api/v1/why/{image} nothing 200
+    GET /api/v1/why/{digest} /api/v1/why/{empty} nothing 200
+    GET /api/v1/why/{digest} /api/v1/why/{none} nothing 404
+    GET /api/v1/trash /api/v1/trash nothing 200
+    HEAD /api/v1/repositories /api/v1/repositories nothing 200
+    HEAD /api/v1/tags /api/v1/tags?sort=size nothing 200
+    HEAD /api/v1/tags/{name} - pull 200
+    HEAD /api/v1/untagged /api/v1/untagged nothing 200
+    HEAD /api/v1/manifests/{name}/{reference} 1 pull 200
+    HEAD /api/v1/manifests/{name}/{reference} {image} pull 200
+    HEAD /api/v1/history/{name}/{tag} 1 pull 200
+    HEAD /api/v1/usage /api/v1/usage nothing 200
+    HEAD /api/v1/usage/{name} - pull 200
+    HEAD /api/v1/why/{digest} /api/v1/why/{image} nothing 200
+    HEAD /api/v1/why/{digest} /api/v1/why/{empty} nothing 200
+    HEAD /api/v1/why/{digest} /api/v1/why/{none} nothing 404
+    HEAD /api/v1/trash /api/v1/trash nothing 200
+    GET /api/v1/audit /api/v1/audit administrator 200
+    GET /api/v1/tokens /api/v1/tokens administrator 200
+    GET /api/v1/webhooks /api/v1/webhooks administrator 200
+    GET /api/v1/deliveries /api/v1/deliveries administrator 200
+    GET /api/v1/upstreams /api/v1/upstreams administrator 200
+    GET /api/v1/quotas /api/v1/quotas administrator 200
+    HEAD /api/v1/audit /api/v1/audit administrator 200
+    HEAD /api/v1/tokens /api/v1/tokens administrator 200
+    HEAD /api/v1/webhooks /api/v1/webhooks administrator 200
+    HEAD /api/v1/deliveries /api/v1/deliveries administrator 200
+    HEAD /api/v1/upstreams /api/v1/upstreams administrator 200
+    HEAD /api/v1/quotas /api/v1/quotas administrator 200
+    GET /api/v1/openapi.json /api/v1/openapi.json nothing 200
+    HEAD /api/v1/openapi.json /api/v1/openapi.json nothing 200
 ";
 
 impl Kind {
@@ -197,6 +239,7 @@ impl Kind {
             needs: match needs {
                 "nothing" => Needs::Nothing,
                 "login" => Needs::Login,
+                "administrator" => Needs::Administrator,
                 "pull" => Needs::Rights(&["p"]),
                 "push" => Needs::Rights(&["p", "cu"]),
                 _ => Needs::Rights(&["d"]),
@@ -216,6 +259,15 @@ impl Kind {
             .replace("{image}", &sha256(&manifest()))
             .replace("{none}", &sha256(b"nowhere"))
             .replace("{empty}", EMPTY)
+    }
+
+    /// Returns its whole path, about a repository.
+    fn place(&self, repository: &str) -> String {
+        let (before, after) = self.template.split_once("{name}").expect("a repository");
+        match after {
+            "" => format!("{before}{repository}"),
+            _ => format!("{before}{repository}/{}", self.path()),
+        }
     }
 
     /// Reports whether it lists what a repository has of something, which may be nothing.
@@ -265,11 +317,12 @@ fn expected(who: &Identity, repository: &str, kind: &Kind) -> (u16, Option<&'sta
     let may = match kind.needs {
         Needs::Nothing => true,
         Needs::Login => who.password.is_some(),
+        Needs::Administrator => who.name == "boss",
         Needs::Rights(all) => all
             .iter()
             .all(|any| any.chars().any(|one| held.contains(one))),
     };
-    let is_known = held.contains('p');
+    let is_known = held.contains('p') || matches!(kind.needs, Needs::Administrator);
     match (may, &who.password) {
         (true, _) if repository.ends_with("none") => match kind.method {
             // nothing is about it, as about whatever is not there
@@ -313,7 +366,7 @@ fn judge(who: &Identity, repository: &str, kind: &Kind, path: &str, answer: &Res
 }
 
 /// Rows of the server's table: method and path.
-fn table() -> BTreeSet<(String, String)> {
+pub fn table() -> BTreeSet<(String, String)> {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/endpoint.rs");
     let source = std::fs::read_to_string(source).expect("a file");
     let rows = source.lines().filter_map(|line| {
@@ -391,7 +444,7 @@ fn place(guarded: &Guarded, boss: &Identity, repository: &str, kind: &Kind) -> S
             fill(guarded, boss, &other);
             format!("/v2/{other}/")
         }
-        _ => format!("/v2/{repository}/{}", kind.path()),
+        _ => kind.place(repository),
     }
 }
 
@@ -414,7 +467,7 @@ fn a_hidden_repository_answers_as_one_that_is_not_there() {
             .filter(|kind| kind.template.contains("{name}"))
         {
             let [there, absent] = ["secret/app", "secret/non"].map(|repository| {
-                let path = format!("/v2/{repository}/{}", kind.path());
+                let path = kind.place(repository);
                 let answer = send(&guarded, who, kind.method, &path, b"{}");
                 without_time(&answer).replace(repository, "NAME")
             });

@@ -6,7 +6,7 @@ mod challenges;
 mod changing;
 mod command;
 mod events;
-mod every_route;
+pub mod every_route;
 mod guessing;
 mod htpasswd;
 pub mod machine_tokens;
@@ -76,7 +76,7 @@ fn environment(path: &Path) -> String {
     json!({ "htpasswd": { "realm": "Our \"Realm\" é", "path": path } }).to_string()
 }
 
-fn as_user<'c>(request: Request<'c>, user: &str, password: &str) -> Request<'c> {
+pub fn as_user<'c>(request: Request<'c>, user: &str, password: &str) -> Request<'c> {
     request.header(
         "Authorization",
         &format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),

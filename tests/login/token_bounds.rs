@@ -1,4 +1,4 @@
-//! What the commands say about a token, compared with what the server lets it do.
+//! Answers of commands about a token, compared with what the server lets it do.
 
 use serde_json::{Value, json};
 
@@ -199,7 +199,7 @@ fn a_void_token_may_nothing_and_the_reason_is_named() {
     assert!(check("bobs").contains("its user bob does not exist"));
 }
 
-/// What no rule can match is said, or its owner looks for the fault elsewhere.
+/// A repository that no rule can match is named, or its owner looks for the fault elsewhere.
 #[test]
 fn what_no_rule_can_match_is_noted() {
     let (guarded, _) = with_rules(json!([

@@ -247,6 +247,20 @@ const RULES: &[Rule] = &[
         "an export calls operations",
     ),
     rule(
+        "tarkeep::report",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::http",
+            "tarkeep::config",
+            "rusqlite",
+            "axum",
+            "hyper",
+            "http",
+        ],
+        "reports do not know who shows them",
+    ),
+    rule(
         "tarkeep::auth",
         &[
             "tarkeep::registry",

@@ -150,7 +150,7 @@ fn damage_that_a_pull_or_a_verification_finds_is_told() {
     assert!(has(&json!(null), &rotten), "{told:#?}");
 }
 
-/// Whether the tag ever pointed there or not.
+/// The tag may never have pointed there.
 #[test]
 fn a_restored_tag_is_told_as_restored() {
     let receiver = Receiver::start();

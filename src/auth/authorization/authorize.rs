@@ -105,28 +105,39 @@ pub enum Visible {
 
 /// Returns what a client sees in a list of repositories.
 pub fn visible(requester: &Requester) -> Visible {
+    if has_everywhere(requester, Rights::PULL) {
+        return Visible::All;
+    }
+    let by_rules = requester
+        .rules
+        .as_ref()
+        .map(|rules| rules.visible(requester.client()));
+    let mut prefixes = match requester.identity.token_grant() {
+        Some(token) => token.visible(),
+        None => Vec::new(),
+    };
+    prefixes.extend(by_rules.unwrap_or_default());
+    Visible::Prefixes(shortest(prefixes))
+}
+
+/// Reports whether a client may administer the registry: it has every right in every repository.
+pub fn is_administrator(requester: &Requester) -> bool {
+    requester.identity.is_unlimited() && has_everywhere(requester, Rights::ALL)
+}
+
+/// Reports whether a client has these rights in every repository, by one rule or grant.
+fn has_everywhere(requester: &Requester, rights: Rights) -> bool {
     let (rules, token) = (requester.rules.as_ref(), requester.identity.token_grant());
-    let sees_everything = |subject| {
-        rules.is_none_or(|rules| rules.is_everything_visible(requester.client_as(subject)))
+    let by_rules = |subject| {
+        rules.is_none_or(|rules| rules.gives_everywhere(requester.client_as(subject), rights))
     };
     let own = requester.identity.subject();
     let Some(token) = token else {
-        return match rules {
-            Some(rules) if !sees_everything(own) => {
-                Visible::Prefixes(rules.visible(requester.client()))
-            }
-            _ => Visible::All,
-        };
+        return by_rules(own);
     };
-    let is_everything = token.is_everything_visible() || (rules.is_some() && sees_everything(own));
     let owner = token.owner().map(Subject::User);
-    if is_everything && owner.is_none_or(sees_everything) {
-        return Visible::All;
-    }
-    let by_rules = rules.map(|rules| rules.visible(requester.client()));
-    let mut prefixes = token.visible();
-    prefixes.extend(by_rules.unwrap_or_default());
-    Visible::Prefixes(shortest(prefixes))
+    let is_given = token.gives_everywhere(rights) || (rules.is_some() && by_rules(own));
+    is_given && owner.is_none_or(by_rules)
 }
 
 /// Reports whether a repository is in the lists that a client sees.

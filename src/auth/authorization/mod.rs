@@ -14,7 +14,9 @@ mod trust_grant;
 mod unreadable;
 
 pub(super) use authorize::is_allowed;
-pub use authorize::{Requester, Visible, is_authorized, is_visible, may_pull_everything, visible};
+pub use authorize::{
+    Requester, Visible, is_administrator, is_authorized, is_visible, may_pull_everything, visible,
+};
 pub use claims::Claims;
 pub use decision::{Decision, UserLimit};
 pub use identity::Identity;

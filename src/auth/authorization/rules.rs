@@ -232,11 +232,11 @@ impl AccessRules {
         shortest(prefixes.collect())
     }
 
-    /// Reports whether one rule lets a client pull from every repository.
-    pub(super) fn is_everything_visible(&self, client: Client<'_>) -> bool {
+    /// Reports whether one rule gives a client these rights in every repository.
+    pub(super) fn gives_everywhere(&self, client: Client<'_>, rights: Rights) -> bool {
         self.rules_of(client).into_iter().any(|number| {
             let rule = &self.rules[number];
-            rule.may.contains(Rights::PULL)
+            rule.may.contains(rights)
                 && rule
                     .repositories
                     .iter()
@@ -387,7 +387,7 @@ mod tests {
                 // lists read the names with these prefixes only
                 let prefixes = all.visible(client);
                 prop_assert!(!rights.contains(Rights::PULL) || prefixes.iter().any(|prefix| repository.starts_with(prefix.as_str())));
-                prop_assert!(!all.is_everything_visible(client) || rights.contains(Rights::PULL));
+                prop_assert!(!all.gives_everywhere(client, Rights::PULL) || rights.contains(Rights::PULL));
                 prop_assert!(prefixes.windows(2).all(|pair| pair[0] < pair[1] && !pair[1].starts_with(&pair[0])));
             }
         }

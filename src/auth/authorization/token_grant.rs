@@ -81,9 +81,9 @@ impl TokenGrant {
             .collect()
     }
 
-    /// Reports whether every repository may be pulled.
-    pub(in crate::auth) fn is_everything_visible(&self) -> bool {
+    /// Reports whether it gives these rights in every repository.
+    pub(in crate::auth) fn gives_everywhere(&self, rights: Rights) -> bool {
         let mut patterns = self.repositories.iter();
-        self.may.contains(Rights::PULL) && patterns.any(RepositoryPattern::is_everything)
+        self.may.contains(rights) && patterns.any(RepositoryPattern::is_everything)
     }
 }

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 use tarkeep::escape;
-use tarkeep::registry::{Actor, Damaged, Millis};
+use tarkeep::registry::{Actor, Millis};
+use tarkeep::report::{Time, Viewer};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::output;
-use crate::cli::terminal::values::exact_time;
 
 /// Prints an object.
 pub(crate) fn print(object: &Value) -> Result<(), Error> {
@@ -22,20 +22,12 @@ pub(crate) fn text(object: &Value) -> String {
 
 /// Converts the actor of a change.
 pub(crate) fn who(actor: &Actor) -> Value {
-    json!({ "name": actor.name, "address": actor.address })
+    json!(Viewer::owner().who(actor))
 }
 
 /// Converts a time.
 pub(crate) fn time(at: Millis) -> Value {
-    Value::from(exact_time(at))
-}
-
-/// Converts what is not served because it is damaged.
-pub(crate) fn damage(pieces: &[Damaged]) -> Value {
-    pieces
-        .iter()
-        .map(|piece| json!({ "digest": piece.digest.as_str(), "reason": piece.damage }))
-        .collect()
+    json!(Time(at))
 }
 
 /// An object that is printed key by key, without holding its lists.

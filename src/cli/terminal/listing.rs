@@ -1,7 +1,7 @@
 //! Flags of commands that list repositories or tags, and the repositories that are meant.
 
 use tarkeep::oci::{Glob, RepositoryName, TagName};
-use tarkeep::registry::{self, ListOrder, ListQuery, Registry, Visibility, now};
+use tarkeep::registry::{self, ListOrder, ListQuery, Registry, now};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::reference::{Named, Names, Reference};
@@ -53,6 +53,7 @@ impl Selection {
                 Sort::Pulled => ListOrder::Pulled,
             },
             limit: self.limit,
+            ..ListQuery::default()
         })
     }
 
@@ -154,21 +155,11 @@ pub(crate) async fn repositories(
     registry: &Registry,
     pattern: Option<&Glob>,
 ) -> Result<Vec<RepositoryName>, Error> {
-    let mut names = Vec::new();
-    let mut after = Some(String::new());
-    while let Some(last) = after {
-        let page = registry
-            .repositories()
-            .catalog(Visibility::All, last, None)
-            .await?;
-        let matching = page
-            .items
-            .iter()
-            .filter(|name| pattern.is_none_or(|pattern| pattern.matches(name)));
-        names.extend(matching.filter_map(|name| RepositoryName::parse(name).ok()));
-        after = page.next;
-    }
-    Ok(names)
+    let query = ListQuery {
+        pattern: pattern.cloned(),
+        ..ListQuery::default()
+    };
+    Ok(registry.repositories().names(query).await?)
 }
 
 /// Turns a tag into the glob that matches it alone.

@@ -5,10 +5,11 @@ use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 
 use tarkeep::oci::Digest;
 use tarkeep::registry::{Actor, Millis, UploadId};
+use tarkeep::report::{Time, Viewer, Who};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::cli::terminal::output::Screen;
-use crate::cli::terminal::values::{actor, digest_on, plain, size, time_on, upload_on};
+use crate::cli::terminal::values::{digest_on, named, plain, size, time_on, upload_on};
 
 /// Maximum width of a cell, because clients control its text; JSON is never cut.
 const CELL_LIMIT: usize = 300;
@@ -115,6 +116,12 @@ impl From<&Digest> for Cell {
     }
 }
 
+impl From<Time> for Cell {
+    fn from(Time(at): Time) -> Self {
+        Self::Time(at)
+    }
+}
+
 impl<T: Into<Self>> From<Option<T>> for Cell {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Empty, Into::into)
@@ -127,12 +134,22 @@ impl Cell {
         at.map_or(Self::Empty, Self::Time)
     }
 
+    /// A digest, as text.
+    pub(crate) fn digest(text: &str) -> Self {
+        Digest::parse(text).map_or_else(|_| text.into(), Self::Digest)
+    }
+
+    /// The maker of a change, or an empty cell.
+    pub(crate) fn who(who: &Who) -> Self {
+        match (&who.name, &who.address) {
+            (None, None) => Self::Empty,
+            (name, address) => named(name.as_deref(), address.as_deref()).into(),
+        }
+    }
+
     /// The actor of a change, or an empty cell.
     pub(crate) fn actor(who: &Actor) -> Self {
-        if who.name.is_none() && who.address.is_none() {
-            return Self::Empty;
-        }
-        actor(who).into()
+        Self::who(&Viewer::owner().who(who))
     }
 
     fn shown_on(self, screen: Screen) -> String {

@@ -126,9 +126,14 @@ fn timestamp(millis: Millis) -> Timestamp {
 
 /// Formats the actor of a change: name and address, as far as known.
 pub(crate) fn actor(actor: &Actor) -> String {
-    match (&actor.name, &actor.address) {
+    named(actor.name.as_deref(), actor.address.as_deref())
+}
+
+/// Formats who made a change, by name and address.
+pub(crate) fn named(name: Option<&str>, address: Option<&str>) -> String {
+    match (name, address) {
         (Some(name), Some(address)) => format!("{name} from {address}"),
-        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
         (None, None) => "-".to_owned(),
     }
 }

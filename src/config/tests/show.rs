@@ -78,3 +78,11 @@ fn the_name_of_a_variable_ends_no_line() {
     let again = load(&yaml, &[]).unwrap();
     assert_eq!(again.config.http.headers, loaded.config.http.headers);
 }
+
+#[test]
+fn the_name_of_a_variable_may_be_long() {
+    let name = format!("REGISTRY_HTTP_HEADERS_X-{}", "\u{1}".repeat(300));
+    let loaded = load("", &[(&name, "b")]).unwrap();
+    let again = load(&loaded.to_yaml(), &[]).unwrap();
+    assert_eq!(again.config.http.headers, loaded.config.http.headers);
+}

@@ -106,9 +106,13 @@ impl ResponseBuilder {
     }
 
     /// Ends with a body of JSON, as text whose length the caller may look at.
-    pub(crate) fn json(mut self, body: &impl Serialize) -> Response<String> {
+    pub(crate) fn json(self, body: &impl Serialize) -> Response<String> {
         // serializing text and numbers cannot fail
-        let mut text = serde_json::to_string(body).unwrap_or_default();
+        self.text(serde_json::to_string(body).unwrap_or_default())
+    }
+
+    /// Ends with a body of text whose length the caller may look at.
+    pub(crate) fn text(mut self, mut text: String) -> Response<String> {
         text.shrink_to_fit();
         self.0
             .headers_mut()

@@ -20,7 +20,7 @@ use crate::http::limits::{MAX_TAGS, TOKEN_FORM};
 use crate::http::response::builder;
 use crate::mirror;
 use crate::oci::{Digest, DigestError, NameError, RepositoryName};
-use crate::registry::Error;
+use crate::registry::{Error, ReferenceError};
 use crate::upstream;
 
 /// Error of a request. Its text is sent to the client, unless the registry itself failed.
@@ -52,6 +52,11 @@ pub(crate) enum ApiError {
     /// Invalid number in a query.
     #[error("{key} must be a non-negative number, not '{text}'")]
     Number { key: String, text: String },
+    /// Invalid parameter of `/api/v1`.
+    #[error("{0}")]
+    Parameter(String),
+    #[error("{0} is unknown: it was never pushed, or is permanently removed")]
+    DigestUnknown(Digest),
     #[error("a push may set at most {MAX_TAGS} tags: push the manifest again for the others")]
     TooManyTags,
     /// Invalid time in a query.
@@ -79,6 +84,10 @@ pub(crate) enum ApiError {
     /// Action that access rules do not allow in a repository that the client may see.
     #[error("access denied: your rights do not include {} in {}", .0.permission.as_str(), .0.resource.name())]
     Denied(Scope),
+    #[error(
+        "access denied: this takes an administrator, who has the role admin in all repositories"
+    )]
+    NotAdministrator,
     /// Failure to read the proof of a login: the database, or an issuer's keys.
     #[error(
         "this login cannot be checked at the moment; the registry's log says why: try again later"
@@ -202,6 +211,15 @@ struct RequiredScope<'s> {
     action: &'s str,
 }
 
+impl From<ReferenceError> for ApiError {
+    fn from(error: ReferenceError) -> Self {
+        match error {
+            ReferenceError::Tag(error) => error.into(),
+            ReferenceError::Digest(error) => error.into(),
+        }
+    }
+}
+
 impl ApiError {
     pub(crate) fn render(self) -> Response<Body> {
         let (location, rendered) = match self {
@@ -280,13 +298,14 @@ impl ApiError {
             Self::MalformedUpload => (S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
             Self::Number { .. } => (S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
             Self::TooManyTags => (S::URI_TOO_LONG, "TAG_INVALID"),
-            Self::Time { .. } => (S::BAD_REQUEST, "UNSUPPORTED"),
+            Self::Time { .. } | Self::Parameter(_) => (S::BAD_REQUEST, "UNSUPPORTED"),
+            Self::DigestUnknown(_) => (S::NOT_FOUND, "BLOB_UNKNOWN"),
             Self::MalformedChunk(_) => (S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             Self::Unsatisfiable { .. } => (S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID"),
             Self::Unauthorized { .. } => (S::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::TokenForm(_) => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::TokenFormTooLarge => (S::PAYLOAD_TOO_LARGE, "UNSUPPORTED"),
-            Self::Denied(_) => (S::FORBIDDEN, "DENIED"),
+            Self::Denied(_) | Self::NotAdministrator => (S::FORBIDDEN, "DENIED"),
             Self::Hidden(_) | Self::Namespace(_) => (S::NOT_FOUND, "NAME_UNKNOWN"),
             Self::TooManyLogins { .. } | Self::TooManyImages { .. } => {
                 (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")

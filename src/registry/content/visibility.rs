@@ -12,8 +12,9 @@ const BATCH: usize = 1_000;
 pub type IsVisible = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Repositories that a client may see.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub enum Visibility {
+    #[default]
     All,
     /// Those that begin with one of `prefixes`, sorted and none within another, if `is_visible` says so.
     ///
@@ -34,7 +35,7 @@ impl fmt::Debug for Visibility {
 }
 
 /// Names that a list asks for.
-pub(super) struct NameQuery {
+pub(in crate::registry) struct NameQuery {
     /// The names follow this one.
     pub after: String,
     /// They contain this text.
@@ -46,7 +47,7 @@ pub(super) struct NameQuery {
 
 impl Visibility {
     /// Reports whether a client may see a repository.
-    pub(in crate::registry) fn shows(&self, repository: &str) -> bool {
+    pub fn shows(&self, repository: &str) -> bool {
         match self {
             Self::All => true,
             Self::Some { is_visible, .. } => is_visible(repository),
@@ -54,7 +55,7 @@ impl Visibility {
     }
 
     /// Reads names of repositories with content, in byte order.
-    pub(super) fn names(
+    pub(in crate::registry) fn names(
         &self,
         meta: &Reader<'_>,
         query: &NameQuery,

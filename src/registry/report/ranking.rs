@@ -9,6 +9,8 @@ use std::sync::Arc;
 use crate::meta::{self, Millis, Reader, RepositoryRow, TagRow};
 use crate::oci::Glob;
 use crate::oci::RepositoryName;
+use crate::registry::content::page::Page;
+use crate::registry::content::visibility::{NameQuery, Visibility};
 use crate::registry::error::Error;
 use crate::registry::facades::{Repositories, Tags};
 use crate::registry::report::natural;
@@ -36,6 +38,37 @@ pub struct ListQuery {
     pub since: Option<Millis>,
     pub order: ListOrder,
     pub limit: Option<usize>,
+    /// Leaves out what is in other repositories.
+    pub shown: Visibility,
+    /// Leaves out what stands before the page.
+    pub after: Option<ListPlace>,
+}
+
+/// Place in a sorted list, behind which a page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPlace {
+    /// Number by which its item is sorted; 0 in an order of names.
+    key: i64,
+    name: String,
+}
+
+impl ListPlace {
+    /// Parses the cursor of a list in this order: a name, or `NUMBER:NAME`.
+    pub fn parse(text: &str, order: ListOrder) -> Option<Self> {
+        let (key, name) = match order {
+            ListOrder::Name => ("0", text),
+            _ => text.split_once(':')?,
+        };
+        let (key, name) = (key.parse().ok()?, name.to_owned());
+        Some(Self { key, name })
+    }
+
+    fn text(&self, order: ListOrder) -> String {
+        match order {
+            ListOrder::Name => self.name.clone(),
+            _ => format!("{}:{}", self.key, self.name),
+        }
+    }
 }
 
 /// A tag in a sorted list.
@@ -45,36 +78,96 @@ pub struct TagKey {
     pub name: Box<str>,
 }
 
-impl TagKey {
-    /// Compares by repository, and then by tag.
+/// A repository to be ranked, with its row where that was read.
+struct Candidate {
+    name: String,
+    row: Option<RepositoryRow>,
+}
+
+impl Ranked for Candidate {
     fn compare(&self, other: &Self) -> Ordering {
-        let (repository, others) = (self.repository.as_str(), other.repository.as_str());
-        natural::compare(repository, others).then_with(|| natural::compare(&self.name, &other.name))
+        natural::compare(&self.name, &other.name)
     }
+
+    fn place(&self) -> String {
+        self.name.clone()
+    }
+
+    fn compare_to(&self, place: &str) -> Ordering {
+        natural::compare(&self.name, place)
+    }
+}
+
+impl Ranked for TagKey {
+    fn compare(&self, other: &Self) -> Ordering {
+        compare_tags(
+            (self.repository.as_str(), &self.name),
+            (other.repository.as_str(), &other.name),
+        )
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.repository, self.name)
+    }
+
+    fn compare_to(&self, place: &str) -> Ordering {
+        let place = place.split_once(':').unwrap_or((place, ""));
+        compare_tags((self.repository.as_str(), &self.name), place)
+    }
+}
+
+/// Compares by repository, and then by tag.
+fn compare_tags(one: (&str, &str), other: (&str, &str)) -> Ordering {
+    natural::compare(one.0, other.0).then_with(|| natural::compare(one.1, other.1))
 }
 
 impl Repositories<'_> {
     /// Lists repositories, sorted.
-    pub async fn find(self, query: ListQuery) -> Result<Vec<RepositoryRow>, Error> {
+    pub async fn find(self, query: ListQuery) -> Result<Page<RepositoryRow>, Error> {
         self.registry
             .scan(move |meta| {
-                let mut ranking = Ranking::new(&query, |one: &RepositoryRow, other| {
-                    natural::compare(&one.name, &other.name)
-                });
-                each_name(
-                    |after| meta.repository_names("", after, "", BATCH),
-                    |name| {
-                        if query.matches(name)
-                            && let Some(row) = meta.repository_row(name)?
-                            && query.is_recent(row.pushed_at)
-                        {
-                            let key = query.key(|| Ok(row.size), row.pushed_at, row.pulled_at)?;
-                            ranking.push(key, row);
-                        }
-                        Ok(())
-                    },
-                )?;
-                Ok(ranking.sorted())
+                let mut ranking = Ranking::new(&query);
+                each_name(meta, &query, |name| {
+                    let row = match query.is_by_name_alone() {
+                        // read once it is known to be on the page
+                        true => None,
+                        false => match meta.repository_row(&name)? {
+                            Some(row) if query.is_recent(row.pushed_at) => Some(row),
+                            _ => return Ok(()),
+                        },
+                    };
+                    let key = row.as_ref().map_or(Ok(0), |row| {
+                        query.key(|| Ok(row.size), row.pushed_at, row.pulled_at)
+                    })?;
+                    ranking.push(key, Candidate { name, row });
+                    Ok(())
+                })?;
+                let page = ranking.page();
+                let mut rows = Vec::with_capacity(page.items.len());
+                for Candidate { name, row } in page.items {
+                    rows.extend(match row {
+                        Some(row) => Some(row),
+                        None => meta.repository_row(&name)?,
+                    });
+                }
+                Ok(Page {
+                    items: rows,
+                    next: page.next,
+                })
+            })
+            .await
+    }
+
+    /// Returns the names of repositories that the query's pattern matches, in byte order.
+    pub async fn names(self, query: ListQuery) -> Result<Vec<RepositoryName>, Error> {
+        self.registry
+            .scan(move |meta| {
+                let mut names = Vec::new();
+                each_name(meta, &query, |name| {
+                    names.extend(RepositoryName::parse(&name).ok());
+                    Ok(())
+                })?;
+                Ok(names)
             })
             .await
     }
@@ -86,14 +179,14 @@ impl Tags<'_> {
         self,
         repositories: Vec<RepositoryName>,
         query: ListQuery,
-    ) -> Result<Vec<TagKey>, Error> {
+    ) -> Result<Page<TagKey>, Error> {
         self.registry
             .scan(move |meta| {
-                let mut ranking = Ranking::new(&query, TagKey::compare);
+                let mut ranking = Ranking::new(&query);
                 for repository in repositories.into_iter().map(Arc::new) {
                     rank_tags(meta, &repository, &query, &mut ranking)?;
                 }
-                Ok(ranking.sorted())
+                Ok(ranking.page())
             })
             .await
     }
@@ -113,15 +206,12 @@ impl Tags<'_> {
     }
 }
 
-fn rank_tags<'q, F>(
+fn rank_tags(
     meta: &Reader<'_>,
     repository: &Arc<RepositoryName>,
-    query: &'q ListQuery,
-    ranking: &mut Ranking<'q, TagKey, F>,
-) -> Result<(), meta::Error>
-where
-    F: Fn(&TagKey, &TagKey) -> Ordering,
-{
+    query: &ListQuery,
+    ranking: &mut Ranking<'_, TagKey>,
+) -> Result<(), meta::Error> {
     let mut after = String::new();
     loop {
         let rows = meta.tags(repository, &after, BATCH)?;
@@ -145,19 +235,26 @@ where
     }
 }
 
-/// Visits names page by page.
+/// Visits the names of shown repositories that the query's pattern matches, in byte order.
 fn each_name(
-    page: impl Fn(&str) -> Result<Vec<String>, meta::Error>,
-    mut visit: impl FnMut(&str) -> Result<(), meta::Error>,
+    meta: &Reader<'_>,
+    query: &ListQuery,
+    mut visit: impl FnMut(String) -> Result<(), meta::Error>,
 ) -> Result<(), meta::Error> {
-    let mut after = String::new();
+    let mut next = NameQuery {
+        after: String::new(),
+        term: String::new(),
+        skip: 0,
+        limit: BATCH,
+    };
     loop {
-        let names = page(&after)?;
+        let names = query.shown.names(meta, &next)?;
         let Some(last) = names.last() else {
             return Ok(());
         };
-        after.clone_from(last);
-        names.iter().try_for_each(|name| visit(name))?;
+        next.after.clone_from(last);
+        let mut matching = names.into_iter().filter(|name| query.matches(name));
+        matching.try_for_each(&mut visit)?;
     }
 }
 
@@ -166,6 +263,11 @@ impl ListQuery {
         self.pattern
             .as_ref()
             .is_none_or(|pattern| pattern.matches(name))
+    }
+
+    /// Reports whether names are all that the order depends on.
+    fn is_by_name_alone(&self) -> bool {
+        self.order == ListOrder::Name && self.since.is_none()
     }
 
     pub(super) fn is_recent(&self, pushed_at: Millis) -> bool {
@@ -188,44 +290,70 @@ impl ListQuery {
     }
 }
 
-/// The first items of a list by their keys and names.
-pub(super) struct Ranking<'q, T, F> {
-    query: &'q ListQuery,
-    items: Vec<(i64, T)>,
-    compare_names: F,
+/// An item of a sorted list.
+pub(super) trait Ranked {
+    /// Compares items whose numbers are equal.
+    fn compare(&self, other: &Self) -> Ordering;
+
+    /// Returns its name in cursors.
+    fn place(&self) -> String;
+
+    /// Compares it with the name of a cursor, whose item may be gone.
+    fn compare_to(&self, place: &str) -> Ordering;
 }
 
-impl<'q, T, F: Fn(&T, &T) -> Ordering> Ranking<'q, T, F> {
-    pub(super) fn new(query: &'q ListQuery, compare_names: F) -> Self {
+/// The first items of a list by their numbers and names.
+pub(super) struct Ranking<'q, T> {
+    query: &'q ListQuery,
+    items: Vec<(i64, T)>,
+}
+
+impl<'q, T: Ranked> Ranking<'q, T> {
+    pub(super) fn new(query: &'q ListQuery) -> Self {
         Self {
             query,
             items: Vec::new(),
-            compare_names,
         }
     }
 
     pub(super) fn push(&mut self, key: i64, item: T) {
+        let is_before = |place: &ListPlace| match key.cmp(&place.key) {
+            // largest first
+            Ordering::Greater => true,
+            Ordering::Less => false,
+            Ordering::Equal => item.compare_to(&place.name).is_le(),
+        };
+        if self.query.after.as_ref().is_some_and(is_before) {
+            return;
+        }
         self.items.push((key, item));
         if let Some(limit) = self.query.limit
-            && self.items.len() >= 2 * limit.max(BATCH)
+            && self.items.len() > 2 * limit.max(BATCH)
         {
             self.sort();
-            self.items.truncate(limit);
+            // one more shows that the list goes on
+            self.items.truncate(limit + 1);
         }
     }
 
     fn sort(&mut self) {
-        let compare_names = &self.compare_names;
         self.items.sort_by(|(one_key, one), (other_key, other)| {
             let by_key: Ordering = other_key.cmp(one_key);
-            by_key.then_with(|| compare_names(one, other))
+            by_key.then_with(|| one.compare(other))
         });
     }
 
-    pub(super) fn sorted(mut self) -> Vec<T> {
+    pub(super) fn page(mut self) -> Page<T> {
         self.sort();
-        self.items.truncate(self.query.limit.unwrap_or(usize::MAX));
-        self.items.into_iter().map(|(_, item)| item).collect()
+        let (limit, order) = (self.query.limit.unwrap_or(usize::MAX), self.query.order);
+        let page = Page::cut(self.items, limit, |(key, item)| {
+            let (key, name) = (*key, item.place());
+            ListPlace { key, name }.text(order)
+        });
+        Page {
+            items: page.items.into_iter().map(|(_, item)| item).collect(),
+            next: page.next,
+        }
     }
 }
 
@@ -233,17 +361,64 @@ impl<'q, T, F: Fn(&T, &T) -> Ordering> Ranking<'q, T, F> {
 mod tests {
     use super::*;
 
+    fn candidate(name: String) -> Candidate {
+        Candidate { name, row: None }
+    }
+
+    fn names(page: Page<Candidate>) -> Vec<String> {
+        page.items.into_iter().map(|item| item.name).collect()
+    }
+
     #[test]
     fn a_limit_keeps_the_first_of_all() {
         let query = ListQuery {
             limit: Some(3),
             ..ListQuery::default()
         };
-        let mut ranking = Ranking::new(&query, |one: &String, other| natural::compare(one, other));
+        let mut ranking = Ranking::new(&query);
         for number in 0..10_000 {
-            ranking.push(number % 100, format!("pr-{number}"));
+            ranking.push(number % 100, candidate(format!("pr-{number}")));
         }
         assert!(ranking.items.len() < 5000);
-        assert_eq!(ranking.sorted(), ["pr-99", "pr-199", "pr-299"]);
+        assert_eq!(names(ranking.page()), ["pr-99", "pr-199", "pr-299"]);
+    }
+
+    #[test]
+    fn pages_are_the_whole_list() {
+        for order in [ListOrder::Name, ListOrder::Size] {
+            let mut query = ListQuery {
+                limit: Some(7),
+                order,
+                ..ListQuery::default()
+            };
+            let mut listed = Vec::new();
+            loop {
+                let mut ranking = Ranking::new(&query);
+                for number in 0..100 {
+                    let key = if order == ListOrder::Name {
+                        0
+                    } else {
+                        number % 3
+                    };
+                    ranking.push(key, candidate(format!("pr-{number}")));
+                }
+                let page = ranking.page();
+                let next = page.next.clone();
+                listed.extend(names(page));
+                let Some(next) = next else { break };
+                query.after = ListPlace::parse(&next, order);
+                assert!(query.after.is_some(), "{next}");
+            }
+            let distinct: std::collections::BTreeSet<_> = listed.iter().collect();
+            assert_eq!((listed.len(), distinct.len()), (100, 100), "{listed:?}");
+            assert_eq!(
+                listed[1],
+                if order == ListOrder::Name {
+                    "pr-1"
+                } else {
+                    "pr-5"
+                }
+            );
+        }
     }
 }

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use crate::meta::{self, Cursor, IdleManifest, Millis, Reader};
 use crate::oci::{Digest, RepositoryName};
+use crate::registry::content::page::Page;
 use crate::registry::error::Error;
 use crate::registry::facades::Reports;
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::natural;
-use crate::registry::report::ranking::{ListQuery, Ranking};
+use crate::registry::report::ranking::{ListQuery, Ranked, Ranking};
 
 /// Maximum number of candidates read at once.
 const BATCH: usize = 1000;
@@ -39,7 +40,7 @@ impl Reports<'_> {
         self,
         query: ListQuery,
         retention: &Retention,
-    ) -> Result<Vec<UntaggedImage>, Error> {
+    ) -> Result<Page<UntaggedImage>, Error> {
         let retention = retention.clone();
         self.registry
             .scan(move |meta| {
@@ -49,32 +50,53 @@ impl Reports<'_> {
                     former: HashMap::new(),
                 };
                 let found = ranked(meta, &query)?;
-                found
-                    .into_iter()
-                    .map(|manifest| rows.row(manifest))
-                    .collect()
+                let images = found.items.into_iter().map(|manifest| rows.row(manifest));
+                Ok(Page {
+                    items: images.collect::<Result<_, _>>()?,
+                    next: found.next,
+                })
             })
             .await
     }
 }
 
+impl Ranked for IdleManifest {
+    /// Compares by repository, and then by time, the last first.
+    fn compare(&self, other: &Self) -> Ordering {
+        natural::compare(&self.repository, &other.repository)
+            .then_with(|| other.idle_since.cmp(&self.idle_since))
+            .then_with(|| self.digest.cmp(&other.digest))
+    }
+
+    fn place(&self) -> String {
+        format!("{}@{}@{}", self.repository, self.idle_since, self.digest)
+    }
+
+    fn compare_to(&self, place: &str) -> Ordering {
+        let mut parts = place.split('@');
+        let mut part = || parts.next().unwrap_or_default();
+        let (repository, since, digest) = (part(), part(), part());
+        let since: Millis = since.parse().unwrap_or(Millis::MAX);
+        natural::compare(&self.repository, repository)
+            .then_with(|| since.cmp(&self.idle_since))
+            .then_with(|| self.digest.as_str().cmp(digest))
+    }
+}
+
 /// Finds the manifests, by repository and then the last first, unless the query has another order.
-fn ranked(meta: &Reader<'_>, query: &ListQuery) -> Result<Vec<IdleManifest>, meta::Error> {
-    let by_repository = |one: &IdleManifest, other: &IdleManifest| -> Ordering {
-        natural::compare(&one.repository, &other.repository)
-            .then_with(|| other.idle_since.cmp(&one.idle_since))
-    };
-    let mut ranking = Ranking::new(query, by_repository);
+fn ranked(meta: &Reader<'_>, query: &ListQuery) -> Result<Page<IdleManifest>, meta::Error> {
+    let mut ranking = Ranking::new(query);
     let mut after = Cursor::START;
     loop {
         let idle = meta.idle_manifests(Millis::MAX, Millis::MAX, after, BATCH)?;
         let Some((last, _)) = idle.last() else {
-            return Ok(ranking.sorted());
+            return Ok(ranking.page());
         };
         after = *last;
         for (_, manifest) in idle {
-            let is_meant =
-                query.matches(&manifest.repository) && query.is_recent(manifest.idle_since);
+            let is_meant = query.matches(&manifest.repository)
+                && query.is_recent(manifest.idle_since)
+                && query.shown.shows(&manifest.repository);
             if is_meant && !meta.has_tagged_subject(manifest.id)? {
                 let size = || size(meta, &manifest);
                 let key = query.key(size, manifest.idle_since, manifest.pulled_at)?;

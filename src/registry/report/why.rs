@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::meta::{self, Damaged, HeldManifest, Millis, Reader, TrashRow, millis, now};
 use crate::oci::Digest;
+use crate::registry::content::visibility::Visibility;
 use crate::registry::error::Error;
 use crate::registry::facades::Reports;
 use crate::registry::policy::keep_untagged::KeepUntagged;
@@ -76,6 +77,17 @@ pub enum StepKind {
     Subject,
 }
 
+impl StepKind {
+    /// Returns its name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Index => "index",
+            Self::Subject => "subject",
+        }
+    }
+}
+
 /// End of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChainEnd {
@@ -99,18 +111,21 @@ pub struct TagHold {
 }
 
 impl Reports<'_> {
-    /// Finds what keeps a digest, or when it is removed, by these retention rules.
+    /// Finds what keeps a digest, or when it is removed, by these retention rules, as far as repositories are `shown`.
     pub async fn explain(
         self,
         digest: &Digest,
         retention: &Retention,
+        shown: Visibility,
     ) -> Result<Explanation, Error> {
         let (digest, retention) = (digest.clone(), retention.clone());
         self.registry
             .scan(move |meta| {
+                let is_all = matches!(shown, Visibility::All);
                 let mut walk = HolderWalk {
                     meta,
                     retention: &retention,
+                    shown: &shown,
                     why: Explanation::default(),
                     waiting: VecDeque::new(),
                     decisions: HashMap::new(),
@@ -118,31 +133,46 @@ impl Reports<'_> {
                 walk.begin(&digest)?;
                 walk.follow_chains()?;
                 let mut why = walk.why;
-                if !why.is_lasting() {
-                    let mut simulation = Simulation::new(meta, &retention, None);
-                    simulation.collect_all(now())?;
-                    why.removals = simulation
-                        .removals
-                        .into_iter()
-                        .filter(|removal| {
-                            removal.digest == digest && removal.kind != RemovalKind::Tag
-                        })
-                        .collect();
+                if !why.is_lasting() && (is_all || !why.chains.is_empty()) {
+                    why.removals = removals(meta, &digest, &retention, &shown)?;
                 }
                 if why.is_manifest {
                     why.damage = meta.damage_within(None, &digest, MAX_PIECES)?;
                 }
                 if let Some(blob) = meta.damaged_blob(&digest)? {
                     let (images, _) = meta.images_needing(&digest, MAX_CHAINS)?;
-                    why.damaged_images = images.iter().flat_map(image_names).collect();
-                    why.damage.push(blob);
+                    let images = images.iter().filter(|image| shown.shows(&image.repository));
+                    why.damaged_images = images.flat_map(image_names).collect();
+                    if is_all || !why.damaged_images.is_empty() {
+                        why.damage.push(blob);
+                    }
                 }
                 why.trash = meta.trashed_anywhere(&digest, MAX_CHAINS)?;
-                why.is_removal = why.blob.is_none() && meta.is_removal(&digest)?;
+                why.trash.retain(|row| shown.shows(&row.repository));
+                why.is_removal = is_all && why.blob.is_none() && meta.is_removal(&digest)?;
                 Ok(why)
             })
             .await
     }
+}
+
+/// Returns the planned removals of a digest. That of a blob depends on all repositories.
+fn removals(
+    meta: &Reader<'_>,
+    digest: &Digest,
+    retention: &Retention,
+    shown: &Visibility,
+) -> Result<Vec<PlannedRemoval>, meta::Error> {
+    let mut simulation = Simulation::new(meta, retention, None);
+    simulation.collect_all(now())?;
+    let is_shown = |removal: &PlannedRemoval| match &removal.repository {
+        Some(repository) => shown.shows(repository),
+        None => matches!(shown, Visibility::All),
+    };
+    let of_it = simulation.removals.into_iter().filter(|removal| {
+        removal.digest == *digest && removal.kind != RemovalKind::Tag && is_shown(removal)
+    });
+    Ok(of_it.collect())
 }
 
 impl Explanation {
@@ -185,6 +215,7 @@ impl Explanation {
 struct HolderWalk<'m> {
     meta: &'m Reader<'m>,
     retention: &'m Retention,
+    shown: &'m Visibility,
     why: Explanation,
     /// Manifests whose holders are still to be found, with the chains that lead to them.
     waiting: VecDeque<(Vec<ChainStep>, StepKind, HeldManifest)>,
@@ -194,20 +225,28 @@ struct HolderWalk<'m> {
 
 impl HolderWalk<'_> {
     fn begin(&mut self, digest: &Digest) -> Result<(), meta::Error> {
-        let manifests = self.meta.manifests_of(digest, MAX_VISITED + 1)?;
+        let mut manifests = self.meta.manifests_of(digest, MAX_VISITED + 1)?;
         self.why.is_cut = manifests.len() > MAX_VISITED;
+        manifests.retain(|manifest| self.shown.shows(&manifest.repository));
         self.why.is_manifest = !manifests.is_empty();
         self.waiting.extend(
             manifests
                 .into_iter()
                 .map(|manifest| (Vec::new(), StepKind::Manifest, manifest)),
         );
-        let Some(blob) = self.meta.linked_blob(digest, MAX_VISITED)? else {
+        let Some(mut blob) = self.meta.linked_blob(digest, MAX_VISITED)? else {
             return Ok(());
         };
-        self.why.blob = Some(blob.size);
-        let needing = self.meta.manifests_needing(digest, MAX_VISITED + 1)?;
+        let mut needing = self.meta.manifests_needing(digest, MAX_VISITED + 1)?;
         self.why.is_cut |= needing.len() > MAX_VISITED;
+        needing.retain(|manifest| self.shown.shows(&manifest.repository));
+        blob.idle_links
+            .retain(|(repository, _)| self.shown.shows(repository));
+        let is_held = !needing.is_empty() || !blob.idle_links.is_empty();
+        if !is_held && !matches!(self.shown, Visibility::All) {
+            return Ok(());
+        }
+        self.why.blob = Some(blob.size);
         self.waiting.extend(
             needing
                 .into_iter()

@@ -1,4 +1,4 @@
-//! What clients say when a quota or a rate limit refuses.
+//! Messages of clients when a quota or a rate limit refuses.
 
 use crate::access::host::{PUSHES, public_and_private};
 use crate::access::login::refused;

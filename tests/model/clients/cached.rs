@@ -93,7 +93,8 @@ impl CheckedClient<'_> {
         let is_sure = |until: &Instant| campaign.slack.is_sure(*until, answer.now);
         let was_sure = cache.manifests.get(&item.digest).is_some_and(is_sure);
         let is_fetched = hub.fetches_from(&cache.name) != asked;
-        cache.count(campaign, was_sure, is_fetched);
+        campaign.counts.cached.add(u64::from(was_sure));
+        campaign.counts.fetched.add(u64::from(is_fetched));
         if was_sure && is_fetched {
             let message = format!("{method} {path}: it was evicted too early");
             campaign.violated(&[short(&item.digest), &cache.name], &message);
@@ -124,7 +125,8 @@ impl CheckedClient<'_> {
         let is_sure = |until: &Instant| campaign.slack.is_sure(*until, answer.now);
         let was_sure = cache.blobs.get(blob).is_some_and(is_sure);
         let is_fetched = hub.fetches_from(&cache.name) != asked;
-        cache.count(campaign, was_sure, is_fetched);
+        campaign.counts.cached.add(u64::from(was_sure));
+        campaign.counts.fetched.add(u64::from(is_fetched));
         if was_sure && is_fetched {
             let message = format!("GET {path}: it was collected while an image needs it");
             campaign.violated(&[short(blob), &cache.name], &message);
@@ -144,16 +146,6 @@ impl CheckedClient<'_> {
 }
 
 impl Cache {
-    fn count(&self, campaign: &Campaign, was_sure: bool, is_fetched: bool) {
-        let counts = &campaign.counts;
-        if was_sure {
-            counts.cached.add(1);
-        }
-        if is_fetched {
-            counts.fetched.add(1);
-        }
-    }
-
     /// Records a use of a manifest: it stays for half a lease, with the rest of each image that it is a part of.
     fn used(&mut self, campaign: &Campaign, item: &Arc<Item>, sent: Instant, now: Instant) {
         let until = sent + campaign.retention.promise();

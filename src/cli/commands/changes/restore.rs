@@ -1,11 +1,11 @@
 //! `registry restore`: lists deleted content, or restores it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{self, Millis, Registry, RemovedTagRow, Restored, Retention, TrashRow};
+use tarkeep::registry::{self, Registry, RemovedTagRow, Restored, Retention};
+use tarkeep::report::{self, RestorableItem, Viewer};
 
 use crate::cli::actor;
 use crate::cli::commands::changes::later;
@@ -18,6 +18,9 @@ use crate::cli::terminal::output::{self, Format, Output, Screen};
 use crate::cli::terminal::reference::{self, Names, Part, Reference};
 use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::values::{count, plain};
+
+/// Number of items that are read at once.
+const PAGE: usize = 1000;
 
 #[derive(clap::Args)]
 #[command(after_help = keys::RESTORE)]
@@ -41,7 +44,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let reference = reference.as_deref().map(Reference::parse).transpose()?;
     let (registry, retention) = store.open_with_rules().await?;
     let Some(reference) = reference else {
-        return list(&registry, &retention, format).await;
+        return list(&registry, format).await;
     };
     let named = reference.resolve(&registry, "restore").await?;
     let (repository, part) = named.one_repository("restore")?;
@@ -233,7 +236,7 @@ impl Restorer {
 }
 
 /// Lists what can be restored.
-async fn list(registry: &Registry, retention: &Retention, format: Format) -> Result<(), Error> {
+async fn list(registry: &Registry, format: Format) -> Result<(), Error> {
     let columns = [
         Column::fixed("WHAT"),
         Column::name("REPOSITORY"),
@@ -245,24 +248,14 @@ async fn list(registry: &Registry, retention: &Retention, format: Format) -> Res
         Column::fixed("UNTIL"),
     ];
     let mut list = List::begin(format, "restorable", &columns)?;
-    let grace = retention.grace;
-    let mut is_empty = true;
+    let (owner, mut is_empty) = (Viewer::owner(), true);
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.trash().list(None, last).await?;
+        let page = report::trash(registry, &owner, last, PAGE).await?;
         is_empty &= page.items.is_empty();
-        page.items
-            .iter()
-            .try_for_each(|row| push_manifest(&mut list, row, grace))?;
-        after = page.next;
-    }
-    let mut after = Some(String::new());
-    while let Some(last) = after {
-        let page = registry.trash().removed_tags(None, retention, last).await?;
-        is_empty &= page.items.is_empty();
-        page.items
-            .iter()
-            .try_for_each(|row| push_tag(&mut list, row, grace))?;
+        for item in &page.items {
+            list.push(|| cells(item), || json!(item))?;
+        }
         after = page.next;
     }
     if format == Format::Json {
@@ -283,58 +276,15 @@ async fn list(registry: &Registry, retention: &Retention, format: Format) -> Res
     })
 }
 
-/// Returns the end of the grace period of a deletion.
-fn until(deleted_at: Millis, grace: Duration) -> Millis {
-    deleted_at.saturating_add(Millis::try_from(grace.as_millis()).unwrap_or(Millis::MAX))
-}
-
-fn push_manifest(list: &mut List, row: &TrashRow, grace: Duration) -> Result<(), Error> {
-    let until = until(row.deleted_at, grace);
-    list.push(
-        || {
-            vec![
-                "manifest".into(),
-                (&*row.repository).into(),
-                Cell::from(&row.digest),
-                row.tags.join(",").into(),
-                Cell::Size(row.size),
-                Cell::Time(row.deleted_at),
-                Cell::actor(&row.deleted_by),
-                Cell::Time(until),
-            ]
-        },
-        || {
-            json!({
-                "kind": "manifest", "repository": row.repository, "digest": row.digest.as_str(), "mediaType": row.media_type,
-                "tags": row.tags, "size": row.size, "deleted": json::time(row.deleted_at),
-                "who": json::who(&row.deleted_by), "until": json::time(until),
-            })
-        },
-    )
-}
-
-/// Lists a tag that was removed without its manifest.
-fn push_tag(list: &mut List, row: &RemovedTagRow, grace: Duration) -> Result<(), Error> {
-    let until = until(row.removed_at, grace);
-    list.push(
-        || {
-            vec![
-                "tag".into(),
-                (&*row.repository).into(),
-                Cell::from(&row.digest),
-                (&*row.tag).into(),
-                Cell::Empty,
-                Cell::Time(row.removed_at),
-                Cell::actor(&row.removed_by),
-                Cell::Time(until),
-            ]
-        },
-        || {
-            json!({
-                "kind": "tag", "repository": row.repository, "digest": row.digest.as_str(), "mediaType": null,
-                "tags": [row.tag], "size": null,
-                "deleted": json::time(row.removed_at), "who": json::who(&row.removed_by), "until": json::time(until),
-            })
-        },
-    )
+fn cells(item: &RestorableItem) -> Vec<Cell> {
+    vec![
+        item.kind.into(),
+        (&*item.repository).into(),
+        Cell::digest(&item.digest),
+        item.tags.join(",").into(),
+        item.size.map_or(Cell::Empty, Cell::Size),
+        Cell::from(item.deleted),
+        Cell::who(&item.who),
+        Cell::from(item.until),
+    ]
 }

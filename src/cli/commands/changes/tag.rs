@@ -1,8 +1,9 @@
 //! `registry tag`: pointing a tag at an image, its history, and moving it back.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{Gaps, Promotion, Registry, RestoreTarget, TagRestoration, TagState, now};
+use tarkeep::registry::{Gaps, Promotion, Registry, RestoreTarget, TagRestoration, now};
+use tarkeep::report::{self, StateItem, Viewer};
 
 use crate::cli::actor;
 use crate::cli::commands::changes::{later, undo};
@@ -187,67 +188,46 @@ async fn history(arguments: History) -> Result<(), Error> {
         Column::text("ENDED"),
     ];
     let mut list = List::object(format, &columns);
-    let (mut before, mut is_known) = (None, false);
-    loop {
-        let page = registry.tags().history(&repository, &tag, before).await?;
-        if !is_known {
-            if page.items.is_empty() {
-                return Err(Error::Other(format!(
-                    "{repository} has no tag {tag}, and no history of it: registry ls {repository} lists its tags"
-                )));
-            }
-            is_known = true;
-            list.field("repository", &json!(repository.as_str()))?;
-            list.field("tag", &json!(tag.as_str()))?;
-            list.next("states")?;
-        }
-        for state in &page.items {
-            list.push(|| as_row(state), || as_json(state))?;
-        }
-        before = page.next.and_then(|next| next.parse().ok());
-        if before.is_none() {
-            list.finish()?;
-            break;
-        }
+    let owner = Viewer::owner();
+    let mut page = report::history(&registry, &repository, &tag, None, &owner).await?;
+    if page.items.is_empty() {
+        return Err(Error::Other(format!(
+            "{repository} has no tag {tag}, and no history of it: registry ls {repository} lists its tags"
+        )));
     }
+    list.field("repository", &json!(repository.as_str()))?;
+    list.field("tag", &json!(tag.as_str()))?;
+    list.next("states")?;
+    loop {
+        for state in &page.items {
+            list.push(|| as_row(state), || json!(state))?;
+        }
+        let Some(last) = page.next else { break };
+        page = report::history(&registry, &repository, &tag, Some(&last), &owner).await?;
+    }
+    list.finish()?;
     match removed::tag(&registry, &repository, &tag).await? {
         Some(sentence) if format == Format::Text => output::say(&sentence),
         _ => Ok(()),
     }
 }
 
-fn as_row(state: &TagState) -> Vec<Cell> {
+fn as_row(state: &StateItem) -> Vec<Cell> {
     let (until, ended) = match &state.end {
         None => (Cell::Empty, Cell::Empty),
         Some(end) => {
-            let how = if end.is_deletion { "removed" } else { "moved" };
-            let ended = format!("{how} by {}", values::actor(&end.by));
-            (Cell::Time(end.at), ended.into())
+            let who = values::named(end.who.name.as_deref(), end.who.address.as_deref());
+            (Cell::from(end.at), format!("{} by {who}", end.how).into())
         }
     };
     vec![
-        Cell::from(&state.digest),
-        Cell::Time(state.since),
-        state.set_by.name.as_deref().into(),
-        state.set_by.address.as_deref().into(),
+        Cell::digest(&state.digest),
+        Cell::from(state.since),
+        state.who.name.as_deref().into(),
+        state.who.address.as_deref().into(),
         until,
         ended,
     ]
-}
-
-fn as_json(state: &TagState) -> Value {
-    let end = state.end.as_ref().map(|end| {
-        let how = if end.is_deletion { "removed" } else { "moved" };
-        json!({ "at": json::time(end.at), "how": how, "who": json::who(&end.by) })
-    });
-    json!({
-        "digest": state.digest.as_str(),
-        "mediaType": state.media_type,
-        "size": state.size,
-        "since": json::time(state.since),
-        "who": json::who(&state.set_by),
-        "end": end,
-    })
 }
 
 async fn restore(arguments: RestoreArguments) -> Result<(), Error> {

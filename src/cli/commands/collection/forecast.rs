@@ -1,12 +1,11 @@
 //! Output of `gc --dry-run` and `garbage-collect`: what would be removed.
 
-use serde_json::{Value, json};
 use tarkeep::registry::{
     Forecast, PlannedRemoval, Registry, RemovalKind, RemovalTotals, Retention,
 };
+use tarkeep::report::{self, CollectionReport};
 
 use crate::cli::error::Error;
-use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
@@ -18,8 +17,9 @@ pub(super) async fn print(
     retention: &Retention,
     format: Format,
 ) -> Result<(), Error> {
-    let forecast = registry.reports().forecast(retention).await?;
-    as_list(&forecast, format)?.finish()?;
+    let report = report::collection(registry).await?;
+    as_list(&report, format)?.finish()?;
+    let forecast = &report.forecast;
     if format == Format::Json {
         return Ok(());
     }
@@ -43,7 +43,7 @@ pub(super) async fn print(
 }
 
 /// Lists what is removed, now and later.
-pub(super) fn as_list(forecast: &Forecast, format: Format) -> Result<List, Error> {
+pub(super) fn as_list(report: &CollectionReport, format: Format) -> Result<List, Error> {
     let columns = [
         Column::fixed("WHEN"),
         Column::name("WHAT"),
@@ -52,11 +52,12 @@ pub(super) fn as_list(forecast: &Forecast, format: Format) -> Result<List, Error
         Column::text("WHY"),
     ];
     let mut list = List::object(format, &columns);
-    list.field("now", &share(&forecast.due()))?;
-    list.field("later", &share(&forecast.later()))?;
+    let forecast = &report.forecast;
+    list.field("now", &report.now())?;
+    list.field("later", &report.later())?;
     list.next("removals")?;
     for removal in &forecast.removals {
-        list.push(|| cells(removal, forecast), || as_json(removal, forecast))?;
+        list.push(|| cells(removal, forecast), || report.removal(removal))?;
     }
     Ok(list)
 }
@@ -103,25 +104,6 @@ fn what(removal: &PlannedRemoval) -> String {
         (Some(repository), None) => format!("manifest of {repository}"),
         (None, _) => "blob".to_owned(),
     }
-}
-
-fn as_json(removal: &PlannedRemoval, forecast: &Forecast) -> Value {
-    json!({
-        "kind": removal.kind,
-        "repository": removal.repository,
-        "tag": removal.tag,
-        "digest": removal.digest.as_str(),
-        "size": removal.size,
-        "at": json::time(removal.at),
-        "due": removal.at <= forecast.now,
-        "reason": removal.why,
-    })
-}
-
-fn share(share: &RemovalTotals) -> Value {
-    json!({
-        "tagCount": share.tags, "manifestCount": share.manifests, "blobCount": share.blobs, "size": share.bytes,
-    })
 }
 
 /// Returns the lines of distribution's `garbage-collect`, which scripts look for.

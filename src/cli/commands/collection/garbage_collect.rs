@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tarkeep::config::{Config, Loaded};
 use tarkeep::registry::{KeepUntagged, Registry, Sweep, SweepBy, SweepOptions};
+use tarkeep::report::CollectionReport;
 
 use crate::cli::commands::collection::{forecast, gc};
 use crate::cli::configuration::Configuration;
@@ -75,13 +76,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     if alone.is_some() {
         (retention.lease, retention.grace) = (Duration::ZERO, Duration::ZERO);
     }
-    let forecast = registry.reports().forecast(&retention).await?;
+    let report = CollectionReport {
+        forecast: registry.reports().forecast(&retention).await?,
+    };
     let is_text = !arguments.quiet && arguments.output.format == Format::Text;
     if is_text {
-        output::print(&forecast::classic_lines(&forecast))?;
+        output::print(&forecast::classic_lines(&report.forecast))?;
     }
     if !arguments.quiet && arguments.output.format == Format::Json {
-        forecast::as_list(&forecast, Format::Json)?.finish()?;
+        forecast::as_list(&report, Format::Json)?.finish()?;
     }
     if arguments.dry_run {
         return Ok(());
@@ -100,7 +103,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     )
     .await?;
     if is_text && alone.is_none() {
-        let later = forecast.later();
+        let later = report.forecast.later();
         if let Some(last) = later.last {
             let until = time(last);
             output::print(&format!(

@@ -1,14 +1,11 @@
 //! `registry du`: disk usage by repository and tag.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tarkeep::oci::RepositoryName;
-use tarkeep::registry::{
-    self, Forecast, ListQuery, Registry, RemovalKind, RemovalTotals, Retention, StoreUsage, TagKey,
-    TagUsage, Usage, WaitCause, Waiting,
-};
+use tarkeep::registry::{self, ListQuery, Registry, StoreUsage, TagKey, WaitCause, Waiting};
+use tarkeep::report::{self, StoreReport, TagUsageItem, UsageItem, Viewer};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
@@ -19,7 +16,7 @@ use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::reference::{self, Reference};
 use crate::cli::terminal::removed;
 use crate::cli::terminal::table::{Cell, Column};
-use crate::cli::terminal::values::{absolute, count, size};
+use crate::cli::terminal::values::{count, size};
 
 /// Maximum number of tags whose usage is computed at once.
 const BATCH: usize = 200;
@@ -52,13 +49,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         output: Output { format },
     } = arguments;
     let reference = reference.as_deref().map(Reference::parse).transpose()?;
-    let (registry, retention) = store.open_with_rules().await?;
+    let registry = store.open().await?;
     let Some(reference) = reference else {
         let listed = selection.of(None, Sort::Size, &registry, "du").await?;
         let Listed::Repositories(query) = listed else {
             return Ok(());
         };
-        return whole(&registry, &retention, query, format).await;
+        return whole(&registry, query, format).await;
     };
     let named = reference.resolve(&registry, "du").await?;
     let (text, one_tag) = (named.text.clone(), named.one_tag());
@@ -72,11 +69,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         }
         Listed::Tags(names, query) => {
             let must_match = query.pattern.is_some() && query.since.is_none();
-            let keys = registry.tags().find(names.clone(), query).await?;
+            let keys = registry.tags().find(names.clone(), query).await?.items;
             if keys.is_empty() && must_match {
                 return removed::explained(&registry, Err(nothing_has(one_tag, &text))).await;
             }
-            tags(&registry, &retention, &names, keys, format).await
+            tags(&registry, &names, keys, format).await
         }
     }
 }
@@ -90,44 +87,19 @@ const REPOSITORY_COLUMNS: [Column; 6] = [
     Column::number("EXCLUSIVE"),
 ];
 
-async fn whole(
-    registry: &Registry,
-    retention: &Retention,
-    query: ListQuery,
-    format: Format,
-) -> Result<(), Error> {
+async fn whole(registry: &Registry, query: ListQuery, format: Format) -> Result<(), Error> {
     let mut list = List::begin(format, "repositories", &REPOSITORY_COLUMNS)?;
     push_repositories(registry, query, &mut list).await?;
-    let (store, forecast) = (
-        registry.reports().store_usage().await?,
-        registry.reports().forecast(retention).await?,
-    );
-    let refusal = refusal(registry);
-    let mut object = store_json(&store, &forecast);
-    object["disk"]["reserveSize"] = registry.settings().reserve.into();
-    object["disk"]["reason"] = json!(refusal);
-    list.field("store", &object)?;
+    let store = report::store(registry).await?;
+    list.field("store", &store.as_json())?;
     list.finish()?;
-    match (format, refusal) {
-        (Format::Json, _) => Ok(()),
-        (Format::Text, None) => print_store(&store, &forecast),
-        (Format::Text, Some(reason)) => {
-            print_store(&store, &forecast)?;
-            output::fact("Pushes", &format!("are refused: {reason}"))
-        }
+    if format == Format::Json {
+        return Ok(());
     }
-}
-
-/// Says why pushes are refused, if they are.
-fn refusal(registry: &Registry) -> Option<String> {
-    match registry.status().check_pushes() {
-        Ok(()) => None,
-        Err(registry::Error::Reserve) => Some(format!(
-            "less than {} (storage.reserve) of the disk is free; registry gc says what can be freed",
-            size(registry.settings().reserve)
-        )),
-        Err(registry::Error::StorageFull(shortage)) => Some(format!("the {shortage}")),
-        Err(other) => Some(other.to_string()),
+    print_store(&store)?;
+    match &store.refusal {
+        None => Ok(()),
+        Some(reason) => output::fact("Pushes", &format!("are refused: {reason}")),
     }
 }
 
@@ -136,70 +108,39 @@ async fn push_repositories(
     query: ListQuery,
     list: &mut List,
 ) -> Result<(), Error> {
-    for row in registry.repositories().find(query).await? {
+    for row in registry.repositories().find(query).await?.items {
         let name = reference::repository(&row.name)?;
-        match registry.reports().repository_usage(&name).await {
+        match report::usage(registry, &name, &Viewer::owner()).await {
             // removed since the row was read
             Err(registry::Error::NameUnknown(_)) => {}
-            usage => push_usage(list, &name, &usage?)?,
+            usage => {
+                let usage = usage?;
+                list.push(|| cells(&usage), || json!(usage))?;
+            }
         }
     }
     Ok(())
 }
 
-fn push_usage(list: &mut List, name: &RepositoryName, usage: &Usage) -> Result<(), Error> {
-    let Usage {
-        tags,
-        manifests,
-        logical,
-        deduplicated,
-        exclusive,
-        ..
-    } = *usage;
-    let cells = || {
-        vec![
-            name.as_str().into(),
-            Cell::Count(tags),
-            Cell::Count(manifests),
-            Cell::Size(deduplicated),
-            Cell::Size(logical),
-            Cell::Size(exclusive),
-        ]
-    };
-    list.push(cells, || usage_json(name, usage))
+fn cells(usage: &UsageItem) -> Vec<Cell> {
+    vec![
+        (&*usage.repository).into(),
+        Cell::Count(usage.tag_count),
+        Cell::Count(usage.manifest_count),
+        Cell::Size(usage.size),
+        Cell::Size(usage.logical_size),
+        usage.exclusive_size.map_or(Cell::Empty, Cell::Size),
+    ]
 }
 
-fn usage_json(name: &RepositoryName, usage: &Usage) -> Value {
-    json!({
-        "repository": name.as_str(), "tagCount": usage.tags, "manifestCount": usage.manifests, "manifestSize": usage.manifest_bytes,
-        "size": usage.deduplicated, "logicalSize": usage.logical, "exclusiveSize": usage.exclusive,
-    })
-}
-
-/// Groups later removals of blobs by day.
-fn days(forecast: &Forecast) -> BTreeMap<String, RemovalTotals> {
-    let mut days: BTreeMap<String, RemovalTotals> = BTreeMap::new();
-    for removal in forecast
-        .removals
-        .iter()
-        .filter(|removal| removal.kind == RemovalKind::Blob && removal.at > forecast.now)
-    {
-        let share = days
-            .entry(absolute(removal.at).chars().take(10).collect())
-            .or_default();
-        share.blobs += 1;
-        share.bytes += removal.size;
-    }
-    days
-}
-
-fn print_store(store: &StoreUsage, forecast: &Forecast) -> Result<(), Error> {
+fn print_store(report: &StoreReport) -> Result<(), Error> {
     let StoreUsage {
         totals,
         upload_bytes,
         database,
         free_disk,
-    } = store;
+    } = &report.usage;
+    let forecast = &report.forecast;
     let (now, later) = (forecast.due(), forecast.later());
     let held = |bytes, number, noun| format!("{} in {}", size(bytes), count(number, noun));
     let mut facts = vec![
@@ -218,7 +159,7 @@ fn print_store(store: &StoreUsage, forecast: &Forecast) -> Result<(), Error> {
         ),
         ("Garbage later", held(later.bytes, later.blobs, "blob")),
     ];
-    for (day, share) in days(forecast) {
+    for (day, share) in report.days() {
         facts.push((
             "",
             format!("  {day}  {}", held(share.bytes, share.blobs, "blob")),
@@ -260,51 +201,18 @@ fn print_store(store: &StoreUsage, forecast: &Forecast) -> Result<(), Error> {
         .try_for_each(|(label, fact)| output::fact(label, fact))
 }
 
-fn store_json(store: &StoreUsage, forecast: &Forecast) -> Value {
-    let StoreUsage {
-        totals,
-        upload_bytes,
-        database,
-        free_disk,
-    } = store;
-    let (now, later) = (forecast.due(), forecast.later());
-    let days = days(forecast)
-        .into_iter()
-        .map(|(day, share)| json!({ "date": day, "size": share.bytes, "blobCount": share.blobs }));
-    json!({
-        "repositoryCount": totals.repositories,
-        "tagCount": totals.tags,
-        "manifests": { "count": totals.manifests, "size": totals.manifest_bytes },
-        "blobs": { "count": totals.blobs, "size": totals.blob_bytes },
-        "uploads": { "count": totals.uploads, "size": upload_bytes },
-        "garbage": {
-            "now": {
-                "tagCount": now.tags, "manifestCount": now.manifests, "blobCount": now.blobs + totals.removals,
-                "size": now.bytes + totals.removal_bytes,
-            },
-            "later": {
-                "tagCount": later.tags, "manifestCount": later.manifests, "blobCount": later.blobs, "size": later.bytes,
-                "days": days.collect::<Vec<_>>(),
-            },
-        },
-        "trash": { "count": totals.trash, "size": totals.trash_bytes },
-        "database": { "size": database.file, "freeSize": database.free, "logSize": database.log },
-        "disk": { "freeSize": free_disk },
-    })
-}
-
 async fn tags(
     registry: &Registry,
-    retention: &Retention,
     names: &[RepositoryName],
     keys: Vec<TagKey>,
     format: Format,
 ) -> Result<(), Error> {
-    let baseline = Arc::new(registry.reports().baseline(names, retention).await?);
+    let retention = registry.settings().retention.clone();
+    let baseline = Arc::new(registry.reports().baseline(names, &retention).await?);
     let mut usages = Vec::new();
+    let owner = Viewer::owner();
     for name in names {
-        let usage = registry.reports().repository_usage(name).await?;
-        usages.push((name, usage));
+        usages.push(report::usage(registry, name, &owner).await?);
     }
     let is_one = names.len() == 1;
     let mut columns = vec![
@@ -317,18 +225,11 @@ async fn tags(
         columns.insert(0, Column::name("REPOSITORY"));
     }
     let mut list = List::object(format, &columns);
-    let repositories: Vec<_> = usages
-        .iter()
-        .map(|(name, usage)| usage_json(name, usage))
-        .collect();
-    list.field("repositories", &Value::from(repositories))?;
+    list.field("repositories", &json!(usages))?;
     list.next("tags")?;
     for keys in keys.chunks(BATCH) {
-        let usages = registry
-            .reports()
-            .tag_usage(keys.to_vec(), retention, Arc::clone(&baseline));
-        for usage in usages.await? {
-            push_tag(&mut list, &usage, is_one)?;
+        for usage in report::tag_usage(registry, keys.to_vec(), &baseline, &owner).await? {
+            list.push(|| tag_cells(&usage, is_one), || json!(usage))?;
         }
     }
     list.finish()?;
@@ -338,44 +239,31 @@ async fn tags(
     }
 }
 
-fn push_tag(list: &mut List, usage: &TagUsage, is_one: bool) -> Result<(), Error> {
-    let TagUsage {
-        key,
-        digest,
-        logical,
-        exclusive,
-    } = usage;
-    let cells = || {
-        let mut cells = vec![
-            Cell::from(&*key.name),
-            Cell::Size(*logical),
-            Cell::Size(*exclusive),
-            Cell::from(digest),
-        ];
-        if !is_one {
-            cells.insert(0, key.repository.as_str().into());
-        }
-        cells
-    };
-    list.push(cells, || {
-        json!({
-            "repository": key.repository.as_str(), "tag": key.name, "digest": digest.as_str(),
-            "logicalSize": logical, "exclusiveSize": exclusive,
-        })
-    })
+fn tag_cells(usage: &TagUsageItem, is_one: bool) -> Vec<Cell> {
+    let mut cells = vec![
+        Cell::from(&*usage.tag),
+        Cell::Size(usage.logical_size),
+        usage.exclusive_size.map_or(Cell::Empty, Cell::Size),
+        Cell::digest(&usage.digest),
+    ];
+    if !is_one {
+        cells.insert(0, (&*usage.repository).into());
+    }
+    cells
 }
 
 /// Prints the usage of the repositories whose tags were listed.
-fn say_totals(usages: &[(&RepositoryName, Usage)]) -> Result<(), Error> {
+fn say_totals(usages: &[UsageItem]) -> Result<(), Error> {
     output::print("\n")?;
-    for (name, usage) in usages {
+    for usage in usages {
         output::say(&format!(
-            "{name}: {} and {}; {}, {} logical, {} exclusive to it",
-            count(usage.tags, "tag"),
-            count(usage.manifests, "manifest"),
-            size(usage.deduplicated),
-            size(usage.logical),
-            size(usage.exclusive)
+            "{}: {} and {}; {}, {} logical, {} exclusive to it",
+            usage.repository,
+            count(usage.tag_count, "tag"),
+            count(usage.manifest_count, "manifest"),
+            size(usage.size),
+            size(usage.logical_size),
+            usage.exclusive_size.map(size).unwrap_or_default()
         ))?;
     }
     Ok(())

@@ -1,14 +1,12 @@
 //! `registry ls`: repositories, or tags.
 
-use serde_json::{Value, json};
-use tarkeep::registry::{
-    self, Damaged, ImageSummary, ListQuery, Registry, RepositoryRow, TagKey, TagRow,
-};
+use serde_json::json;
+use tarkeep::registry::{ListQuery, Registry, TagKey};
+use tarkeep::report::{self, TagItem};
 
 use crate::cli::commands::reports::untagged;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
-use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_has};
 use crate::cli::terminal::output::{Format, Output};
@@ -55,11 +53,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         output: Output { format },
     } = arguments;
     let reference = reference.as_deref().map(Reference::parse).transpose()?;
-    let (registry, retention) = store.open_with_rules().await?;
+    let registry = store.open().await?;
     if is_untagged {
         let query = selection.of_repositories(reference, &registry, "ls --untagged");
         let query = removed::explained(&registry, query.await).await?;
-        return untagged::list(&registry, query, &retention, format).await;
+        return untagged::list(&registry, query, format).await;
     }
     let (text, named) = match reference {
         None => (String::new(), None),
@@ -76,7 +74,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             // an empty repository is no mistake, but a tag that does not exist is
             let must_match = query.pattern.is_some() && query.since.is_none();
             let is_one = names.len() == 1;
-            let keys = registry.tags().find(names, query).await?;
+            let keys = registry.tags().find(names, query).await?.items;
             if keys.is_empty() && must_match {
                 return removed::explained(&registry, Err(nothing_has(one_tag, &text))).await;
             }
@@ -96,36 +94,19 @@ async fn repositories(registry: &Registry, query: ListQuery, format: Format) -> 
         Column::fixed("CHECKED").optional(),
     ];
     let mut list = List::begin(format, "repositories", &columns)?;
-    for row in registry.repositories().find(query).await? {
-        let RepositoryRow {
-            name,
-            tags,
-            manifests,
-            size,
-            pushed_at,
-            pulled_at,
-            checked_at,
-        } = row;
-        list.push(
-            || {
-                vec![
-                    (&*name).into(),
-                    Cell::Count(tags),
-                    Cell::Count(manifests),
-                    Cell::Size(size),
-                    Cell::Time(pushed_at),
-                    Cell::time(pulled_at),
-                    Cell::time(checked_at),
-                ]
-            },
-            || {
-                json!({
-                    "repository": name, "tagCount": tags, "manifestCount": manifests, "size": size,
-                    "pushed": json::time(pushed_at), "pulled": pulled_at.map(json::time),
-                    "checked": checked_at.map(json::time),
-                })
-            },
-        )?;
+    for item in report::repositories(registry, query).await?.items {
+        let cells = || {
+            vec![
+                (&*item.repository).into(),
+                Cell::Count(item.tag_count),
+                Cell::Count(item.manifest_count),
+                Cell::Size(item.size),
+                Cell::from(item.pushed),
+                item.pulled.into(),
+                item.checked.into(),
+            ]
+        };
+        list.push(cells, || json!(item))?;
     }
     list.finish()
 }
@@ -153,81 +134,42 @@ async fn tags(
         columns.insert(0, Column::name("REPOSITORY"));
     }
     let mut list = List::begin(format, "tags", &columns)?;
+    let shape = Shape { is_one, has_damage };
     for keys in keys.chunks(BATCH) {
-        for (key, row) in registry.tags().details(keys.to_vec()).await? {
-            let summary = match registry
-                .manifests()
-                .summarise(&key.repository, &row.digest)
-                .await
-            {
-                // deleted since the row was read
-                Err(registry::Error::ManifestUnknown { .. }) => continue,
-                Err(registry::Error::ManifestDamaged { .. }) => None,
-                other => Some(other?),
-            };
-            let damage = match has_damage {
-                true => {
-                    let reports = registry.reports();
-                    Some(reports.damage_within(&key.repository, &row.digest).await?)
-                }
-                false => None,
-            };
-            let item = Item {
-                key,
-                row,
-                summary,
-                damage,
-            };
-            list.push(|| item.cells(is_one), || item.as_json())?;
+        for item in report::tags(registry, keys.to_vec()).await? {
+            let cells = || cells(&item, shape);
+            list.push(cells, || json!(item))?;
         }
     }
     list.finish()
 }
 
-/// A listed tag.
-struct Item {
-    key: TagKey,
-    row: TagRow,
-    /// `None` if the manifest is damaged.
-    summary: Option<ImageSummary>,
-    /// `None` if nothing at all is damaged.
-    damage: Option<Vec<Damaged>>,
+/// Columns of a list of tags beside those that it always has.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// True if the tags are those of one repository, which is not named.
+    is_one: bool,
+    has_damage: bool,
 }
 
-impl Item {
-    fn cells(&self, is_one: bool) -> Vec<Cell> {
-        let (row, summary) = (&self.row, self.summary.as_ref());
-        let platforms = summary.map(|summary| summary.platforms.join(","));
-        let mut cells = vec![
-            Cell::from(&*row.name),
-            summary.map_or(Cell::Empty, |summary| Cell::Size(summary.size)),
-            platforms.unwrap_or_default().into(),
-            Cell::Time(row.pushed_at),
-            row.pulled_at.map_or("never".into(), Cell::Time),
-            Cell::time(row.checked_at),
-            Cell::from(&row.digest),
-        ];
-        if let Some(damage) = &self.damage {
-            cells.push(match damage.len() as u64 {
-                0 => Cell::Empty,
-                pieces => count(pieces, "piece").into(),
-            });
-        }
-        if !is_one {
-            cells.insert(0, self.key.repository.as_str().into());
-        }
-        cells
+fn cells(item: &TagItem, shape: Shape) -> Vec<Cell> {
+    let mut cells = vec![
+        Cell::from(&*item.tag),
+        item.size.map_or(Cell::Empty, Cell::Size),
+        item.platforms.join(",").into(),
+        Cell::from(item.pushed),
+        item.pulled.map_or("never".into(), Cell::from),
+        item.checked.into(),
+        Cell::digest(&item.digest),
+    ];
+    if shape.has_damage {
+        cells.push(match item.damage.len() as u64 {
+            0 => Cell::Empty,
+            pieces => count(pieces, "piece").into(),
+        });
     }
-
-    fn as_json(&self) -> Value {
-        let (row, summary) = (&self.row, self.summary.as_ref());
-        json!({
-            "repository": self.key.repository.as_str(), "tag": row.name, "digest": row.digest.as_str(),
-            "mediaType": summary.map(|summary| &summary.media_type), "size": summary.map(|summary| summary.size),
-            "platforms": summary.map_or(&[][..], |summary| &summary.platforms),
-            "pushed": json::time(row.pushed_at), "pulled": row.pulled_at.map(json::time), "pullCount": row.pulls,
-            "checked": row.checked_at.map(json::time),
-            "damage": json::damage(self.damage.as_deref().unwrap_or_default()),
-        })
+    if !shape.is_one {
+        cells.insert(0, (&*item.repository).into());
     }
+    cells
 }

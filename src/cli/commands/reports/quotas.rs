@@ -1,7 +1,7 @@
 //! `registry quotas`: what repositories hold, beside their limits.
 
-use serde_json::{Value, json};
-use tarkeep::registry::QuotaRow;
+use serde_json::json;
+use tarkeep::report::{self, QuotaItem};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let format = arguments.output.format;
     let registry = arguments.store.open().await?;
-    let quotas = registry.quotas().list().await?;
+    let quotas = report::quotas(&registry).await?;
     if format == Format::Text && quotas.is_empty() {
         return output::say(
             "no repository has a quota: the section quotas of the configuration sets some",
@@ -37,36 +37,26 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     }
     let mut list = List::begin(format, "quotas", &COLUMNS)?;
     for quota in &quotas {
-        list.push(|| cells(quota), || as_json(quota))?;
+        list.push(|| cells(quota), || json!(quota))?;
     }
     list.finish()
 }
 
 /// Returns the part of the limit that is used, in per cent; what is over it counts.
-fn percent(quota: &QuotaRow) -> u64 {
+fn percent(quota: &QuotaItem) -> u64 {
     match quota.limit {
         0 => 100,
-        limit => (u128::from(quota.usage.stored) * 100 / u128::from(limit)) as u64,
+        limit => (u128::from(quota.size) * 100 / u128::from(limit)) as u64,
     }
 }
 
-fn cells(quota: &QuotaRow) -> Vec<Cell> {
+fn cells(quota: &QuotaItem) -> Vec<Cell> {
     vec![
         (&*quota.name).into(),
-        Cell::Size(quota.usage.stored),
-        Cell::Size(quota.usage.uploading),
+        Cell::Size(quota.size),
+        Cell::Size(quota.upload_size),
         Cell::Size(quota.limit),
         Cell::Count(percent(quota)),
-        Cell::Count(quota.repositories),
+        Cell::Count(quota.repository_count),
     ]
-}
-
-fn as_json(quota: &QuotaRow) -> Value {
-    json!({
-        "name": quota.name,
-        "size": quota.usage.stored,
-        "uploadSize": quota.usage.uploading,
-        "limit": quota.limit,
-        "repositoryCount": quota.repositories,
-    })
 }

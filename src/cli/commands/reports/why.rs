@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
 use tarkeep::oci::Digest;
 use tarkeep::registry::{
-    ChainEnd, Explanation, HolderChain, ManifestReference, Millis, Registry, Retention, StepKind,
+    ChainEnd, Explanation, HolderChain, ManifestReference, Millis, Registry, Retention,
     TagDecision, TagHold, TrashRow, now,
 };
+use tarkeep::report::{self, Viewer, WhyReport};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
@@ -37,10 +37,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         output: Output { format },
     } = arguments;
     let parsed = Reference::parse(&reference)?;
-    let (registry, retention) = store.open_with_rules().await?;
+    let registry = store.open().await?;
     let digest = removed::explained(&registry, digest(&registry, parsed).await).await?;
-    let why = registry.reports().explain(&digest, &retention).await?;
-    if why.is_unknown() {
+    let owner = Viewer::owner();
+    let Some(report) = report::why(&registry, &digest, &owner).await? else {
         return Err(Error::Other(
             match registry.trash().undo_end_of(&digest).await? {
                 Some((repository, end)) => {
@@ -51,13 +51,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
                 }
             },
         ));
-    }
+    };
     match format {
-        Format::Json => json::print(&as_json(&digest, &why, &retention)),
-        Format::Text => output::print(&wrapped(
-            &as_text(&digest, &why, &retention),
-            Screen::of_stdout(),
-        )),
+        Format::Json => json::print(&report.as_json(&owner)),
+        Format::Text => output::print(&wrapped(&as_text(&report), Screen::of_stdout())),
     }
 }
 
@@ -95,7 +92,12 @@ fn what(why: &Explanation) -> &'static str {
     }
 }
 
-fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String {
+fn as_text(report: &WhyReport) -> String {
+    let WhyReport {
+        digest,
+        why,
+        retention,
+    } = report;
     let bytes = why
         .blob
         .map(|bytes| format!(" of {}", size(bytes)))
@@ -136,7 +138,7 @@ fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String 
             },
             by,
         ) = (row, plain(&actor(&row.deleted_by)));
-        let until = time(restorable(row, retention));
+        let until = time(report.restorable_until(row));
         let _ = writeln!(
             text,
             "deleted from {repository} at {} by {by}; until {until}, registry restore {repository}@{digest} restores it",
@@ -181,11 +183,6 @@ fn when(at: Millis, retention: &Retention) -> String {
     }
 }
 
-fn restorable(row: &TrashRow, retention: &Retention) -> Millis {
-    row.deleted_at
-        .saturating_add(Millis::try_from(retention.grace.as_millis()).unwrap_or(Millis::MAX))
-}
-
 /// Formats a chain: `<- manifest … of team/app <- index … <- tag team/app:v1` for a blob, and its rest for a manifest.
 fn line(chain: &HolderChain, is_blob: bool) -> String {
     let HolderChain {
@@ -199,7 +196,7 @@ fn line(chain: &HolderChain, is_blob: bool) -> String {
             (0, true) => format!("manifest {} of {repository}", step.digest),
             // the manifest itself
             (0, false) => format!("in {repository}"),
-            _ => format!("{} {}", kind(step.kind), step.digest),
+            _ => format!("{} {}", step.kind.as_str(), step.digest),
         });
     }
     parts.push(match end {
@@ -245,72 +242,4 @@ fn tag_with_rule(repository: &str, tag: &TagHold) -> String {
         },
     );
     format!("{repository}:{}{}", tag.name, rule.unwrap_or_default())
-}
-
-fn kind(kind: StepKind) -> &'static str {
-    match kind {
-        StepKind::Manifest => "manifest",
-        StepKind::Index => "index",
-        StepKind::Subject => "subject",
-    }
-}
-
-fn as_json(digest: &Digest, why: &Explanation, retention: &Retention) -> Value {
-    let removals = why.removals.iter().map(|removal| {
-        json!({
-            "kind": removal.kind, "repository": removal.repository, "digest": removal.digest.as_str(),
-            "at": json::time(removal.at), "reason": removal.why,
-        })
-    });
-    let deleted = why.trash.iter().map(|row| {
-        json!({
-            "repository": row.repository, "digest": digest.as_str(), "tags": row.tags,
-            "deleted": json::time(row.deleted_at), "who": json::who(&row.deleted_by),
-            "until": json::time(restorable(row, retention)),
-        })
-    });
-    let kinds: Vec<_> = [("blob", why.blob.is_some()), ("manifest", why.is_manifest)]
-        .into_iter()
-        .filter_map(|(kind, is_one)| is_one.then_some(kind))
-        .collect();
-    json!({
-        "digest": digest.as_str(),
-        "kinds": kinds,
-        "size": why.blob,
-        "chains": why.chains.iter().map(chain_json).collect::<Vec<_>>(),
-        "moreCount": why.more,
-        "moreIsExact": !why.is_cut,
-        "removals": removals.collect::<Vec<_>>(),
-        "restorable": deleted.collect::<Vec<_>>(),
-        "awaitsRemoval": why.is_removal,
-        "damage": json::damage(&why.damage),
-        "damagedImages": why.damaged_images,
-    })
-}
-
-fn chain_json(chain: &HolderChain) -> Value {
-    let steps: Vec<_> = chain
-        .steps
-        .iter()
-        .map(|step| json!({ "kind": kind(step.kind), "digest": step.digest.as_str() }))
-        .collect();
-    let (kind, tags, more, until, reason) = match &chain.end {
-        ChainEnd::Tags { tags, more } => ("tags", &tags[..], *more, None, None),
-        ChainEnd::Idle { until, why } => ("untagged", &[][..], 0, *until, Some(why)),
-        ChainEnd::Lease { until } => ("lease", &[][..], 0, Some(*until), None),
-    };
-    let end = json!({
-        "kind": kind, "tags": tags.iter().map(hold_json).collect::<Vec<_>>(), "moreCount": more,
-        "until": until.map(json::time), "reason": reason,
-    });
-    json!({ "repository": chain.repository, "steps": steps, "end": end })
-}
-
-fn hold_json(hold: &TagHold) -> Value {
-    let decision = hold.decision.as_ref().map(|decision| {
-        json!({
-            "kept": decision.is_kept, "reason": decision.reason, "until": decision.until.map(json::time),
-        })
-    });
-    json!({ "tag": hold.name, "decision": decision })
 }

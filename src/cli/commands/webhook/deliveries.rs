@@ -1,11 +1,11 @@
 //! `registry webhook deliveries`.
 
-use serde_json::{Value, json};
-use tarkeep::registry::{DeliveryFilter, DeliveryRow, DeliveryState};
+use serde_json::json;
+use tarkeep::registry::DeliveryFilter;
+use tarkeep::report::{self, DeliveryItem};
 
 use super::arguments::DeliveriesArguments;
 use crate::cli::error::Error;
-use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
@@ -27,8 +27,7 @@ const COLUMNS: [Column; 9] = [
 
 pub(super) async fn run(arguments: DeliveriesArguments) -> Result<(), Error> {
     let format = arguments.output.format;
-    let outbox = arguments.store.open().await?;
-    let outbox = outbox.outbox();
+    let registry = arguments.store.open().await?;
     let filter = DeliveryFilter {
         endpoint: arguments.name,
         is_failed: arguments.failed,
@@ -37,23 +36,21 @@ pub(super) async fn run(arguments: DeliveriesArguments) -> Result<(), Error> {
         0 => usize::MAX,
         limit => limit,
     };
-    let (mut after, mut shown) = (None, 0);
+    let (mut last, mut shown): (Option<String>, _) = (None, 0);
     let mut list: Option<List> = None;
     loop {
         let wanted = PAGE.min(limit - shown);
-        let page = outbox
-            .deliveries(filter.clone(), after.clone(), wanted)
-            .await?;
-        for row in &page {
+        let page = report::deliveries(&registry, filter.clone(), last.as_deref(), wanted).await?;
+        for item in &page.items {
             let list = match &mut list {
                 Some(list) => list,
                 None => list.insert(List::begin(format, "deliveries", &COLUMNS)?),
             };
-            list.push(|| cells(row), || as_json(row))?;
-            after = Some((row.event, row.endpoint.clone()));
+            list.push(|| cells(item), || json!(item))?;
         }
-        shown += page.len();
-        if page.len() < wanted || shown == limit {
+        shown += page.items.len();
+        last = page.next;
+        if last.is_none() || shown == limit {
             break;
         }
     }
@@ -64,16 +61,8 @@ pub(super) async fn run(arguments: DeliveriesArguments) -> Result<(), Error> {
     }
 }
 
-fn state(row: &DeliveryRow) -> &'static str {
-    match row.state {
-        DeliveryState::Waiting => "waiting",
-        DeliveryState::Delivered => "delivered",
-        DeliveryState::Dead => "given-up",
-    }
-}
-
 /// Subject of an event: an image, or nothing for events of the whole registry.
-fn about(row: &DeliveryRow) -> String {
+fn about(row: &DeliveryItem) -> String {
     let name = row.repository.as_deref().unwrap_or_default();
     match (&row.tag, &row.digest) {
         (Some(tag), _) => format!("{name}:{tag}"),
@@ -82,46 +71,26 @@ fn about(row: &DeliveryRow) -> String {
     }
 }
 
-fn answer(row: &DeliveryRow) -> String {
+fn answer(row: &DeliveryItem) -> String {
     let status = row.status.map(|status| format!("{status} "));
-    let duration = row.duration.map(|duration| format!("in {duration} ms "));
+    let duration = row
+        .milliseconds
+        .map(|duration| format!("in {duration} ms "));
     let text = row.answer.as_deref().unwrap_or_default();
     let answer = status.unwrap_or_default() + &duration.unwrap_or_default() + text;
     answer.trim_end().to_owned()
 }
 
-fn cells(row: &DeliveryRow) -> Vec<Cell> {
-    let next = Some(row.due_at).filter(|_| row.state == DeliveryState::Waiting);
+fn cells(item: &DeliveryItem) -> Vec<Cell> {
     vec![
-        Cell::Count(row.event.unsigned_abs()),
-        Cell::Time(row.at),
-        (&*row.endpoint).into(),
-        (&*row.kind).into(),
-        about(row).into(),
-        state(row).into(),
-        Cell::Count(row.attempts),
-        Cell::time(next),
-        answer(row).into(),
+        Cell::Count(item.event.unsigned_abs()),
+        Cell::from(item.at),
+        (&*item.webhook).into(),
+        (&*item.kind).into(),
+        about(item).into(),
+        item.state.into(),
+        Cell::Count(item.attempt_count),
+        item.next.into(),
+        answer(item).into(),
     ]
-}
-
-fn as_json(row: &DeliveryRow) -> Value {
-    let next = Some(row.due_at).filter(|_| row.state == DeliveryState::Waiting);
-    json!({
-        "event": row.event,
-        "id": row.uuid,
-        "at": json::time(row.at),
-        "webhook": row.endpoint,
-        "kind": row.kind,
-        "repository": row.repository,
-        "tag": row.tag,
-        "digest": row.digest,
-        "state": state(row),
-        "attemptCount": row.attempts,
-        "tried": row.tried_at.map(json::time),
-        "next": next.map(json::time),
-        "status": row.status,
-        "milliseconds": row.duration,
-        "answer": row.answer,
-    })
 }

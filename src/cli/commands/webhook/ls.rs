@@ -1,11 +1,10 @@
 //! `registry webhook ls`.
 
-use serde_json::{Value, json};
-use tarkeep::registry::EndpointRow;
+use serde_json::json;
+use tarkeep::report::{self, WebhookItem};
 
 use super::arguments::ListArguments;
 use crate::cli::error::Error;
-use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
@@ -21,7 +20,7 @@ const COLUMNS: [Column; 5] = [
 pub(super) async fn run(arguments: ListArguments) -> Result<(), Error> {
     let format = arguments.output.format;
     let registry = arguments.store.open().await?;
-    let webhooks = registry.outbox().endpoints().await?;
+    let webhooks = report::webhooks(&registry).await?;
     if format == Format::Text && webhooks.is_empty() {
         return output::say(
             "no server has had a webhook here: the section webhooks of the configuration sets some",
@@ -29,27 +28,17 @@ pub(super) async fn run(arguments: ListArguments) -> Result<(), Error> {
     }
     let mut list = List::begin(format, "webhooks", &COLUMNS)?;
     for webhook in &webhooks {
-        list.push(|| cells(webhook), || as_json(webhook))?;
+        list.push(|| cells(webhook), || json!(webhook))?;
     }
     list.finish()
 }
 
-fn cells(webhook: &EndpointRow) -> Vec<Cell> {
+fn cells(webhook: &WebhookItem) -> Vec<Cell> {
     vec![
         (&*webhook.name).into(),
-        Cell::time(webhook.succeeded_at),
-        Cell::Count(webhook.failures),
-        Cell::Count(webhook.waiting),
-        Cell::Count(webhook.dead),
+        webhook.succeeded.into(),
+        Cell::Count(webhook.failure_count),
+        Cell::Count(webhook.waiting_count),
+        Cell::Count(webhook.given_up_count),
     ]
-}
-
-fn as_json(webhook: &EndpointRow) -> Value {
-    json!({
-        "name": webhook.name,
-        "succeeded": webhook.succeeded_at.map(json::time),
-        "failureCount": webhook.failures,
-        "waitingCount": webhook.waiting,
-        "givenUpCount": webhook.dead,
-    })
 }

@@ -68,7 +68,7 @@ impl ContentBody {
                 }
                 Part::Stored(range) => range,
             };
-            let end = match self.source.poll_end(range.start, cx) {
+            let end = match self.source.poll_end(&range, cx) {
                 Poll::Ready(Ok(end)) => end.min(range.end).min(range.start + window),
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Poll::Pending => {

@@ -139,11 +139,15 @@ impl Source {
         }
     }
 
-    /// Returns the end of what is there, once it is beyond `offset` or the end of the whole.
-    pub(crate) fn poll_end(&self, offset: u64, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
+    /// Returns the end of what is there of a range, once that is anything, or the end of the whole.
+    pub(crate) fn poll_end(
+        &self,
+        range: &Range<u64>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<u64>> {
         match &self.growth {
             None => Poll::Ready(Ok(u64::MAX)),
-            Some(growth) => growth.poll_end(offset, cx),
+            Some(growth) => growth.poll_end(range, cx),
         }
     }
 

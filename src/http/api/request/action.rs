@@ -1,6 +1,7 @@
 //! Actions: a request becomes one before anything else happens.
 
 use crate::http::api::request::query::{EventQuery, HistoryFilter, PageQuery, SearchQuery};
+use crate::http::api_v1::call::ApiCall;
 use crate::http::endpoint::Endpoint;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::{ManifestReference, UploadId};
@@ -108,6 +109,8 @@ pub(crate) enum Action {
     /// `docker search` uses version 1 of the API; nothing else does.
     PingV1,
     SearchV1(SearchQuery),
+    /// Request of `/api/v1`.
+    Api(ApiCall),
 }
 
 /// Repository that the path of an action names, borrowed as the action is.
@@ -141,7 +144,9 @@ macro_rules! repository_of {
             | Self::GetToken { .. }
             | Self::PostToken
             | Self::PingV1
-            | Self::SearchV1(_) => None,
+            | Self::SearchV1(_)
+            // no upstream is asked for reports
+            | Self::Api(_) => None,
         }
     };
 }
@@ -177,6 +182,7 @@ impl Action {
             Self::PostToken => Endpoint::PostToken,
             Self::PingV1 => Endpoint::PingV1,
             Self::SearchV1(_) => Endpoint::SearchV1,
+            Self::Api(call) => call.endpoint(),
         }
     }
 
@@ -207,7 +213,10 @@ impl Action {
 
     /// Repository that the path names.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
-        repository_of!(self)
+        match self {
+            Self::Api(call) => call.repository(),
+            _ => repository_of!(self),
+        }
     }
 
     /// The same, to be replaced.

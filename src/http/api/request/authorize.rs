@@ -5,8 +5,8 @@ use http::Request;
 use http::header::{AUTHORIZATION, USER_AGENT};
 
 use crate::auth::{
-    Access, Login, Permission, Refusal, Requester, RequiredScopes, Scope, Site, is_authorized,
-    may_pull_everything,
+    Access, Login, Permission, Refusal, Requester, RequiredScopes, Scope, Site, is_administrator,
+    is_authorized, may_pull_everything,
 };
 use crate::http::api::request::action::Action;
 use crate::http::endpoint::Right;
@@ -41,6 +41,9 @@ pub(crate) async fn admit(
     };
     let admitted = access.admit(login, &required, &site).await;
     let requester = admitted.map_err(|refusal| refused(refusal, required))?;
+    if action.endpoint().info().right == Right::Administrator && !is_administrator(&requester) {
+        return Err(ApiError::NotAdministrator);
+    }
     let action = without_denied_mount(action, &requester);
     request.extensions_mut().insert(requester);
     Ok(action)
@@ -68,7 +71,8 @@ pub(crate) fn refused(refusal: Refusal, required: RequiredScopes) -> ApiError {
 fn required_scopes(action: &Action) -> Option<RequiredScopes> {
     let required = match action.endpoint().info().right {
         Right::Public => return None,
-        Right::Login => Vec::new(),
+        // what else an administrator needs is no scope
+        Right::Login | Right::Administrator => Vec::new(),
         Right::Catalog => vec![Scope::catalog()],
         Right::Repository(permissions) => match action.repository() {
             Some(name) => permissions

@@ -5,6 +5,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::http::api::request::action::Action;
 use crate::http::api::request::query::{Query, SearchQuery};
+use crate::http::api_v1::call::ApiCall;
 use crate::http::endpoint::{Endpoint, MatchedPath, RouteLabel, allowed_anywhere};
 use crate::http::response::error::ApiError;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
@@ -76,7 +77,7 @@ impl Action {
             method
         };
         match path.endpoint(method.as_str()) {
-            Some(endpoint) => Self::build(endpoint, path, Query(uri.query().unwrap_or_default())),
+            Some(endpoint) => Self::build(endpoint, path, uri),
             // with other methods it is a path like any unknown one
             None if path.is_repository() => Err(ApiError::UnknownPath),
             None => Err(ApiError::Method {
@@ -85,11 +86,8 @@ impl Action {
         }
     }
 
-    fn build(
-        endpoint: Endpoint,
-        path: MatchedPath<'_>,
-        query: Query<'_>,
-    ) -> Result<Self, ApiError> {
+    fn build(endpoint: Endpoint, path: MatchedPath<'_>, uri: &Uri) -> Result<Self, ApiError> {
+        let query = Query(uri.query().unwrap_or_default());
         let name = || RepositoryName::parse(path.name);
         Ok(match endpoint {
             Endpoint::Root => Self::Root,
@@ -151,6 +149,7 @@ impl Action {
             Endpoint::ListRepositories => Self::ListRepositories {
                 page: query.page()?,
             },
+            api => return ApiCall::build(api, path, uri).map(Self::Api),
         })
     }
 }
@@ -160,13 +159,7 @@ fn manifest<T>(
     build: impl FnOnce(RepositoryName, ManifestReference) -> T,
 ) -> Result<T, ApiError> {
     let name = RepositoryName::parse(path.name)?;
-    // no tag contains a colon
-    let reference = if path.last.contains(':') {
-        ManifestReference::Digest(Digest::parse(path.last)?)
-    } else {
-        ManifestReference::Tag(TagName::parse(path.last)?)
-    };
-    Ok(build(name, reference))
+    Ok(build(name, ManifestReference::parse(path.last)?))
 }
 
 fn blob<T>(

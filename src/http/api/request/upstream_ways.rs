@@ -80,7 +80,7 @@ impl<'w> Way<'w> {
 /// Leads an action to the repository here that its request means. Writes know no namespace.
 ///
 /// # Errors
-/// The name with the upstream's prefix is too long.
+/// The name with the upstream's prefix is too long, or a way in that leads to one upstream has no such path.
 pub(crate) fn lead(
     mut action: Action,
     mirrors: &Mirrors,
@@ -93,6 +93,9 @@ pub(crate) fn lead(
         return Ok(action);
     };
     let is_upstream_only = asked.upstream_listener().is_some();
+    if is_upstream_only && matches!(action, Action::Api(_)) {
+        return Err(ApiError::UnknownPath);
+    }
     if let Action::GetToken { scopes } = &mut action
         && is_upstream_only
     {

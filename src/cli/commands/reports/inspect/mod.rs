@@ -1,6 +1,5 @@
 //! `registry inspect`.
 
-mod object;
 mod run;
 mod text;
 

@@ -1,9 +1,8 @@
 //! Finding an image and everything about it.
 
-use tarkeep::oci::{Referrer, RepositoryName};
-use tarkeep::registry::{ImageDescription, Registry};
+use tarkeep::report;
 
-use crate::cli::commands::reports::inspect::{object, text};
+use crate::cli::commands::reports::inspect::text;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
@@ -33,31 +32,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let registry = store.open().await?;
     let named = reference.resolve(&registry, "inspect").await?;
     let (name, reference) = named.manifest(&registry, "inspect").await?;
-    let description = registry.manifests().describe(&name, &reference).await;
-    let description = removed::explained(&registry, description.map_err(Error::from)).await?;
-    let referrers = referrers(&registry, &name, &description).await?;
-    let digest = &description.summary.digest;
-    let damage = registry.reports().damage_within(&name, digest).await?;
+    let report = report::image(&registry, &name, &reference).await;
+    let report = removed::explained(&registry, report.map_err(Error::from)).await?;
     match format {
-        Format::Json => json::print(&object::of(&name, &description, &referrers, &damage)),
-        Format::Text => text::print(&name, &description, &referrers, &damage),
+        Format::Json => json::print(&report.as_json()),
+        Format::Text => text::print(&report),
     }
-}
-
-async fn referrers(
-    registry: &Registry,
-    name: &RepositoryName,
-    description: &ImageDescription,
-) -> Result<Vec<Referrer>, Error> {
-    let mut found = Vec::new();
-    let mut after = Some(String::new());
-    while let Some(last) = after {
-        let page = registry
-            .manifests()
-            .referrers(name, &description.summary.digest, None, last)
-            .await?;
-        found.extend(page.items);
-        after = page.next;
-    }
-    Ok(found)
 }

@@ -4,20 +4,21 @@ use std::io::stdout;
 
 use tarkeep::oci::{Descriptor, ImageConfig, Referrer, RepositoryName};
 use tarkeep::registry::{ChildDescription, Damaged, ImageDescription, SignatureTag};
+use tarkeep::report::{ImageReport, built};
 
-use crate::cli::commands::reports::inspect::object::created;
 use crate::cli::error::Error;
 use crate::cli::terminal::output::{self, Screen, written};
 use crate::cli::terminal::table::{Cell, Column, Table};
 use crate::cli::terminal::values::{plain, short_digest, size, time};
 
-pub(super) fn print(
-    name: &RepositoryName,
-    description: &ImageDescription,
-    referrers: &[Referrer],
-    damage: &[Damaged],
-) -> Result<(), Error> {
-    for (label, value) in facts(name, description) {
+pub(super) fn print(report: &ImageReport) -> Result<(), Error> {
+    let ImageReport {
+        repository,
+        description,
+        referrers,
+        damage,
+    } = report;
+    for (label, value) in facts(repository, description) {
         if !value.is_empty() {
             output::fact(label, &plain(&value))?;
         }
@@ -81,7 +82,7 @@ fn facts(name: &RepositoryName, description: &ImageDescription) -> Vec<(&'static
 
 fn config_facts(config: &ImageConfig) -> Vec<(&'static str, String)> {
     let mut facts = vec![
-        ("Created", created(config).map(time).unwrap_or_default()),
+        ("Created", built(config).map(time).unwrap_or_default()),
         ("Entrypoint", words(&config.entrypoint)),
         ("Command", words(&config.command)),
         (

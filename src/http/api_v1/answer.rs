@@ -1,0 +1,96 @@
+//! Answers of `/api/v1`: JSON with an entity tag, and a link to the next page.
+
+use axum::body::Body;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LINK};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use sha2::{Digest as _, Sha256};
+
+use crate::escape;
+use crate::http::api::handlers::list_room::ListRoom;
+use crate::http::api::request::conditions::precondition;
+use crate::http::api_v1::call::ApiCall;
+use crate::http::api_v1::lists::Made;
+use crate::http::api_v1::seen::viewer;
+use crate::http::api_v1::{administration, facts, lists};
+use crate::http::response::builder;
+use crate::http::response::error::ApiError;
+use crate::oci::{Algorithm, Digest};
+use crate::registry::Registry;
+
+/// Description of this API; tests make it of the table of endpoints and of the documentation.
+const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+
+/// Answers a call, once there is room for its answer.
+pub(crate) async fn answer(
+    registry: &Registry,
+    room: &ListRoom,
+    call: &ApiCall,
+    head: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    if let ApiCall::Document = call {
+        return Ok(builder::json(StatusCode::OK, DOCUMENT.to_owned()));
+    }
+    let make = || async {
+        let made = make(registry, call, head).await?;
+        Ok(rendered(call, &made, head))
+    };
+    room.answer(head, make).await
+}
+
+async fn make(registry: &Registry, call: &ApiCall, head: &Parts) -> Result<Made, ApiError> {
+    let viewer = &viewer(head);
+    match call {
+        ApiCall::Repositories(list) => lists::repositories(registry, viewer, list).await,
+        ApiCall::Tags(list) => lists::tags(registry, viewer, list).await,
+        ApiCall::TagsOf { name, list } => lists::tags_of(registry, name, list).await,
+        ApiCall::Untagged(list) => lists::untagged(registry, viewer, list).await,
+        ApiCall::Manifest { name, reference } => facts::manifest(registry, name, reference).await,
+        ApiCall::History { name, tag, last } => {
+            facts::history(registry, viewer, (name, tag), last.as_deref()).await
+        }
+        ApiCall::Usage(list) => lists::usage(registry, viewer, list).await,
+        ApiCall::UsageOf { name, list } => lists::usage_of(registry, viewer, name, list).await,
+        ApiCall::Why { digest } => facts::why(registry, viewer, digest).await,
+        ApiCall::Trash(page) => lists::trash(registry, viewer, page).await,
+        ApiCall::Audit(parameters) => administration::audit(registry, viewer, parameters).await,
+        ApiCall::Tokens(parameters) => administration::tokens(registry, parameters).await,
+        ApiCall::Webhooks => administration::webhooks(registry).await,
+        ApiCall::Deliveries(parameters) => administration::deliveries(registry, parameters).await,
+        ApiCall::Upstreams => administration::upstreams(registry).await,
+        ApiCall::Quotas => administration::quotas(registry).await,
+        // answered without a turn
+        ApiCall::Document => Err(ApiError::UnknownPath),
+    }
+}
+
+/// Renders a report; a client that has it already gets 304.
+fn rendered(call: &ApiCall, made: &Made, head: &Parts) -> Response<String> {
+    let text = escape::json(&made.body.to_string()).into_owned();
+    let tag = Digest::from_hash(Algorithm::Sha256, &Sha256::digest(text.as_bytes()));
+    let is_known = precondition(&head.headers).excludes(Some(&tag));
+    let status = match is_known {
+        true => StatusCode::NOT_MODIFIED,
+        false => StatusCode::OK,
+    };
+    let mut answer = builder::empty(status)
+        .header(ETAG, format!("\"{tag}\""))
+        // what it shows depends on who asks
+        .header(CACHE_CONTROL, "private, no-cache");
+    if let Some(last) = &made.next {
+        answer = answer.header(LINK, next_page(call, head, last));
+    }
+    match is_known {
+        true => answer.finish().map(|_| String::new()),
+        false => answer.header(CONTENT_TYPE, "application/json").text(text),
+    }
+}
+
+/// Returns the link to the page after `last`, with the other parameters of the request.
+fn next_page(call: &ApiCall, head: &Parts, last: &str) -> String {
+    let query = head.uri.query().unwrap_or_default();
+    let kept = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != "last");
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(kept).append_pair("last", last);
+    format!("<{}?{}>; rel=\"next\"", call.path(), query.finish())
+}

@@ -1,0 +1,49 @@
+//! Reports about one thing: an image, the history of a tag, and why a digest is kept.
+
+use serde_json::json;
+
+use crate::http::api_v1::lists::Made;
+use crate::http::response::error::ApiError;
+use crate::oci::{Digest, RepositoryName, TagName};
+use crate::registry::{Error, ManifestReference, Registry};
+use crate::report::{self, Viewer};
+
+pub(super) async fn manifest(
+    registry: &Registry,
+    name: &RepositoryName,
+    reference: &ManifestReference,
+) -> Result<Made, ApiError> {
+    let report = report::image(registry, name, reference).await?;
+    Ok(Made::whole(report.as_json()))
+}
+
+pub(super) async fn history(
+    registry: &Registry,
+    viewer: &Viewer,
+    (name, tag): (&RepositoryName, &TagName),
+    last: Option<&str>,
+) -> Result<Made, ApiError> {
+    let page = report::history(registry, name, tag, last, viewer).await?;
+    if page.items.is_empty() && last.is_none() {
+        return Err(ApiError::Registry(Error::ManifestUnknown {
+            repository: name.clone(),
+            reference: tag.to_string(),
+            needed_by: None,
+        }));
+    }
+    Ok(Made {
+        body: json!({ "repository": name.as_str(), "tag": tag.as_str(), "states": page.items }),
+        next: page.next,
+    })
+}
+
+pub(super) async fn why(
+    registry: &Registry,
+    viewer: &Viewer,
+    digest: &Digest,
+) -> Result<Made, ApiError> {
+    match report::why(registry, digest, viewer).await? {
+        Some(report) => Ok(Made::whole(report.as_json(viewer))),
+        None => Err(ApiError::DigestUnknown(digest.clone())),
+    }
+}

@@ -1,0 +1,39 @@
+//! Reports as JSON: what the command line prints with `--output json` and what `/api/v1` answers, made in one place.
+//!
+//! `docs/json.md` describes every object. Each is made for a [`Viewer`], who is told of nothing that access rules hide.
+
+mod audit;
+mod collection;
+mod damage;
+mod history;
+mod image;
+mod quotas;
+mod repositories;
+mod tags;
+mod tokens;
+mod trash;
+mod untagged;
+mod upstreams;
+mod usage;
+mod values;
+mod viewer;
+mod webhooks;
+mod why;
+
+pub use audit::{AuditItem, AuditQuery, AuditWords, audit};
+pub use collection::{CollectionReport, collection};
+pub use damage::{DamageItem, damage};
+pub use history::{StateEnd, StateItem, history};
+pub use image::{ImageReport, built, image};
+pub use quotas::{QuotaItem, quotas};
+pub use repositories::{RepositoryItem, repositories};
+pub use tags::{TagItem, tags};
+pub use tokens::{SecretItem, TokenItem, Tokens, tokens};
+pub use trash::{RestorableItem, restorable_until, trash};
+pub use untagged::{UntaggedItem, untagged};
+pub use upstreams::{UpstreamItem, upstreams};
+pub use usage::{StoreReport, TagUsageItem, UsageItem, store, tag_usage, usage};
+pub use values::{Time, Who};
+pub use viewer::{People, Viewer};
+pub use webhooks::{DeliveryItem, WebhookItem, deliveries, webhooks};
+pub use why::{WhyReport, why};

@@ -1,0 +1,184 @@
+//! Disk usage of repositories, of tags, and of the whole store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::oci::RepositoryName;
+use crate::registry::{
+    CollectionBaseline, Error, Forecast, Registry, RemovalKind, RemovalTotals, StoreUsage, TagKey,
+    Usage, shown_size,
+};
+use crate::report::values::Time;
+use crate::report::viewer::Viewer;
+
+/// Disk usage of a repository.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageItem {
+    pub repository: String,
+    pub tag_count: u64,
+    pub manifest_count: u64,
+    pub manifest_size: u64,
+    pub size: u64,
+    pub logical_size: u64,
+    /// `None` for whoever may not see all repositories: it would tell what hidden ones hold.
+    pub exclusive_size: Option<u64>,
+}
+
+/// Disk usage of a tag.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TagUsageItem {
+    pub repository: String,
+    pub tag: String,
+    pub digest: String,
+    pub logical_size: u64,
+    /// `None` as for a repository.
+    pub exclusive_size: Option<u64>,
+}
+
+/// The whole store: what it holds, what collection removes, and the disk.
+#[derive(Debug)]
+pub struct StoreReport {
+    pub usage: StoreUsage,
+    pub forecast: Forecast,
+    /// Free bytes that pushes must leave.
+    pub reserve: u64,
+    /// Why pushes are refused, if they are.
+    pub refusal: Option<String>,
+}
+
+/// Returns the disk usage of a repository.
+///
+/// # Errors
+/// [`Error::NameUnknown`], and those of the database.
+pub async fn usage(
+    registry: &Registry,
+    repository: &RepositoryName,
+    viewer: &Viewer,
+) -> Result<UsageItem, Error> {
+    let Usage {
+        tags,
+        manifests,
+        manifest_bytes,
+        logical,
+        deduplicated,
+        exclusive,
+    } = registry.reports().repository_usage(repository).await?;
+    Ok(UsageItem {
+        repository: repository.to_string(),
+        tag_count: tags,
+        manifest_count: manifests,
+        manifest_size: manifest_bytes,
+        size: deduplicated,
+        logical_size: logical,
+        exclusive_size: Some(exclusive).filter(|_| viewer.sees_everything()),
+    })
+}
+
+/// Returns the disk usage of tags, without those that were removed meanwhile.
+///
+/// # Errors
+/// Those of the database.
+pub async fn tag_usage(
+    registry: &Registry,
+    keys: Vec<TagKey>,
+    baseline: &Arc<CollectionBaseline>,
+    viewer: &Viewer,
+) -> Result<Vec<TagUsageItem>, Error> {
+    let settings = registry.settings();
+    let usages = registry
+        .reports()
+        .tag_usage(keys, &settings.retention, Arc::clone(baseline))
+        .await?;
+    let items = usages.into_iter().map(|usage| TagUsageItem {
+        repository: usage.key.repository.to_string(),
+        tag: usage.key.name.into_string(),
+        digest: usage.digest.to_string(),
+        logical_size: usage.logical,
+        exclusive_size: Some(usage.exclusive).filter(|_| viewer.sees_everything()),
+    });
+    Ok(items.collect())
+}
+
+/// Returns the usage of the whole store.
+///
+/// # Errors
+/// Those of the database and of the disk.
+pub async fn store(registry: &Registry) -> Result<StoreReport, Error> {
+    let settings = registry.settings();
+    Ok(StoreReport {
+        usage: registry.reports().store_usage().await?,
+        forecast: registry.reports().forecast(&settings.retention).await?,
+        reserve: settings.reserve,
+        refusal: refusal(registry),
+    })
+}
+
+/// Says why pushes are refused, if they are.
+fn refusal(registry: &Registry) -> Option<String> {
+    match registry.status().check_pushes() {
+        Ok(()) => None,
+        Err(Error::Reserve) => Some(format!(
+            "less than {} (storage.reserve) of the disk is free; registry gc says what can be freed",
+            shown_size(registry.settings().reserve)
+        )),
+        Err(Error::StorageFull(shortage)) => Some(format!("the {shortage}")),
+        Err(other) => Some(other.to_string()),
+    }
+}
+
+impl StoreReport {
+    /// Groups later removals of blobs by day.
+    pub fn days(&self) -> BTreeMap<String, RemovalTotals> {
+        let mut days: BTreeMap<String, RemovalTotals> = BTreeMap::new();
+        let forecast = &self.forecast;
+        let later = forecast
+            .removals
+            .iter()
+            .filter(|removal| removal.kind == RemovalKind::Blob && removal.at > forecast.now);
+        for removal in later {
+            let share = days.entry(Time(removal.at).day()).or_default();
+            share.blobs += 1;
+            share.bytes += removal.size;
+        }
+        days
+    }
+
+    /// Converts it to JSON.
+    pub fn as_json(&self) -> Value {
+        let StoreUsage {
+            totals,
+            upload_bytes,
+            database,
+            free_disk,
+        } = &self.usage;
+        let (now, later) = (self.forecast.due(), self.forecast.later());
+        let days = self.days().into_iter().map(
+            |(day, share)| json!({ "date": day, "size": share.bytes, "blobCount": share.blobs }),
+        );
+        json!({
+            "repositoryCount": totals.repositories,
+            "tagCount": totals.tags,
+            "manifests": { "count": totals.manifests, "size": totals.manifest_bytes },
+            "blobs": { "count": totals.blobs, "size": totals.blob_bytes },
+            "uploads": { "count": totals.uploads, "size": upload_bytes },
+            "garbage": {
+                "now": {
+                    "tagCount": now.tags, "manifestCount": now.manifests, "blobCount": now.blobs + totals.removals,
+                    "size": now.bytes + totals.removal_bytes,
+                },
+                "later": {
+                    "tagCount": later.tags, "manifestCount": later.manifests, "blobCount": later.blobs, "size": later.bytes,
+                    "days": days.collect::<Vec<_>>(),
+                },
+            },
+            "trash": { "count": totals.trash, "size": totals.trash_bytes },
+            "database": { "size": database.file, "freeSize": database.free, "logSize": database.log },
+            "disk": { "freeSize": free_disk, "reserveSize": self.reserve, "reason": self.refusal },
+        })
+    }
+}

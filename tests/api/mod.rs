@@ -1,0 +1,24 @@
+//! `/api/v1`: the same JSON as the commands print, page by page, and what each client is told.
+
+mod openapi;
+mod pages;
+mod people;
+mod same;
+
+use serde_json::Value;
+
+use crate::support::Server;
+
+/// Returns what a command prints as JSON.
+fn printed(server: &Server, arguments: &[&str]) -> Value {
+    let output = server.cli(&[arguments, &["-o", "json"]].concat());
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// Returns the JSON of a path.
+fn answered(server: &Server, path: &str) -> Value {
+    let response = server.client().get(path);
+    assert_eq!(response.status, 200, "{path}: {:?}", response.json());
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    response.json()
+}
