@@ -65,7 +65,7 @@ impl Counts {
             (&self.absent, 50),
             (&self.cached, 50),
             // each repository has less to fetch at first
-            (&self.fetched, 300),
+            (&self.fetched, 200),
         ];
         assert!(
             enough.iter().all(|(count, least)| count.get() >= *least),

@@ -73,13 +73,19 @@ pub(crate) fn encode(
             .counters()
             .map(|(prefix, counters, _)| (label(prefix), number(counters.gone_tags() as u64))),
     )?;
-    encode_evictions(evictions, out)?;
+    encode_quotas(mirrors, out)?;
+    encode_evictions(evictions, out)
+}
+
+fn encode_quotas(mirrors: &Mirrors, out: &mut Families<'_>) -> fmt::Result {
     out.family(
         "registry_upstream_quota_remaining",
         "Requests that the upstream said remain, by upstream",
         mirrors.counters().filter_map(|(prefix, _, upstream)| {
             let remaining = upstream.quota().and_then(|quota| quota.remaining)?;
-            Some((label(prefix), number(remaining)))
+            let remaining = i64::try_from(remaining).unwrap_or(i64::MAX);
+            let labels = [("upstream", prefix.to_owned())];
+            Some((labels, ConstGauge::new(remaining)))
         }),
     )
 }
