@@ -140,6 +140,10 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
             login(&place, given),
             globs(&place, given),
         ))?;
+        if given.adopt && given.keep != config::Keep::default() {
+            let sentence = "what is adopted is kept whole, as one's own: leave out keep";
+            return Err(Violations::within(format!("{place}.keep"), sentence));
+        }
         let timeout = given.timeout.map_or(TIMEOUT, |timeout| timeout.0);
         let mut upstream = impatient(Settings::of(&given.url), timeout);
         if namespace.as_deref() == Some("docker.io") {

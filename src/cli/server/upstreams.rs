@@ -32,6 +32,7 @@ pub(super) async fn add(
     // before clients ask for what is being adopted
     let adoptions = registry.upstreams().set_adoptions(adoptions::of(&mirrors));
     adoptions.await?;
+    mirrors.remember_gone(registry).await?;
     let mut server = server.with_mirrors(mirrors.clone());
     let addresses = upstreams::listeners(config)?;
     for (prefix, address) in addresses.clone() {

@@ -38,16 +38,3 @@ CREATE TABLE adoption_deletions (
     item       TEXT NOT NULL,
     PRIMARY KEY (repository, item)
 ) STRICT, WITHOUT ROWID;
-
--- Images that are fetched ahead, on a schedule.
-CREATE TABLE syncs (
-    upstream   TEXT    NOT NULL,
-    repository TEXT    NOT NULL,               -- as the upstream calls it
-    tags       TEXT    NOT NULL,               -- the glob or range
-    ran_at     INTEGER,                        -- end of the last run
-    matched    INTEGER NOT NULL DEFAULT 0,
-    fetched    INTEGER NOT NULL DEFAULT 0,     -- bytes, in all runs
-    failed_at  INTEGER,
-    failure    TEXT,
-    PRIMARY KEY (upstream, repository, tags)
-) STRICT, WITHOUT ROWID;
