@@ -88,7 +88,10 @@ impl Selection {
         digest: &Digest,
     ) -> Result<(), Error> {
         let reference = ManifestReference::Digest(digest.clone());
-        let description = registry.manifests().describe(repository, &reference).await?;
+        let description = registry
+            .manifests()
+            .describe(repository, &reference)
+            .await?;
         if let Some(holder) = description.parents.into_iter().next() {
             return Err(Error::InUse {
                 digest: digest.clone(),

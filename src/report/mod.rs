@@ -34,8 +34,7 @@ pub use image::{ImageReport, built, image};
 pub use quotas::{QuotaItem, quotas};
 pub use repositories::{RepositoryItem, repositories};
 pub use restoring::{
-    RemovalItem, RestoredItem, removal_items, restore, restore_manifest, restore_tag,
-    restored_json,
+    RemovalItem, RestoredItem, removal_items, restore, restore_manifest, restore_tag, restored_json,
 };
 pub use tags::{TagItem, tags};
 pub use token_changes::{

@@ -128,7 +128,9 @@ pub async fn rotate_token(
     };
     let secret = TokenSecret::generate()?;
     let tokens = registry.tokens();
-    let rotated = tokens.rotate(name, rotation, stored(&secret), actor).await?;
+    let rotated = tokens
+        .rotate(name, rotation, stored(&secret), actor)
+        .await?;
     Ok(RotatedSecret {
         made: made(name.to_owned(), &secret, rotated.expires_at.map(Time)),
         former_expires: rotated.former_end.map(Time),
@@ -183,9 +185,7 @@ fn lifetime(text: Option<&str>) -> Result<Option<Option<Duration>>, TokenChangeE
 fn duration(text: &str) -> Result<Duration, TokenChangeError> {
     let parse = || {
         let span: Span = text.parse().ok()?;
-        let time: SignedDuration = span
-            .to_duration(SpanRelativeTo::days_are_24_hours())
-            .ok()?;
+        let time: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
         Duration::try_from(time).ok()
     };
     let example = match text.strip_prefix('-') {

@@ -311,7 +311,9 @@ impl ApiError {
             Self::TokenForm(_) => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::TokenFormTooLarge => (S::PAYLOAD_TOO_LARGE, "UNSUPPORTED"),
             Self::DeliveryUnknown { .. } => (S::NOT_FOUND, "UNSUPPORTED"),
-            Self::Denied(_) | Self::NotAdministrator | Self::ForeignSite => (S::FORBIDDEN, "DENIED"),
+            Self::Denied(_) | Self::NotAdministrator | Self::ForeignSite => {
+                (S::FORBIDDEN, "DENIED")
+            }
             Self::Hidden(_) | Self::Namespace(_) => (S::NOT_FOUND, "NAME_UNKNOWN"),
             Self::TooManyLogins { .. } | Self::TooManyImages { .. } => {
                 (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
@@ -416,7 +418,9 @@ fn registry_error(error: &Error) -> Rendered {
             .header(RANGE, received_range(*received)),
         Error::SizeMismatch { .. } => malformed("SIZE_INVALID"),
         Error::DigestMismatch { .. } | Error::Digest(_) => malformed("DIGEST_INVALID"),
-        Error::ManifestInvalid(_) | Error::ManifestBody(_) | Error::UrlRefused(_) => malformed("MANIFEST_INVALID"),
+        Error::ManifestInvalid(_) | Error::ManifestBody(_) | Error::UrlRefused(_) => {
+            malformed("MANIFEST_INVALID")
+        }
         Error::ManifestTooLarge { .. } => rendered(S::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID"),
         Error::ReferencesUnknown { digests, .. } => {
             let digests: Vec<_> = digests
@@ -432,7 +436,12 @@ fn registry_error(error: &Error) -> Rendered {
         Error::TagImmutable { tag, .. } => {
             rendered(S::CONFLICT, "DENIED").detail(json!({ "tag": tag }))
         }
-        Error::QuotaExceeded { name, used, limit, size } => rendered(S::FORBIDDEN, "DENIED")
+        Error::QuotaExceeded {
+            name,
+            used,
+            limit,
+            size,
+        } => rendered(S::FORBIDDEN, "DENIED")
             .detail(json!({ "quota": name, "used": used, "limit": limit, "size": size })),
         Error::TagDenied { tag, .. } => {
             rendered(S::FORBIDDEN, "DENIED").detail(json!({ "tag": tag.as_str() }))
