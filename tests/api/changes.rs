@@ -69,24 +69,26 @@ fn a_deletion_is_foreseen_made_and_undone_as_the_command_does() {
 
 #[test]
 fn what_the_configuration_forbids_is_forbidden() {
-    let server = Server::with(&[(
-        "REGISTRY_POLICIES",
-        "[{repositories: 'fixed/**', immutable: ['v*']}]",
-    )]);
+    let server = Server::with(&[("REGISTRY_STORAGE_DELETE_ENABLED", "false")]);
     let mut client = server.client();
     Image::small(1).push(&mut client, "team/app", "v1");
-    client
-        .delete("/api/v1/manifests/team/app/v1")
-        .refused(405, "UNSUPPORTED");
+    let refused = client.delete("/api/v1/manifests/team/app/v1");
+    refused.refused(405, "UNSUPPORTED");
     assert_eq!(client.get("/v2/team/app/manifests/v1").status, 200);
-    let foreign = client.request("DELETE", "/api/v1/manifests/team/app/v1");
-    foreign
-        .header("Sec-Fetch-Site", "cross-site")
-        .send()
-        .refused(403, "DENIED");
-    let form = client
-        .request("POST", "/api/v1/tokens")
-        .header("Content-Type", "text/plain");
+    let rules = "[{repositories: 'fixed/**', immutable: ['v*']}]";
+    let server = Server::with(&[
+        ("REGISTRY_POLICIES", rules),
+        ("REGISTRY_STORAGE_DELETE_ENABLED", "true"),
+    ]);
+    let mut client = server.client();
+    Image::small(1).push(&mut client, "fixed/app", "v1");
+    let refused = client.delete("/api/v1/manifests/fixed/app/v1");
+    refused.refused(409, "DENIED");
+    let foreign = client.request("DELETE", "/api/v1/manifests/fixed/app/v1");
+    let refused = foreign.header("Sec-Fetch-Site", "cross-site").send();
+    refused.refused(403, "DENIED");
+    let form = client.request("POST", "/api/v1/tokens");
+    let form = form.header("Content-Type", "text/plain");
     form.body(br#"{"name": "ci"}"#)
         .send()
         .refused(400, "UNSUPPORTED");

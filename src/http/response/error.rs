@@ -433,18 +433,8 @@ fn registry_error(error: &Error) -> Rendered {
         Error::InUse { holder, .. } => rendered(S::METHOD_NOT_ALLOWED, "DENIED")
             .detail(json!({ "holder": holder.as_str() }))
             .header(ALLOW, "GET, HEAD"),
-        Error::TagImmutable { tag, .. } => {
-            rendered(S::CONFLICT, "DENIED").detail(json!({ "tag": tag }))
-        }
-        Error::QuotaExceeded {
-            name,
-            used,
-            limit,
-            size,
-        } => rendered(S::FORBIDDEN, "DENIED")
-            .detail(json!({ "quota": name, "used": used, "limit": limit, "size": size })),
-        Error::TagDenied { tag, .. } => {
-            rendered(S::FORBIDDEN, "DENIED").detail(json!({ "tag": tag.as_str() }))
+        Error::TagImmutable { .. } | Error::QuotaExceeded { .. } | Error::TagDenied { .. } => {
+            forbidden(error)
         }
         Error::TokenName(_) => malformed("UNSUPPORTED"),
         Error::TokenExists(_) => rendered(S::CONFLICT, "UNSUPPORTED"),
@@ -474,6 +464,27 @@ fn registry_error(error: &Error) -> Rendered {
             tracing::error!(%error, "internal failure");
             Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", INTERNAL)
         }
+    }
+}
+
+/// Renders the refusal of a change that rules or quotas do not allow.
+fn forbidden(error: &Error) -> Rendered {
+    let denied = |status| Rendered::new(status, "DENIED", error);
+    match error {
+        Error::TagImmutable { tag, .. } => {
+            denied(StatusCode::CONFLICT).detail(json!({ "tag": tag }))
+        }
+        Error::TagDenied { tag, .. } => {
+            denied(StatusCode::FORBIDDEN).detail(json!({ "tag": tag.as_str() }))
+        }
+        Error::QuotaExceeded {
+            name,
+            used,
+            limit,
+            size,
+        } => denied(StatusCode::FORBIDDEN)
+            .detail(json!({ "quota": name, "used": used, "limit": limit, "size": size })),
+        _ => denied(StatusCode::FORBIDDEN),
     }
 }
 
