@@ -26,13 +26,17 @@ const COLUMNS: [Column; 9] = [
 
 pub(super) async fn list(arguments: ListArguments) -> Result<(), Error> {
     let format = arguments.output.format;
+    let which = match arguments.all {
+        true => Tokens::All,
+        false => Tokens::Unrevoked,
+    };
     let tokens = match arguments.place.server()? {
         Some(remote) => {
             let mut tokens = RemoteList::new(&remote, "tokens", "tokens");
             tokens.parameters = vec![("all", arguments.all.to_string())];
             tokens.all().await?
         }
-        None => local(arguments.place.store, arguments.all).await?,
+        None => local(arguments.place.store, which).await?,
     };
     if format == Format::Text && tokens.is_empty() {
         return output::say("there is no token: registry token create makes one");
@@ -44,15 +48,11 @@ pub(super) async fn list(arguments: ListArguments) -> Result<(), Error> {
     list.finish()
 }
 
-/// Lists the tokens of a store; `is_all` for revoked ones too.
-async fn local(store: Store, is_all: bool) -> Result<Vec<TokenItem>, Error> {
+/// Lists the tokens of a store.
+async fn local(store: Store, which: Tokens) -> Result<Vec<TokenItem>, Error> {
     let configuration = store.server_configuration();
     let users = configuration.and_then(|config| known_users::names(&config));
     let registry = store.open().await?;
-    let which = match is_all {
-        true => Tokens::All,
-        false => Tokens::Unrevoked,
-    };
     Ok(report::tokens(&registry, which, users.as_ref()).await?)
 }
 
