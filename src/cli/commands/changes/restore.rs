@@ -257,7 +257,7 @@ async fn list(registry: &Registry, format: Format) -> Result<(), Error> {
 
 fn cells(item: &RestorableItem) -> Vec<Cell> {
     vec![
-        item.kind.into(),
+        (&*item.kind).into(),
         (&*item.repository).into(),
         Cell::digest(&item.digest),
         item.tags.join(",").into(),

@@ -2,6 +2,7 @@
 
 use tarkeep::report::OVERLAP;
 
+use crate::cli::place::Place;
 use crate::cli::store::Store;
 use crate::cli::terminal::output::Output;
 
@@ -65,7 +66,7 @@ pub(super) struct ListArguments {
     #[arg(long)]
     pub all: bool,
     #[command(flatten)]
-    pub store: Store,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }
