@@ -137,7 +137,7 @@ fn failures_say_what_to_do() {
     assert!(!wrong.status.success(), "{wrong:?}");
     let unknown = afar(&guarded.server, &["ls", "public/none"], &[]);
     assert!(
-        text(&unknown).contains("repository public/none does not exist"),
+        text(&unknown).contains("repository public/none is not known"),
         "{unknown:?}"
     );
     let program = || Command::new(env!("CARGO_BIN_EXE_registry"));
