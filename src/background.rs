@@ -10,7 +10,7 @@ use jiff::fmt::friendly::SpanPrinter;
 
 use crate::backup;
 use crate::registry::{
-    BlobCheck, Error, Jump, Millis, Pace, Registry, Retention, SweepCounts, SweepOptions,
+    BlobCheck, Error, Jump, Millis, Pace, Registry, Retention, SweepBy, SweepCounts, SweepOptions,
     UnsoundBlob,
 };
 
@@ -318,6 +318,7 @@ async fn pass(registry: &Registry, retention: Retention) -> Result<SweepCounts, 
         tracing::warn!(%error, "cannot record some pulls");
     }
     let options = SweepOptions {
+        by: SweepBy::Server,
         retention,
         uses_server_rules: true,
     };

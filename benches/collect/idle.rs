@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tarkeep::registry::{Registry, RegistrySettings, Retention, SweepOptions};
+use tarkeep::registry::{Registry, RegistrySettings, Retention, SweepBy, SweepOptions};
 
 use crate::statistics::quantile;
 use crate::store::{self, Plan};
@@ -45,6 +45,7 @@ async fn passes(root: &Path) -> Duration {
     let mut times = Vec::new();
     for _ in 0..PASSES {
         let sweep = SweepOptions {
+            by: SweepBy::Server,
             retention: Retention::default(),
             uses_server_rules: true,
         };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tarkeep::registry::{
-    Actor, KeepUntagged, Registry, RegistrySettings, Retention, SweepCounts, SweepOptions,
+    Actor, KeepUntagged, Registry, RegistrySettings, Retention, SweepBy, SweepCounts, SweepOptions,
 };
 
 use crate::statistics::quantile;
@@ -123,6 +123,7 @@ fn collect(registry: &Registry, root: &Path) -> Collection {
         let begun = Instant::now();
         let sweep = registry.gc().sweep(
             SweepOptions {
+                by: SweepBy::Server,
                 retention: at_once(),
                 uses_server_rules: false,
             },

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::config::keys::is_within;
+use crate::config::keys::{is_partly_live, is_within};
 use crate::config::schema::Config;
 use crate::config::source::Origin;
 
@@ -44,15 +44,27 @@ impl Loaded {
             .collect()
     }
 
-    /// Returns the keys whose values differ, in alphabetical order. Lists are compared as a whole.
+    /// Returns the keys whose values differ, in alphabetical order.
+    ///
+    /// Lists are compared as a whole, unless only some keys of their items are live.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();
         differ("", &self.values, &other.values, &mut found);
+        found.sort();
+        found.dedup();
         found
     }
 }
 
 fn differ(key: &str, one: &Value, other: &Value, found: &mut Vec<String>) {
+    if let (Value::Array(ones), Value::Array(others)) = (one, other)
+        && ones.len() == others.len()
+        && is_partly_live(key)
+    {
+        let item = format!("{key}[]");
+        let items = ones.iter().zip(others);
+        return items.for_each(|(one, other)| differ(&item, one, other, found));
+    }
     let (Value::Object(ones), Value::Object(others)) = (one, other) else {
         if one != other {
             found.push(key.to_owned());

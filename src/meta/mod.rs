@@ -42,6 +42,7 @@ pub use content::tags::{TagActivity, TagOrigin, TagSource, TagTarget};
 pub use content::uploads::{ExpiredUpload, OpenUpload, UploadRow};
 pub use content::upstreams::{UpstreamRow, UpstreamState};
 pub use error::{Error, Fault};
+pub use gc::cached_images::{CacheScope, CachedImage};
 pub use gc::candidates::{DueCounts, IdleBlob, IdleLink, IdleManifest};
 pub use gc::clock_record::ClockState;
 pub use gc::removals::Removal;

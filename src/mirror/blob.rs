@@ -92,13 +92,27 @@ impl Mirrored {
         let import = self.registry.import();
         if import.keep(digest).await?.is_some() {
             self.upstream.blob_size(&self.source, digest).await?;
-            let pieces = vec![ImportPiece::Stored(self.name.clone(), vec![digest.clone()])];
-            self.record_pieces(pieces).await?;
-        } else {
-            let blob = self.upstream.blob(&self.source, digest).await?;
-            self.receive(digest, blob, early).await?;
+            if self.show(digest).await? {
+                return Ok(BroughtBlob::Here);
+            }
         }
+        let blob = self.upstream.blob(&self.source, digest).await?;
+        self.receive(digest, blob, early).await?;
         Ok(BroughtBlob::Here)
+    }
+
+    /// Makes a stored blob visible in the repository; false if it was collected meanwhile.
+    async fn show(&self, digest: &Digest) -> Result<bool, Error> {
+        let pieces = vec![ImportPiece::Stored(self.name.clone(), vec![digest.clone()])];
+        match self.record_pieces(pieces).await {
+            Ok(()) => Ok(true),
+            Err(Error::Registry(error))
+                if matches!(*error, registry::Error::BlobUnknown { .. }) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Stores a blob as it arrives, and lets clients read it meanwhile.

@@ -8,7 +8,7 @@ use crate::oci::{RepositoryName, TagName};
 use crate::telemetry::Counter;
 
 /// Maximum number of tags that are remembered as gone.
-const TAGS: usize = 1 << 16;
+pub(super) const MOST_GONE: usize = 1 << 16;
 
 /// Counters of one mirror.
 #[derive(Debug, Default)]
@@ -33,19 +33,15 @@ impl MirrorCounters {
         std::mem::replace(&mut *self.recorded.lock(), counts)
     }
 
-    /// Marks a tag as gone upstream.
-    pub(super) fn mark_gone(&self, name: &RepositoryName, tag: &TagName) {
+    /// Marks a tag as gone upstream; true if it was not.
+    pub(super) fn mark_gone(&self, name: &RepositoryName, tag: &TagName) -> bool {
         let mut gone = self.gone.lock();
-        if gone.len() < TAGS {
-            gone.insert((name.clone(), tag.clone()));
-        }
+        gone.len() < MOST_GONE && gone.insert((name.clone(), tag.clone()))
     }
 
-    /// Takes the mark from a tag that the upstream has.
-    pub(super) fn mark_present(&self, name: &RepositoryName, tag: &TagName) {
+    /// Takes the mark from a tag that the upstream has; true if it had one.
+    pub(super) fn mark_present(&self, name: &RepositoryName, tag: &TagName) -> bool {
         let mut gone = self.gone.lock();
-        if !gone.is_empty() {
-            gone.remove(&(name.clone(), tag.clone()));
-        }
+        !gone.is_empty() && gone.remove(&(name.clone(), tag.clone()))
     }
 }

@@ -39,4 +39,10 @@ impl Error {
             Self::Altered(_) | Self::Invalid(_) | Self::Interrupted | Self::Crowded => false,
         }
     }
+
+    /// Reports whether the upstream will not send it, until somebody changes that.
+    pub(super) fn is_lasting(&self) -> bool {
+        use upstream::Error::{Denied, Unauthorized};
+        self.is_absence() || matches!(self, Self::Upstream(Denied | Unauthorized(_)))
+    }
 }

@@ -19,6 +19,8 @@ pub enum Currency {
     Stale,
     /// The upstream has it no more.
     Gone,
+    /// No upstream has more than what is here, if anything is.
+    Alone,
 }
 
 impl Mirrors {
@@ -35,7 +37,7 @@ impl Mirrors {
         reference: &ManifestReference,
     ) -> Result<Currency, Error> {
         let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
-            return Ok(Currency::Current);
+            return Ok(Currency::Alone);
         };
         let here = registry.manifests().get(name, reference).await.ok();
         let image = match reference {
@@ -69,13 +71,18 @@ impl Mirrors {
                 if mirror.stale.may_log(name.clone()) {
                     tracing::warn!(image, %error, "served what is here: the upstream fails");
                 }
-                if let (true, Some(tag)) = (error.is_absence(), tag) {
-                    mirror.counters.mark_gone(name, &tag);
-                    return Ok(Currency::Gone);
+                let Some(tag) = tag.filter(|_| error.is_lasting()) else {
+                    return Ok(Currency::Stale);
+                };
+                if mirror.counters.mark_gone(name, &tag) {
+                    registry.upstreams().mark_gone(name, &tag).await?;
                 }
-                Ok(Currency::Stale)
+                match error.is_absence() {
+                    true => Ok(Currency::Gone),
+                    false => Ok(Currency::Stale),
+                }
             }
-            Err(error) if error.is_absence() => Ok(Currency::Current),
+            Err(error) if error.is_absence() => Ok(Currency::Alone),
             Err(error) => Err(error),
         }
     }
@@ -97,8 +104,7 @@ impl Mirrored {
                 self.record(None, bytes, Some(tag)).await?;
             }
         }
-        self.checked(tag);
-        Ok(())
+        self.checked(tag).await
     }
 
     /// Brings a manifest, and points a tag at it.

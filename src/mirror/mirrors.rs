@@ -238,13 +238,20 @@ impl Mirrored {
         Ok(self.registry.import().record(pieces, origin, actor).await?)
     }
 
-    /// Notes that the upstream was asked for a tag.
-    pub fn checked(&self, tag: &TagName) {
-        self.counters.mark_present(&self.name, tag);
+    /// Notes that the upstream was asked for a tag, and has it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn checked(&self, tag: &TagName) -> Result<(), Error> {
+        if self.counters.mark_present(&self.name, tag) {
+            let upstreams = self.registry.upstreams();
+            upstreams.mark_present(&self.name, tag).await?;
+        }
         let mut checked = self.checked.lock();
         if checked.len() >= TAGS {
             checked.clear();
         }
         checked.insert((self.name.clone(), tag.clone()), Instant::now());
+        Ok(())
     }
 }

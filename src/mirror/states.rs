@@ -2,11 +2,28 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::counters::MOST_GONE;
 use super::mirrors::{Mirror, Mirrors};
 use crate::oci::RepositoryName;
-use crate::registry::{Millis, UpstreamState};
+use crate::registry::{self, Millis, Registry, UpstreamState};
 
 impl Mirrors {
+    /// Learns which tags of upstreams are gone, as an earlier server recorded it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn remember_gone(&self, registry: &Registry) -> Result<(), registry::Error> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        for (name, tag) in registry.upstreams().gone_tags(MOST_GONE).await? {
+            if let Some((mirror, _)) = self.find(&name) {
+                mirror.counters.mark_gone(&name, &tag);
+            }
+        }
+        Ok(())
+    }
+
     /// Counts a pull that was answered.
     pub fn count_pull(&self, name: &RepositoryName) {
         if let Some((mirror, _)) = self.find(name) {

@@ -70,8 +70,9 @@ pub use facades::{
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;
+pub use gc::eviction_counters::{EvictionRule, Evictions};
 pub use gc::progress::{Progress, Watcher};
-pub use gc::run::SweepOptions;
+pub use gc::run::{SweepBy, SweepOptions};
 pub use gc::sweep_counts::{RemovedByRule, Sweep, SweepCounts};
 pub use import::bring::{Brought, Unbrought, Way};
 pub use import::check::{BlobCheck, UnsoundBlob};
@@ -83,6 +84,7 @@ pub use import::record::Present;
 pub use import::tag_fate::TagFate;
 pub use outbox::counters::{EndpointCounters, OutboxCounters};
 pub use outbox::notes::NotedEvent;
+pub use policy::cache_rule::CacheRule;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::quota::{QuotaRule, QuotaRules, shown_size};
 pub use policy::retention::Retention;

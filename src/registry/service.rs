@@ -25,6 +25,7 @@ use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::disk_reserve::DiskReserve;
 use crate::registry::error::Error;
 use crate::registry::gc::counters::GcCounters;
+use crate::registry::gc::eviction_counters::Evictions;
 use crate::registry::gc::failed_removals::FailedRemovals;
 use crate::registry::import::progress::ImportProgress;
 use crate::registry::outbox::counters::OutboxCounters;
@@ -71,6 +72,7 @@ pub struct Registry {
     /// Memory for batches of upload bytes.
     pub(super) batches: BatchBudget,
     pub(super) collection: Arc<GcCounters>,
+    pub(super) evictions: Arc<Evictions>,
     pub(super) measurements: Arc<Measurements>,
     pub(super) import: ImportProgress,
     pub(super) backups: Arc<BackupCounters>,
@@ -137,6 +139,7 @@ impl Registry {
             quota_ledgers: Arc::default(),
             batches: BatchBudget::default(),
             collection: Arc::default(),
+            evictions: Arc::default(),
             measurements: Arc::default(),
             import: ImportProgress::default(),
             backups: Arc::default(),

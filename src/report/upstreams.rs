@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::registry::{Error, Registry, UpstreamRow};
+use crate::registry::{CacheRule, Error, Registry, UpstreamRow};
 use crate::report::values::Time;
 
 /// An upstream.
@@ -20,14 +20,18 @@ pub struct UpstreamItem {
     pub quota_remaining: Option<u64>,
     pub repository_count: u64,
     pub size: u64,
+    /// Size of what images need.
+    pub kept_size: u64,
+    pub size_limit: Option<u64>,
+    pub unused_seconds: Option<u64>,
     pub hit_count: u64,
     pub miss_count: u64,
     pub stale_count: u64,
     pub fetched_size: u64,
 }
 
-impl From<UpstreamRow> for UpstreamItem {
-    fn from(row: UpstreamRow) -> Self {
+impl UpstreamItem {
+    fn new(row: UpstreamRow, rule: Option<&CacheRule>) -> Self {
         let state = row.state;
         let reachable = match (state.answered_at, state.failed_at) {
             (None, None) => None,
@@ -44,6 +48,11 @@ impl From<UpstreamRow> for UpstreamItem {
             quota_remaining: state.quota_remaining,
             repository_count: row.repositories,
             size: row.bytes,
+            kept_size: row.kept,
+            size_limit: rule.and_then(|rule| rule.size),
+            unused_seconds: rule
+                .and_then(|rule| rule.unused)
+                .map(|unused| unused.as_secs()),
             hit_count: state.hits,
             miss_count: state.misses,
             stale_count: state.stale,
@@ -58,5 +67,11 @@ impl From<UpstreamRow> for UpstreamItem {
 /// Those of the database.
 pub async fn upstreams(registry: &Registry) -> Result<Vec<UpstreamItem>, Error> {
     let rows = registry.upstreams().list().await?;
-    Ok(rows.into_iter().map(UpstreamItem::from).collect())
+    let retention = registry.gc().recorded_retention().await?;
+    let retention = retention.unwrap_or_default();
+    let items = rows.into_iter().map(|row| {
+        let rule = retention.cache_rule(&row.state.name);
+        UpstreamItem::new(row, rule)
+    });
+    Ok(items.collect())
 }

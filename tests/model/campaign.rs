@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 
 use tarkeep::registry::{Registry, RegistrySettings};
 
+use super::caches::Caches;
 use super::content::Stock;
 use super::journal::Journal;
 use super::process::ServerProcess;
 use super::repository::Repository;
 use super::retention::{Retention, Slack};
+use crate::crash::random::Random;
 use crate::support::Server;
+use crate::support::hub::Hub;
 
 #[derive(Default)]
 pub struct Count(AtomicU64);
@@ -44,6 +47,9 @@ pub struct Counts {
     pub undo_ends: Count,
     /// Objects found absent after their promise ended.
     pub absent: Count,
+    /// Requests for cached content that was certainly here, and those that fetched some.
+    pub cached: Count,
+    pub fetched: Count,
 }
 
 impl Counts {
@@ -57,6 +63,9 @@ impl Counts {
             (&self.restores, 10),
             (&self.undo_ends, 5),
             (&self.absent, 50),
+            (&self.cached, 50),
+            // each repository has less to fetch at first
+            (&self.fetched, 200),
         ];
         assert!(
             enough.iter().all(|(count, least)| count.get() >= *least),
@@ -83,7 +92,10 @@ impl std::fmt::Display for Counts {
             refused_restores,
             undo_ends,
             absent,
+            cached,
+            fetched,
         } = self;
+        let [cached, fetched] = [cached, fetched].map(Count::get);
         let [requests, collections, kills, pushes, late] =
             [requests, collections, kills, pushes, late].map(Count::get);
         let [
@@ -105,7 +117,7 @@ impl std::fmt::Display for Counts {
         write!(
             f,
             "{requests} requests, {collections} collections, {kills} kills, {pushes} pushes ({late} late), {expiry_races} expiry races, {concurrent_changes} concurrent changes, \
-             {restores} restores (and {refused} refused), {undo_ends} ends of undo, {absent} found absent"
+             {restores} restores (and {refused} refused), {undo_ends} ends of undo, {absent} found absent, {cached} from caches and {fetched} fetched"
         )
     }
 }
@@ -121,6 +133,7 @@ pub struct Campaign {
     /// The library on the same directory, for operations without an HTTP API.
     pub registry: Registry,
     pub repositories: Vec<Mutex<Repository>>,
+    pub caches: Caches,
     runtime: tokio::runtime::Runtime,
     /// Name of the campaign in messages.
     name: String,
@@ -136,7 +149,7 @@ impl Campaign {
         name: String,
         seed: u64,
         retention: Retention,
-        server: &Server,
+        (server, hub): (&Server, Arc<Hub>),
         repositories: usize,
         racers: usize,
     ) -> Self {
@@ -154,10 +167,12 @@ impl Campaign {
             .map(repository)
             .map(Mutex::new)
             .collect();
+        let stock = Stock::new(seed, racers as u64);
         Self {
             retention,
             slack,
-            stock: Stock::new(seed, racers as u64),
+            caches: Caches::new(hub, &stock, Random::part(seed, 500)),
+            stock,
             directory: server.directory().to_owned(),
             process: ServerProcess::new(server.address()),
             journal: Journal::new(),

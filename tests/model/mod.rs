@@ -5,6 +5,7 @@
 //! `MODEL_SEED` reproduces the content and the decisions; the timing of threads and processes
 //! differs from run to run. `MODEL_SECONDS` sets how long the check runs.
 
+mod caches;
 mod campaign;
 mod clients;
 mod content;
@@ -16,12 +17,14 @@ mod process;
 mod repository;
 mod retention;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::crash::random::Random;
 use crate::support::Server;
+use crate::support::hub::Hub;
 use campaign::Campaign;
 use retention::Retention;
 
@@ -34,6 +37,8 @@ const WORKERS: u64 = 6;
 const REPOSITORIES: usize = 10;
 /// Clients that only use content about to be collected, each in its own repository.
 const RACERS: usize = 3;
+/// Clients of cached repositories.
+const CACHED: u64 = 2;
 
 /// Leases, grace periods and times for untagged manifests, in milliseconds; each is the longest
 /// once.
@@ -71,13 +76,15 @@ fn run_campaign(seed: u64, retention: Retention, number: u64) -> u64 {
     let seed = seed.wrapping_add(number);
     let directory = TempDir::new().expect("a temporary directory");
     let data = directory.path().join("data");
-    let environment = retention.environment();
+    let hub = Arc::new(Hub::start());
+    let mut environment = retention.environment();
+    environment.push(caches::environment(&hub));
     let environment: Vec<_> = environment
         .iter()
         .map(|(name, value)| (&**name, &**value))
         .collect();
     let mut server = Server::at(&data, &environment);
-    let campaign = Campaign::new(name, seed, retention, &server, REPOSITORIES, RACERS);
+    let campaign = Campaign::new(name, seed, retention, (&server, hub), REPOSITORIES, RACERS);
     let began = Instant::now();
     std::thread::scope(|scope| {
         let campaign = &campaign;
@@ -96,6 +103,12 @@ fn run_campaign(seed: u64, retention: Retention, number: u64) -> u64 {
                     REPOSITORIES + racer,
                     racer,
                 );
+            });
+        }
+        for client in 0..CACHED {
+            scope.spawn(move || {
+                let _stop = StopAtPanic(campaign);
+                clients::cached::run(campaign, Random::part(seed, 170 + client));
             });
         }
         for collector in 0..2 {

@@ -51,6 +51,18 @@ impl Seen {
         self.client().request(method, path).send().status
     }
 
+    /// Reports whether the rules of collection that the server has recorded hold a text, after a while.
+    fn has_rule(&self, text: &str) -> bool {
+        let path = self.configured.data().join("registry.db");
+        let connection = rusqlite::Connection::open(path).expect("a database");
+        let recorded = "SELECT value FROM settings WHERE name = 'retention'";
+        (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            let rules = connection.query_row(recorded, [], |row| row.get::<_, String>(0));
+            rules.is_ok_and(|rules| rules.contains(text))
+        })
+    }
+
     /// Reports whether events are written for an endpoint of that name, after a while.
     fn has_endpoint(&self, name: &str) -> bool {
         let path = self.configured.data().join("registry.db");
@@ -113,6 +125,24 @@ const CASES: &[Case] = &[
             seen.configured.says(&["cutting off"]);
             true
         },
+    ),
+    Case(
+        "proxy.ttl",
+        "proxy: {remoteurl: 'http://127.0.0.1:9', ttl: 3s}",
+        "proxy: {remoteurl: 'http://127.0.0.1:9', ttl: 4s}",
+        |seen| seen.has_rule("\"unused\":{\"secs\":4,"),
+    ),
+    Case(
+        "upstreams[].keep.unused",
+        "upstreams: [{prefix: hub, url: 'http://127.0.0.1:9', keep: {unused: 3s}}]",
+        "upstreams: [{prefix: hub, url: 'http://127.0.0.1:9', keep: {unused: 4s}}]",
+        |seen| seen.has_rule("\"unused\":{\"secs\":4,"),
+    ),
+    Case(
+        "upstreams[].keep.size",
+        "upstreams: [{prefix: hub, url: 'http://127.0.0.1:9'}]",
+        "upstreams: [{prefix: hub, url: 'http://127.0.0.1:9', keep: {size: 9MB}}]",
+        |seen| seen.has_rule("\"size\":9000000"),
     ),
     Case(
         "http.h2c",

@@ -3,6 +3,8 @@
 mod arriving;
 mod broken;
 mod commands;
+mod crowded;
+mod eviction;
 mod faults;
 mod lists;
 mod logins;

@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod auth;
 mod backup;
+mod caches;
 pub(crate) mod check;
 pub(crate) mod debug;
 pub(crate) mod defaults;

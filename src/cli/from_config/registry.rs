@@ -174,5 +174,8 @@ fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Violations> {
 
 /// True if the configuration sets any retention rule.
 pub(crate) fn names_retention(config: &Config) -> bool {
-    config.gc != config::Gc::default() || !config.policies.is_empty()
+    config.gc != config::Gc::default()
+        || !config.policies.is_empty()
+        || !config.upstreams.is_empty()
+        || config.proxy.url().is_some()
 }

@@ -4,6 +4,8 @@ use tarkeep::config::{self, Config, Violations, collect, combine};
 use tarkeep::oci::Glob;
 use tarkeep::registry::{KeepUntagged, Policy, Retention, TagRule};
 
+use crate::cli::from_config::caches::caches;
+
 pub(super) fn retention(config: &Config) -> Result<Retention, Violations> {
     let (gc, defaults) = (&config.gc, Retention::default());
     let policies = collect(
@@ -12,7 +14,8 @@ pub(super) fn retention(config: &Config) -> Result<Retention, Violations> {
             .iter()
             .enumerate()
             .map(|(number, rules)| policy(&format!("policies[{number}]"), rules)),
-    )?;
+    );
+    let (policies, caches) = combine((policies, caches(config)))?;
     Ok(Retention {
         enabled: gc.enabled.unwrap_or(defaults.enabled),
         interval: gc.interval.map_or(defaults.interval, |interval| interval.0),
@@ -21,6 +24,7 @@ pub(super) fn retention(config: &Config) -> Result<Retention, Violations> {
         keep_untagged: gc.keepuntagged.map_or(defaults.keep_untagged, keep),
         history: gc.history.map_or(defaults.history, |history| history.0),
         policies,
+        caches,
     })
 }
 

@@ -23,6 +23,7 @@ pub(super) async fn add(
     config: &Config,
 ) -> Result<(Server, Recorder), Error> {
     let mirrors = upstreams::mirrors(config)?;
+    mirrors.remember_gone(registry).await?;
     let mut server = server.with_mirrors(mirrors.clone());
     for (prefix, address) in upstreams::listeners(config)? {
         let address = Address::Tcp(address);

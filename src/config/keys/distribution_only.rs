@@ -79,7 +79,6 @@ const GROUPS: &[Group] = &[
           "pool.maxactive", "pool.idletimeout", "tls.enabled", "tls.certificate", "tls.key", "tls.rootcas"],
         "Cache of descriptors"),
     Group("health.file[].threshold", Ignored("one check is conclusive, as in distribution"), &[], "Consecutive failures before the server is unhealthy"),
-    Group("proxy.ttl", Ignored("what was pulled is kept as all content is"), &[], "Time for which it is kept"),
     Group("proxy.cachewritetimeout", Ignored("a fetch goes on until it ends"), &[], "Maximum time for storing what was fetched"),
     Group("reporting.bugsnag.apikey", Rejected(When::Given, NO_REPORTS), &[], "Error reporting service (distribution 2)"),
     Group("reporting.newrelic.licensekey", Rejected(When::Given, NO_REPORTS), &[], "Error reporting service (distribution 2)"),

@@ -52,6 +52,12 @@ pub fn is_live(path: &str) -> bool {
         .is_some_and(|key| key.is_live)
 }
 
+/// Reports whether only some keys of a list of sections are live.
+pub(in crate::config) fn is_partly_live(list: &str) -> bool {
+    let keys = || all().iter().filter(|key| is_within(&key.path, list));
+    keys().any(|key| key.is_live) && keys().any(|key| !key.is_live)
+}
+
 /// Returns the path of a member of a section.
 pub(in crate::config) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {

@@ -14,7 +14,7 @@ pub(in crate::config) use key::{Effect, is_within, switch};
 pub use key::{Key, Kind, Status, When};
 pub use lookup::{all, is_live, section};
 pub(in crate::config) use lookup::{
-    alternatives, fault_if_empty, find, is_list, join, members, other_name,
+    alternatives, fault_if_empty, find, is_list, is_partly_live, join, members, other_name,
 };
 pub(in crate::config) use nearest::nearest;
 pub(in crate::config) use renamed::{KEEP_OR_REMOVE, renamed};

@@ -14,6 +14,8 @@ pub struct Proxy {
     pub password: Option<String>,
     /// A credential helper instead.
     pub exec: Exec,
+    /// Time after their last use for which images are kept; 0 for any time.
+    pub ttl: Option<Interval>,
 }
 
 /// A program that tells a login, by the protocol of Docker's credential helpers.

@@ -40,4 +40,17 @@ pub struct Mirror {
     /// Globs of repositories upstream [default: all].
     #[serde(default)]
     pub allow: Vec<String>,
+    /// Limits of what is cached of it.
+    #[serde(default)]
+    pub keep: Keep,
+}
+
+/// Limits of what is cached of an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keep {
+    /// Time after their last use for which images are kept.
+    pub unused: Option<Interval>,
+    /// Maximum size of the blobs that images need, in bytes.
+    pub size: Option<u64>,
 }

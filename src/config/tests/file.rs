@@ -98,7 +98,10 @@ const ACCEPTED: &[(&str, &[&str])] = &[
         "http: {host: 'localhost:5000'}",
         &["http.host has no effect: it has no scheme"],
     ),
-    ("proxy: {ttl: 168h}", &["proxy.ttl"]),
+    (
+        "proxy: {cachewritetimeout: 5m}",
+        &["proxy.cachewritetimeout"],
+    ),
     (
         "http: {draintimeout: 0}\nhealth: {storagedriver: {interval: 0, threshold: 3}}",
         &[],

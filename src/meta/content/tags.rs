@@ -280,7 +280,7 @@ impl WriteTx<'_> {
                  ON CONFLICT DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = excluded.updated_at,
                      set_by = excluded.set_by, set_from = excluded.set_from,
                      pushed_at = excluded.pushed_at, restored_from = excluded.restored_from,
-                     restored_at = excluded.restored_at, is_imported = excluded.is_imported",
+                     restored_at = excluded.restored_at, is_imported = excluded.is_imported, gone_at = NULL",
             )?
             .execute(params![
                 repository.0,

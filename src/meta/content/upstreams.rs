@@ -6,6 +6,7 @@ use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::sqlite::reader::Reader;
 use crate::meta::sqlite::writer::WriteTx;
+use crate::oci::{RepositoryName, TagName};
 
 /// State of an upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct UpstreamRow {
     pub repositories: u64,
     /// Size of their blobs, each once.
     pub bytes: u64,
+    /// Size of those that their images need; the rest waits for its removal.
+    pub kept: u64,
 }
 
 impl Reader<'_> {
@@ -58,7 +61,9 @@ impl Reader<'_> {
                  SELECT name, url, answered_at, failed_at, failure, quota_limit, quota_remaining, hits, misses, stale, fetched,
                      (SELECT count(*) FROM cached WHERE upstream = name),
                      (SELECT coalesce(sum(size), 0) FROM blobs WHERE id IN
-                         (SELECT blob_id FROM repository_blobs JOIN cached ON repository_id = repository WHERE upstream = name))
+                         (SELECT blob_id FROM repository_blobs JOIN cached ON repository_id = repository WHERE upstream = name)),
+                     (SELECT coalesce(sum(size), 0) FROM blobs WHERE id IN
+                         (SELECT blob_id FROM repository_blobs JOIN cached ON repository_id = repository WHERE upstream = name AND holders > 0))
                  FROM upstreams ORDER BY name",
             )?;
             let row = |row: &rusqlite::Row<'_>| {
@@ -78,14 +83,53 @@ impl Reader<'_> {
                     },
                     repositories: row.get(11)?,
                     bytes: row.get(12)?,
+                    kept: row.get(13)?,
                 })
             };
             rows.query_map([], row)?.collect()
         })
     }
+
+    /// Reports whether an upstream has failed since it last answered.
+    pub fn is_upstream_failing(&self, name: &str) -> Result<bool, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached("SELECT 1 FROM upstreams WHERE name = ?1 AND failed_at > coalesce(answered_at, 0)")?
+                .exists([name])
+        })
+    }
+
+    /// Lists cached tags that are gone upstream, with their repositories; at most `limit`.
+    pub fn gone_tags(&self, limit: usize) -> Result<Vec<(String, String)>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT repositories.name, tags.name FROM tags JOIN repositories ON repositories.id = repository_id
+                     WHERE gone_at IS NOT NULL LIMIT ?1",
+                )?
+                .query_map([limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
 }
 
 impl WriteTx<'_> {
+    /// Records since when the upstream of a cached tag does not have it; `None` if it does.
+    pub fn set_gone(
+        &self,
+        repository: &RepositoryName,
+        tag: &TagName,
+        since: Option<Millis>,
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE tags SET gone_at = ?3 WHERE name = ?2 AND (gone_at IS NULL) <> (?3 IS NULL)
+                 AND repository_id = (SELECT id FROM repositories WHERE name = ?1 AND upstream IS NOT NULL)",
+            )?
+            .execute(params![repository.as_str(), tag.as_str(), since])?;
+        Ok(())
+    }
+
     /// Records the upstreams of a server. Its counts are added to those before; other upstreams are forgotten.
     pub fn record_upstreams(&self, states: &[UpstreamState]) -> Result<(), Error> {
         let names: Vec<_> = states.iter().map(|state| &state.name).collect();

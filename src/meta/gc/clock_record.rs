@@ -42,6 +42,7 @@ const RECORDS: &[(&str, &str)] = &[
     ("tags", "pulled_at"),
     ("tags", "checked_at"),
     ("tags", "restored_at"),
+    ("tags", "gone_at"),
     ("tag_history", "since"),
     ("tag_history", "until"),
     ("tag_history", "pushed_at"),

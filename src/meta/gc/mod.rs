@@ -1,5 +1,6 @@
 //! Queries and changes of garbage collection.
 
+pub(super) mod cached_images;
 pub(super) mod candidates;
 pub(super) mod clock_record;
 pub(super) mod free_space;

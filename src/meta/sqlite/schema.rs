@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 23] = [
+const MIGRATIONS: [&str; 24] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -36,6 +36,7 @@ const MIGRATIONS: [&str; 23] = [
     include_str!("../../../migrations/21-event-numbers.sql"),
     include_str!("../../../migrations/22-mirrored-repositories.sql"),
     include_str!("../../../migrations/23-upstreams.sql"),
+    include_str!("../../../migrations/24-gone-tags.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.
@@ -377,6 +378,20 @@ mod tests {
             opened.query_row(sql, [], |row| row.get(0)),
             Ok("5;app4;3:1,4:0,6:2".to_owned())
         );
+    }
+
+    #[test]
+    fn tags_that_were_cached_before_are_not_gone_upstream() {
+        let (_directory, opened) = migrated(
+            23,
+            "INSERT INTO repositories (id, name, created_at, upstream) VALUES (1, 'hub/a', 0, 'u');
+             INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at) VALUES (1, 1, 'd', 'm', 1, 0);
+             INSERT INTO tags (repository_id, name, manifest_id, updated_at, pushed_at) VALUES (1, '7', 1, 0, 0)",
+        );
+        let gone =
+            "SELECT count(*) FILTER (WHERE gone_at IS NOT NULL) || ' of ' || count(*) FROM tags";
+        let found = opened.query_row(gone, [], |row| row.get::<_, String>(0));
+        assert_eq!(found, Ok("0 of 1".to_owned()));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod clock;
 pub(super) mod counters;
 pub(super) mod deleted;
+pub(super) mod eviction_counters;
+pub(super) mod evictions;
 pub(super) mod failed_removals;
 pub(super) mod files;
 pub(super) mod progress;

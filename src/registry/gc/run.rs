@@ -18,9 +18,18 @@ pub(super) const BUDGET: Duration = Duration::from_millis(2);
 const SMALL_BUDGET: Duration = Duration::from_micros(400);
 const REST: Duration = Duration::from_millis(10);
 
+/// Process that sweeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepBy {
+    Server,
+    /// A command, which does not know what clients pull just now.
+    Command,
+}
+
 /// Options of a sweep.
 #[derive(Clone, Debug)]
 pub struct SweepOptions {
+    pub by: SweepBy,
     pub retention: Retention,
     /// True if the rules are those of the running server, so that decisions it deferred are not
     /// repeated.

@@ -94,6 +94,7 @@ impl Gc<'_> {
             run.deleted(&deleted).await?;
         }
         run.tags().await?;
+        run.evictions().await?;
         run.estimate(run.deferred_until()).await?;
         loop {
             let tags = run.progress.swept.tags;

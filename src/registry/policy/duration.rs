@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Formats a duration as in the configuration (`14d`, `1h30m`, `500ms`), without fractions of a
 /// millisecond.
-pub(super) fn format_duration(time: Duration) -> String {
+pub(in crate::registry) fn format_duration(time: Duration) -> String {
     let mut rest = time.as_millis();
     let mut text = String::new();
     for (unit, millis) in [

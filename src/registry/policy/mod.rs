@@ -1,5 +1,6 @@
 //! Retention policies.
 
+pub(super) mod cache_rule;
 pub(super) mod duration;
 pub(super) mod keep_untagged;
 pub(super) mod quota;

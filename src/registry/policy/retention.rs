@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::meta::{IdleManifest, Millis, millis};
 use crate::oci::RepositoryName;
 use crate::registry::error::Error;
+use crate::registry::policy::cache_rule::CacheRule;
 use crate::registry::policy::keep_untagged::KeepUntagged;
 use crate::registry::policy::tag_policy::Policy;
 
@@ -27,7 +28,14 @@ pub struct Retention {
     /// Time for which former targets of tags are remembered.
     pub history: Duration,
     pub policies: Vec<Policy>,
+    /// Limits of what is cached of upstreams; none of those without a limit.
+    pub caches: Vec<CacheRule>,
 }
+
+/// Maximum time for which a pull from a cache relies on what it was told.
+///
+/// Nobody pushes there, so that no client needs a lease for longer; what is asked for later comes from the upstream again.
+const LONGEST_CACHE_LEASE: Duration = Duration::from_secs(2 * 3600);
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -42,6 +50,7 @@ impl Default for Retention {
             keep_untagged: KeepUntagged::For(14 * DAY),
             history: 90 * DAY,
             policies: Vec::new(),
+            caches: Vec::new(),
         }
     }
 }
@@ -64,6 +73,32 @@ impl Retention {
         self.policies
             .iter()
             .find(|policy| policy.repositories.matches(repository))
+    }
+
+    /// Returns the time for which content of an evicted image stays.
+    pub fn cache_lease(&self) -> Duration {
+        self.lease.min(LONGEST_CACHE_LEASE)
+    }
+
+    /// Returns the time for which an image stays after its last use, whatever the limits of its cache.
+    pub fn cache_rest(&self) -> Duration {
+        self.cache_lease() / 2
+    }
+
+    /// Returns the limits of an upstream's cache.
+    pub fn cache_rule(&self, upstream: &str) -> Option<&CacheRule> {
+        self.caches.iter().find(|rule| rule.name == upstream)
+    }
+
+    /// Reports whether an owner's policy keeps a tag, whatever the limits of its cache.
+    pub(in crate::registry) fn is_pinned(&self, repository: &str, tag: &str) -> bool {
+        self.policy(repository).is_some_and(|policy| {
+            let rule = policy
+                .rule_number(tag)
+                .and_then(|number| policy.tags.get(number));
+            (policy.is_immutable(tag) && !policy.expire_immutable)
+                || rule.is_some_and(|rule| rule.always)
+        })
     }
 
     /// Checks that the tag may be moved or removed.

@@ -3,6 +3,7 @@
 mod damage;
 pub(super) mod deleted;
 pub(super) mod dependents;
+mod evictions;
 pub(super) mod forecast;
 pub(super) mod losses;
 pub(super) mod measurement;

@@ -25,6 +25,8 @@ pub enum WaitCause {
     Untagged,
     /// The time at which a rule removes a tag.
     Rule,
+    /// The time at which a cached image was not used for long enough.
+    Cache,
 }
 
 /// Planned removal of an item.

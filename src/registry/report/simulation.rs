@@ -53,9 +53,14 @@ impl<'m> Simulation<'m> {
         self.meta
     }
 
+    pub fn retention(&self) -> &'m Retention {
+        self.retention
+    }
+
     /// Simulates everything that collection removes, sooner or later.
     pub fn collect_all(&mut self, now: Millis) -> Result<(), meta::Error> {
         self.all_tags(now)?;
+        self.evictions(now)?;
         self.collect_unreferenced(|_| true)
     }
 

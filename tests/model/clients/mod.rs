@@ -1,5 +1,6 @@
 //! Clients of the model: checked requests, changes, and loops of operations.
 
+pub mod cached;
 mod change;
 pub mod checked;
 mod concurrent;

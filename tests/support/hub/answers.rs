@@ -128,7 +128,7 @@ fn manifest(state: &mut State, seen: &Seen, repository: &Repository, reference: 
         return error("404 Not Found", "", "MANIFEST_UNKNOWN");
     };
     if seen.method == "GET" {
-        state.remaining -= 1;
+        state.remaining = state.remaining.saturating_sub(1);
     }
     let headers = format!(
         "Content-Type: {kind}\r\nDocker-Content-Digest: {digest}\r\nRateLimit-Limit: 100;w=21600\r\nRateLimit-Remaining: {};w=21600\r\n",

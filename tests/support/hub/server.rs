@@ -97,6 +97,12 @@ impl Hub {
         std::mem::take(&mut self.state().seen)
     }
 
+    /// Returns the number of requests about content of a repository, but for `HEAD` of manifests.
+    pub fn fetches_from(&self, repository: &str) -> usize {
+        let state = self.state();
+        state.fetches.get(repository).copied().unwrap_or(0)
+    }
+
     /// Takes the requests that reached a part.
     pub fn seen_by(&self, part: Part) -> Vec<Seen> {
         let mut seen = self.seen();
@@ -153,6 +159,7 @@ fn serve(
         };
         let (reply, delay) = {
             let mut state = state.lock().ok()?;
+            state.count(&seen);
             state.seen.push(seen.clone());
             if state.behaviour.is_down {
                 return stream.shutdown(Shutdown::Both).ok();

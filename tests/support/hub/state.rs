@@ -117,8 +117,22 @@ pub struct State {
     pub users: BTreeMap<String, String>,
     pub behaviour: Behaviour,
     pub seen: Vec<Seen>,
+    /// Numbers of requests about content of each repository, but for `HEAD` of manifests.
+    pub fetches: BTreeMap<String, usize>,
     /// Tokens that count, with their scope and user.
     pub tokens: BTreeMap<String, (String, String)>,
     pub tokens_given: usize,
     pub remaining: u64,
+}
+
+impl State {
+    pub fn count(&mut self, seen: &Seen) {
+        let rest = seen.path.strip_prefix("/v2/").unwrap_or_default();
+        let kinds = ["/manifests/", "/blobs/"];
+        let place = kinds.iter().find_map(|kind| rest.split_once(kind));
+        let is_look = seen.method == "HEAD" && rest.contains("/manifests/");
+        if let (Some((repository, _)), false) = (place, is_look) {
+            *self.fetches.entry(repository.to_owned()).or_default() += 1;
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tarkeep::config::{Config, Loaded};
-use tarkeep::registry::{KeepUntagged, Registry, Sweep, SweepOptions};
+use tarkeep::registry::{KeepUntagged, Registry, Sweep, SweepBy, SweepOptions};
 use tarkeep::report::CollectionReport;
 
 use crate::cli::commands::collection::{forecast, gc};
@@ -95,6 +95,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         &registry,
         None,
         SweepOptions {
+            by: SweepBy::Command,
             uses_server_rules: retention == ordinary,
             retention,
         },

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tarkeep::registry::{
-    DeletedContent, Progress, Registry, RemovedByRule, Retention, Sweep, SweepCounts, SweepOptions,
-    Watcher,
+    DeletedContent, Progress, Registry, RemovedByRule, Retention, Sweep, SweepBy, SweepCounts,
+    SweepOptions, Watcher,
 };
 
 use crate::cli::commands::collection::forecast;
@@ -100,6 +100,7 @@ async fn collect(
     let cleared = registry.uploads().recover().await?;
     let expired = registry.uploads().end_expired().await?;
     let options = SweepOptions {
+        by: SweepBy::Command,
         retention: retention.clone(),
         uses_server_rules,
     };

@@ -83,6 +83,9 @@ impl Leftovers {
             WaitCause::Rule => {
                 "for rules about tags: registry policy preview shows what they decide"
             }
+            WaitCause::Cache => {
+                "for the limits of what is cached of upstreams, unless it is pulled: registry upstream ls shows them"
+            }
         };
         format!("{what} {wait} {until}, {reason}")
     }

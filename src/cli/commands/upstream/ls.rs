@@ -10,13 +10,15 @@ use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 9] = [
     Column::name("UPSTREAM"),
     Column::text("URL"),
     Column::text("STATE"),
     Column::number("REMAINING"),
     Column::number("REPOSITORIES"),
     Column::number("SIZE"),
+    Column::number("KEPT"),
+    Column::number("LIMIT"),
     Column::number("HITS %"),
 ];
 
@@ -65,6 +67,8 @@ fn cells(upstream: &UpstreamItem) -> Vec<Cell> {
         upstream.quota_remaining.map_or(Cell::Empty, Cell::Count),
         Cell::Count(upstream.repository_count),
         Cell::Size(upstream.size),
+        Cell::Size(upstream.kept_size),
+        upstream.size_limit.map_or(Cell::Empty, Cell::Size),
         hit_rate(upstream).map_or(Cell::Empty, Cell::Count),
     ]
 }

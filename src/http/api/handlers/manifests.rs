@@ -55,13 +55,21 @@ pub(crate) async fn get(
         is_immutable: matches!(reference, ManifestReference::Digest(_)),
     };
     if let Some(answer) = content.check_preconditions(&head.headers)? {
-        registry.manifests().count_check(&manifest, reference);
+        registry
+            .manifests()
+            .count_check(name, &manifest, reference)
+            .await?;
         return Ok(answer);
     }
     let kind = match is_head {
         true => EventKind::ManifestChecked,
         false => EventKind::ManifestPulled,
     };
+    let (manifests, counted) = (registry.manifests(), &*manifest);
+    match is_head {
+        true => manifests.count_check(name, counted, reference).await?,
+        false => manifests.count_pull(name, counted, reference).await?,
+    }
     let target = || Descriptor {
         media_type: manifest.media_type.clone(),
         digest: manifest.digest.as_str().to_owned(),
@@ -73,10 +81,8 @@ pub(crate) async fn get(
     };
     note_pull(registry, name, kind, target, tag, head);
     if is_head {
-        registry.manifests().count_check(&manifest, reference);
         return content.answer(&head.headers, None);
     }
-    registry.manifests().count_pull(&manifest, reference);
     let (digest, budget) = (&manifest.digest, SendBudget::of(head));
     let source = Source::manifest(registry, name, digest, &manifest.bytes, budget);
     content.answer(&head.headers, Some(source))

@@ -9,12 +9,15 @@ use crate::http::api::handlers::{blobs, manifests};
 use crate::http::response::error::ApiError;
 use crate::mirror::{BroughtBlob, Currency, KnownBlob, Mirrors};
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::{ManifestReference, Registry};
+use crate::registry::{Error, ManifestReference, Registry};
 
 /// Warning that the upstream could not be asked (RFC 7234, section 5.5.2).
 pub(super) const STALE: &str = "111 - \"Revalidation Failed\"";
 /// Warning that the upstream has it no more.
 const GONE: &str = "199 - \"Gone upstream\"";
+
+/// Maximum number of times that a manifest is brought for one request.
+const TRIES: usize = 3;
 
 /// A pull from a repository that may be a mirror.
 pub(crate) struct Pull<'p> {
@@ -63,11 +66,19 @@ impl<'p> Pull<'p> {
         name: &RepositoryName,
         reference: &ManifestReference,
     ) -> Result<Response<Body>, ApiError> {
-        let bringing = self.mirrors.bring_manifest(self.registry, name, reference);
-        let currency = bringing.await?;
-        let mut answer = manifests::get(self.registry, name, reference, self.head).await?;
+        let mut tries = TRIES;
+        let (currency, mut answer) = loop {
+            let bringing = self.mirrors.bring_manifest(self.registry, name, reference);
+            let currency = bringing.await?;
+            tries -= 1;
+            match manifests::get(self.registry, name, reference, self.head).await {
+                // evicted since it was found here
+                Err(error) if is_unknown(&error) && currency != Currency::Alone && tries > 0 => {}
+                answer => break (currency, answer?),
+            }
+        };
         let warning = match currency {
-            Currency::Current => return Ok(answer),
+            Currency::Current | Currency::Alone => return Ok(answer),
             Currency::Stale => STALE,
             Currency::Gone => GONE,
         };
@@ -95,4 +106,8 @@ impl<'p> Pull<'p> {
         }
         blobs::get(registry, name, digest, head).await
     }
+}
+
+fn is_unknown(error: &ApiError) -> bool {
+    matches!(error, ApiError::Registry(Error::ManifestUnknown { .. }))
 }

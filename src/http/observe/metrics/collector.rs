@@ -44,7 +44,11 @@ impl Collector for Collected {
         self.collection(&mut out)?;
         self.backups(&mut out)?;
         webhooks::encode(&self.monitor.registry.outbox().counters(), &mut out)?;
-        mirrors::encode(&self.monitor.mirrors, &mut out)?;
+        mirrors::encode(
+            &self.monitor.mirrors,
+            self.monitor.registry.upstreams().evictions(),
+            &mut out,
+        )?;
         verification::encode(
             self.monitor.registry.status().verification(),
             self.measured.as_ref().map(|measured| measured.quarantined),

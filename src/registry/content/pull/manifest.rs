@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::meta::{self, StoredManifest, now};
+use crate::meta::{self, ManifestUses, StoredManifest, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::content::pull::counts::Use;
 use crate::registry::content::push::manifest_budget::ManifestReservation;
@@ -91,20 +91,68 @@ impl Manifests<'_> {
     }
 
     /// Counts a pull.
-    pub fn count_pull(self, manifest: &StoredManifest, reference: &ManifestReference) {
-        self.registry.uses.count(Use::Pull, manifest, reference);
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`] if the manifest was evicted a moment ago.
+    pub async fn count_pull(
+        self,
+        repository: &RepositoryName,
+        manifest: &StoredManifest,
+        reference: &ManifestReference,
+    ) -> Result<(), Error> {
+        self.count(Use::Pull, repository, manifest, reference).await
     }
 
     /// Counts a HEAD, or a GET that is answered with "not modified".
     ///
     /// It is no pull, but a use: a client that has the image already asks for no more.
-    pub fn count_check(self, manifest: &StoredManifest, reference: &ManifestReference) {
-        self.registry.uses.count(Use::Check, manifest, reference);
+    ///
+    /// # Errors
+    /// As [`Self::count_pull`].
+    pub async fn count_check(
+        self,
+        repository: &RepositoryName,
+        manifest: &StoredManifest,
+        reference: &ManifestReference,
+    ) -> Result<(), Error> {
+        self.count(Use::Check, repository, manifest, reference)
+            .await
+    }
+
+    async fn count(
+        self,
+        kind: Use,
+        repository: &RepositoryName,
+        manifest: &StoredManifest,
+        reference: &ManifestReference,
+    ) -> Result<(), Error> {
+        if !self.registry.uses.count(kind, manifest, reference) {
+            return Ok(());
+        }
+        // changes are made one after the other: the eviction has ended when this one looks
+        let (name, digest) = (repository.clone(), manifest.digest.clone());
+        let look = self.registry.meta.write(move |tx| {
+            let Some(repository) = tx.repository(&name)? else {
+                return Ok(false);
+            };
+            Ok::<_, Error>(tx.manifest(repository, &digest)?.is_some())
+        });
+        match look.await? {
+            true => Ok(()),
+            false => Err(manifest_unknown(repository, reference)),
+        }
     }
 
     /// Writes the pulls and checks counted since the last call to the database.
     pub async fn record_uses(self) -> Result<(), Error> {
-        for some in self.registry.uses.take().chunks(200) {
+        let _writing = self.registry.uses.writing.lock().await;
+        let outcome = self.write_uses(self.registry.uses.take()).await;
+        self.registry.uses.end_writing();
+        outcome
+    }
+
+    async fn write_uses(self, uses: Vec<ManifestUses>) -> Result<(), Error> {
+        for some in uses.chunks(200) {
             let some = some.to_vec();
             self.registry
                 .meta

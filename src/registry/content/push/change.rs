@@ -33,6 +33,8 @@ pub(in crate::registry) enum Needed<'n> {
     Nothing,
     /// Its place in the repository.
     Links,
+    /// The same as far as it is there: a cache gets the rest from its upstream.
+    PresentLinks,
     /// Its blobs' files as well, so that a client pushes again what was lost.
     Files(&'n BlobFiles),
 }
@@ -105,7 +107,7 @@ impl<'c> RepositoryChange<'c> {
     ) -> Result<ManifestId, Error> {
         let tx = self.tx;
         let action = match needed {
-            Needed::Links => AuditAction::Restore,
+            Needed::Links | Needed::PresentLinks => AuditAction::Restore,
             Needed::Files(_) | Needed::Nothing => AuditAction::Push,
         };
         let needed = if self.settings.sparse {
@@ -327,7 +329,7 @@ impl<'c> RepositoryChange<'c> {
         needed: Needed<'_>,
     ) -> Result<bool, Error> {
         match (target, needed) {
-            (_, Needed::Nothing) => Ok(false),
+            (_, Needed::Nothing | Needed::PresentLinks) => Ok(false),
             (Target::Absent, _) => Ok(true),
             (Target::Blob(blob), Needed::Files(files)) => {
                 Ok(files.is_lost(self.tx, digest, blob.size)?)

@@ -1,7 +1,9 @@
 //! The trash: deleted manifests and removed tags, and restoring them.
 
 use crate::events::EventKind;
-use crate::meta::{Actor, ManifestId, Millis, NewManifest, RemovedTagRow, TrashRow, millis, now};
+use crate::meta::{
+    Actor, ManifestId, Millis, NewManifest, RemovedTagRow, RepositorySource, TrashRow, millis, now,
+};
 use crate::oci::{Digest, Reference, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
@@ -246,10 +248,16 @@ impl RepositoryChange<'_> {
             new,
             references,
         } = deleted;
-        // a sparse manifest may name blobs that the repository never had: it proves no right to them
+        let source = self.tx.repository_source(self.name)?;
+        let needed = match source {
+            Some(RepositorySource::Upstream(_)) => Needed::PresentLinks,
+            Some(RepositorySource::Own) | None => Needed::Links,
+        };
+        // a manifest that may lack blobs may name some that the repository never had: it proves no right to them
+        let is_whole = matches!(needed, Needed::Links) && !self.settings.sparse;
         for reference in references
             .iter()
-            .filter(|reference| !reference.is_optional && !self.settings.sparse)
+            .filter(|reference| !reference.is_optional && is_whole)
         {
             if let Some(blob) = self.tx.blob(&reference.digest)?
                 && self.tx.manifest(self.id, &reference.digest)?.is_none()
@@ -258,7 +266,7 @@ impl RepositoryChange<'_> {
                     .link_blob(self.id, &reference.digest, blob, self.now)?;
             }
         }
-        let restored = self.record_manifest(&references, &new, Needed::Links)?;
+        let restored = self.record_manifest(&references, &new, needed)?;
         if row.tags.is_empty() {
             self.tell_of(EventKind::ManifestRestored, restored, None)?;
         }
