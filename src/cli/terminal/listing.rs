@@ -42,11 +42,11 @@ pub(crate) enum Listed {
 }
 
 impl Selection {
-    /// Returns what a server is asked for, and the maximum number of items.
+    /// Returns what a server is asked for.
     ///
     /// # Errors
     /// An invalid time.
-    pub(crate) fn parameters(&self) -> Result<(Vec<(&'static str, String)>, Option<usize>), Error> {
+    pub(crate) fn parameters(&self) -> Result<Vec<(&'static str, String)>, Error> {
         let since = self
             .since
             .as_deref()
@@ -59,7 +59,12 @@ impl Selection {
         });
         let sort = sort.map(|sort| ("sort", sort.to_owned()));
         let since = since.transpose()?.map(|since| ("since", exact_time(since)));
-        Ok((sort.into_iter().chain(since).collect(), self.limit))
+        Ok(sort.into_iter().chain(since).collect())
+    }
+
+    /// Returns the maximum number of items; `None` for all.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        self.limit
     }
 
     fn query(self, pattern: Option<Glob>, default: Sort) -> Result<ListQuery, Error> {

@@ -114,7 +114,7 @@ fn elsewhere<'r>(
     let named = reference
         .map(|reference| reference.elsewhere("ls"))
         .transpose()?;
-    let (mut parameters, limit) = selection.parameters()?;
+    let mut parameters = selection.parameters()?;
     let (path, key, kind) = match named {
         None if is_untagged => ("untagged".to_owned(), "images", Kind::Untagged),
         None => (
@@ -148,7 +148,7 @@ fn elsewhere<'r>(
         }
     };
     let mut list = RemoteList::new(remote, path, key);
-    (list.parameters, list.limit) = (parameters, limit);
+    (list.parameters, list.limit) = (parameters, selection.limit());
     Ok(Asked { list, kind })
 }
 
