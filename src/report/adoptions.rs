@@ -1,12 +1,12 @@
 //! Progress of upstreams that are moved here.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::registry::{AdoptionProblem, AdoptionRow};
 use crate::report::values::Time;
 
 /// Progress of an upstream that is moved here.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdoptionProgress {
     /// Repositories of which nothing is missing, in per cent; 100 only once everything is here.
@@ -26,7 +26,7 @@ pub struct AdoptionProgress {
 }
 
 /// A piece that could not be brought.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemItem {
     pub repository: String,

@@ -140,7 +140,7 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
             login(&place, given),
             globs(&place, given),
         ))?;
-        if given.adopt && given.keep != config::Keep::default() {
+        if given.adopt && (given.keep.unused.is_some() || given.keep.size.is_some()) {
             let sentence = "what is adopted is kept whole, as one's own: leave out keep";
             return Err(Violations::within(format!("{place}.keep"), sentence));
         }
