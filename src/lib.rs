@@ -38,6 +38,7 @@ pub mod webhooks;
 
 pub mod mirror;
 
+pub mod remote;
 pub mod report;
 
 pub mod http;

@@ -12,6 +12,7 @@ mod docker_entrypoint;
 mod error;
 mod from_config;
 mod owner;
+mod place;
 mod run;
 mod running_server;
 mod server;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::config::keys::{self, Kind, Status};
 use crate::config::loaded::Loaded;
 use crate::config::source::Origin;
+use crate::escape::is_hidden;
 use crate::redact::{self, REDACTED};
 
 /// Maximum length of a key without a mark, in bytes (YAML 1.2, "Flow Mappings").
@@ -259,6 +260,16 @@ fn scalar(value: &Value) -> String {
     if is_plain {
         text.clone()
     } else {
-        value.to_string()
+        quoted(value)
     }
+}
+
+/// Formats a string with double quotes, as JSON does, and with escapes for what YAML excludes (YAML 1.2, "Character Set").
+fn quoted(value: &Value) -> String {
+    let escaped = |c: char| match u32::from(c) {
+        number @ 0x10000.. if is_hidden(c) => format!("\\U{number:08x}"),
+        number if is_hidden(c) => format!("\\u{number:04x}"),
+        _ => c.to_string(),
+    };
+    value.to_string().chars().map(escaped).collect()
 }

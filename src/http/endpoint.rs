@@ -20,6 +20,8 @@ pub(crate) enum Right {
 const PULL: Right = Right::Repository(&[Permission::Pull]);
 const PUSH: Right = Right::Repository(&[Permission::Pull, Permission::Push]);
 const DELETE: Right = Right::Repository(&[Permission::Delete]);
+/// Deleting with an answer that tells of the content.
+const REMOVE: Right = Right::Repository(&[Permission::Pull, Permission::Delete]);
 
 /// Effect of an endpoint on the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +135,13 @@ endpoints! {
     ApiDeliveries:    GET     "/api/v1/deliveries",                  Administrator, Reads, Api;
     ApiUpstreams:     GET     "/api/v1/upstreams",                   Administrator, Reads, Api;
     ApiQuotas:        GET     "/api/v1/quotas",                      Administrator, Reads, Api;
+    ApiDeletion:      GET     "/api/v1/deletions/{name}/{reference}", REMOVE, Reads,   Api;
+    ApiDelete:        DELETE  "/api/v1/manifests/{name}/{reference}", REMOVE, Changes, Api;
+    ApiRestore:       POST    "/api/v1/trash/{name}/{reference}",    REMOVE,  Changes, Api;
+    ApiTokenCreate:   POST    "/api/v1/tokens",                      Administrator, Changes, Api;
+    ApiTokenRotate:   POST    "/api/v1/tokens/{token}",              Administrator, Changes, Api;
+    ApiTokenRevoke:   DELETE  "/api/v1/tokens/{token}",              Administrator, Changes, Api;
+    ApiResend:        POST    "/api/v1/deliveries/{event}",          Administrator, Changes, Api;
     ApiDocument:      GET     "/api/v1/openapi.json",                Public,  Reads,   Api;
     Options:          OPTIONS "*",                                   Public,  Reads,   Other;
     Redirect:         GET     "(a path with empty segments)",        Public,  Reads,   Other;
@@ -325,10 +334,13 @@ mod tests {
     }
 
     #[test]
-    fn every_change_takes_a_permission_on_its_repository() {
+    fn every_change_takes_a_permission_on_its_repository_or_an_administrator() {
         for endpoint in Endpoint::ALL.iter().filter(|endpoint| endpoint.is_change()) {
             assert!(
-                matches!(endpoint.info().right, Right::Repository([_, ..])),
+                matches!(
+                    endpoint.info().right,
+                    Right::Repository([_, ..]) | Right::Administrator
+                ),
                 "{endpoint:?}"
             );
         }

@@ -1,6 +1,6 @@
 //! The audit log.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::oci::Glob;
 use crate::registry::{AuditAction, AuditFilter, AuditRow, Error, Millis, Page, Registry};
@@ -15,7 +15,7 @@ const ROWS: usize = 20 * BATCH;
 const WILD: [char; 5] = ['*', '?', '[', '{', '\\'];
 
 /// A row of the audit log.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditItem {
     pub at: Time,

@@ -1,11 +1,11 @@
 //! Damaged content, which is not served.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::registry::Damaged;
 
 /// A manifest or blob that is not served until it is pushed again.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DamageItem {
     pub digest: String,
     pub reason: String,

@@ -1,6 +1,6 @@
 //! History of a tag.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::oci::{RepositoryName, TagName};
 use crate::registry::{Error, Page, Registry, TagState};
@@ -8,7 +8,7 @@ use crate::report::values::{Time, Who};
 use crate::report::viewer::Viewer;
 
 /// State of a tag for some time.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StateItem {
     pub digest: String,
@@ -21,10 +21,10 @@ pub struct StateItem {
 }
 
 /// End of a state.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct StateEnd {
     pub at: Time,
-    pub how: &'static str,
+    pub how: String,
     pub who: Who,
 }
 
@@ -52,8 +52,8 @@ fn item(state: &TagState, viewer: &Viewer) -> StateItem {
     let end = state.end.as_ref().map(|end| StateEnd {
         at: Time(end.at),
         how: match end.is_deletion {
-            true => "removed",
-            false => "moved",
+            true => "removed".to_owned(),
+            false => "moved".to_owned(),
         },
         who: viewer.who(&end.by),
     });

@@ -5,11 +5,14 @@
 mod audit;
 mod collection;
 mod damage;
+mod deletion;
 mod history;
 mod image;
 mod quotas;
 mod repositories;
+mod restoring;
 mod tags;
+mod token_changes;
 mod tokens;
 mod trash;
 mod untagged;
@@ -23,11 +26,21 @@ mod why;
 pub use audit::{AuditItem, AuditQuery, AuditWords, audit};
 pub use collection::{CollectionReport, collection};
 pub use damage::{DamageItem, damage};
+pub use deletion::{
+    DeletionReport, Outcome, SelectedItem, Selection, Undo, foresee_deletion, undo_until,
+};
 pub use history::{StateEnd, StateItem, history};
 pub use image::{ImageReport, built, image};
 pub use quotas::{QuotaItem, quotas};
 pub use repositories::{RepositoryItem, repositories};
+pub use restoring::{
+    RemovalItem, RestoredItem, removal_items, restore, restore_manifest, restore_tag, restored_json,
+};
 pub use tags::{TagItem, tags};
+pub use token_changes::{
+    MadeSecret, OVERLAP, RotatedSecret, TokenChangeError, TokenWords, create_token, revoke_token,
+    rotate_token,
+};
 pub use tokens::{SecretItem, TokenItem, Tokens, tokens};
 pub use trash::{RestorableItem, restorable_until, trash};
 pub use untagged::{UntaggedItem, untagged};

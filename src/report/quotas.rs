@@ -1,11 +1,11 @@
 //! Quotas, and what is used of them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::registry::{Error, QuotaRow, Registry};
 
 /// A quota.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuotaItem {
     pub name: String,

@@ -1,12 +1,12 @@
 //! Lists of repositories.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::registry::{Error, ListQuery, Page, Registry, RepositoryRow};
 use crate::report::values::Time;
 
 /// A repository of a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RepositoryItem {
     pub repository: String,

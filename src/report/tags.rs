@@ -1,13 +1,13 @@
 //! Lists of tags.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::registry::{Error, Registry, TagKey};
 use crate::report::damage::{DamageItem, damage};
 use crate::report::values::Time;
 
 /// A tag of a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TagItem {
     pub repository: String,

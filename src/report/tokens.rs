@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::registry::{Error, ListedToken, Millis, Registry, SecretUse, now};
 use crate::report::values::Time;
 
 /// A token.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenItem {
     pub name: String,
-    pub state: &'static str,
+    pub state: String,
     pub repositories: Vec<String>,
     pub may: Vec<String>,
     pub user: Option<String>,
@@ -29,7 +29,7 @@ pub struct TokenItem {
 }
 
 /// A secret of a token, which is itself shown to nobody.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretItem {
     pub id: String,
@@ -76,7 +76,7 @@ fn item(listed: ListedToken, users: Option<&BTreeSet<String>>) -> TokenItem {
     let token = listed.token;
     let may = token.may.split(", ").filter(|action| !action.is_empty());
     TokenItem {
-        state,
+        state: state.to_owned(),
         may: may.map(str::to_owned).collect(),
         name: token.name,
         repositories: token.repositories,

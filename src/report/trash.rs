@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::registry::{Error, Millis, Page, Registry, RemovedTagRow, TrashRow};
 use crate::report::values::{Time, Who};
 use crate::report::viewer::Viewer;
 
 /// A deleted manifest, or a tag that was removed without its manifest.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestorableItem {
-    pub kind: &'static str,
+    pub kind: String,
     pub repository: String,
     pub digest: String,
     pub media_type: Option<String>,
@@ -87,7 +87,7 @@ pub fn restorable_until(deleted_at: Millis, grace: Duration) -> Millis {
 
 fn manifest(row: &TrashRow, viewer: &Viewer, grace: Duration) -> RestorableItem {
     RestorableItem {
-        kind: MANIFEST,
+        kind: MANIFEST.to_owned(),
         repository: row.repository.clone(),
         digest: row.digest.to_string(),
         media_type: Some(row.media_type.clone()),
@@ -101,7 +101,7 @@ fn manifest(row: &TrashRow, viewer: &Viewer, grace: Duration) -> RestorableItem 
 
 fn tag(row: &RemovedTagRow, viewer: &Viewer, grace: Duration) -> RestorableItem {
     RestorableItem {
-        kind: TAG,
+        kind: TAG.to_owned(),
         repository: row.repository.clone(),
         digest: row.digest.to_string(),
         media_type: None,

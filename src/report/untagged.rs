@@ -1,12 +1,12 @@
 //! Lists of images that no tag, index or subject holds.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::registry::{Error, ListQuery, Page, Registry, UntaggedImage};
 use crate::report::values::Time;
 
 /// An image without a tag.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UntaggedItem {
     pub repository: String,

@@ -1,12 +1,12 @@
 //! Upstreams of which content is cached.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::registry::{CacheRule, Error, Registry, UpstreamRow};
 use crate::report::values::Time;
 
 /// An upstream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpstreamItem {
     pub name: String,

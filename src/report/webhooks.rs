@@ -1,6 +1,6 @@
 //! Webhooks, and what they were told.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::registry::{
     DeliveryFilter, DeliveryRow, DeliveryState, EndpointRow, Error, Page, Registry,
@@ -8,7 +8,7 @@ use crate::registry::{
 use crate::report::values::Time;
 
 /// A webhook.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookItem {
     pub name: String,
@@ -19,7 +19,7 @@ pub struct WebhookItem {
 }
 
 /// An event for a webhook, and how its delivery went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryItem {
     pub event: i64,
@@ -30,7 +30,7 @@ pub struct DeliveryItem {
     pub repository: Option<String>,
     pub tag: Option<String>,
     pub digest: Option<String>,
-    pub state: &'static str,
+    pub state: String,
     pub attempt_count: u64,
     pub tried: Option<Time>,
     pub next: Option<Time>,
@@ -67,7 +67,8 @@ impl From<DeliveryRow> for DeliveryItem {
                 DeliveryState::Waiting => "waiting",
                 DeliveryState::Delivered => "delivered",
                 DeliveryState::Dead => "given-up",
-            },
+            }
+            .to_owned(),
             attempt_count: row.attempts,
             tried: row.tried_at.map(Time),
             next: is_waiting.then_some(Time(row.due_at)),

@@ -1,5 +1,7 @@
 //! `/api/v1`: the same JSON as the commands print, page by page, and what each client is told.
 
+mod afar;
+mod changes;
 mod openapi;
 mod pages;
 mod people;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::json::documented;
 use crate::login::every_route::table;
 use crate::support::Server;
+use crate::support::client::Response;
 
 fn page(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -164,7 +165,7 @@ fn operation(route: &Route, meanings: &BTreeMap<String, String>) -> Value {
         heading => format!("The object of {heading}"),
     };
     let mut operation = json!({
-        "operationId": route.path.trim_start_matches("/api/v1/").replace(['/', '{', '}', '.'], "_"),
+        "operationId": identity(route),
         "summary": summary,
         "description": format!("Right: {}", route.right),
         "parameters": named.chain(asked).collect::<Vec<_>>(),
@@ -172,11 +173,43 @@ fn operation(route: &Route, meanings: &BTreeMap<String, String>) -> Value {
     });
     if route.right == "none" {
         operation["security"] = json!([]);
-    } else {
+    } else if route.method == "GET" {
         operation["responses"]["304"] =
             json!({ "description": "The client has it already (If-None-Match)" });
     }
+    if let Some(body) = body(route) {
+        operation["requestBody"] = body;
+    }
     operation
+}
+
+/// Name of an operation for generators of clients.
+fn identity(route: &Route) -> String {
+    let path = route.path.trim_start_matches("/api/v1/");
+    let words = path
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let words = words.map(|word| word[..1].to_uppercase() + &word[1..]);
+    route.method.to_lowercase() + &words.collect::<String>()
+}
+
+/// Body of a request; `None` for those without one.
+fn body(route: &Route) -> Option<Value> {
+    let (text, texts) = (
+        json!({ "type": "string" }),
+        json!({ "type": "array", "items": { "type": "string" } }),
+    );
+    let schema = match &*route.object {
+        "registry token create" => json!({
+            "type": "object", "required": ["name"], "additionalProperties": false,
+            "properties": { "name": text, "repositories": texts, "may": texts, "user": text, "expires": text },
+        }),
+        "registry token rotate" => json!({
+            "type": "object", "additionalProperties": false, "properties": { "overlap": text, "expires": text },
+        }),
+        _ => return None,
+    };
+    Some(json!({ "required": true, "content": { "application/json": { "schema": schema } } }))
 }
 
 fn document() -> Value {
@@ -305,15 +338,23 @@ fn fits(value: &Value, schema: &Value, document: &Value) -> Result<(), String> {
 
 /// Checks that the server's answer to a path fits what it says of the route.
 pub fn check(server: &Server, template: &str, path: &str) {
-    let document = server.client().get("/api/v1/openapi.json").json();
     let answer = server.client().get(path);
-    let operation = &document["paths"][template]["get"];
-    assert!(operation.is_object(), "{template} is not in the document");
+    check_answer(server, ("get", template), &answer);
+}
+
+/// Checks that an answer fits what the server says of the route.
+pub fn check_answer(server: &Server, (method, template): (&str, &str), answer: &Response) {
+    let document = server.client().get("/api/v1/openapi.json").json();
+    let operation = &document["paths"][template][method];
+    assert!(
+        operation.is_object(),
+        "{method} {template} is not in the document"
+    );
     let content = match answer.status {
         200 => &operation["responses"]["200"],
         _ => &document["components"]["responses"]["Error"],
     };
     let schema = &content["content"]["application/json"]["schema"];
     let fitting = fits(&answer.json(), schema, &document);
-    assert_eq!(fitting, Ok(()), "{path}");
+    assert_eq!(fitting, Ok(()), "{method} {template}");
 }

@@ -18,7 +18,7 @@ fn rules() -> String {
     .to_string()
 }
 
-fn guarded() -> Guarded {
+pub fn guarded() -> Guarded {
     let users: String = ["boss", "ann", "guest"]
         .map(|user| line(user, "secret"))
         .concat();
@@ -31,7 +31,7 @@ fn guarded() -> Guarded {
     )
 }
 
-fn ask(guarded: &Guarded, who: &str, method: &str, path: &str, body: &[u8]) -> Response {
+pub fn ask(guarded: &Guarded, who: &str, method: &str, path: &str, body: &[u8]) -> Response {
     let mut client = guarded.server.client();
     let request = client.request(method, path);
     let request = match method {
@@ -46,7 +46,7 @@ fn ask(guarded: &Guarded, who: &str, method: &str, path: &str, body: &[u8]) -> R
     }
 }
 
-fn push(guarded: &Guarded, image: &Image, name: &str, tag: &str) {
+pub fn push(guarded: &Guarded, image: &Image, name: &str, tag: &str) {
     for blob in image.layers.iter().chain([&image.config]) {
         let path = format!(
             "/v2/{name}/blobs/uploads/?digest={}",

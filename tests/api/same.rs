@@ -5,7 +5,7 @@ use crate::cli::push_index;
 use crate::support::{Image, Server, sha256};
 
 /// A store with content of every kind, and rules about some of it.
-fn store() -> (Server, String) {
+pub fn store() -> (Server, String) {
     let rules = "[{repositories: 'ruled/**', tags: [{match: ['pr-*'], newest: 1}]}]";
     let server = Server::with(&[
         (

@@ -171,6 +171,16 @@ const KINDS: &str = "
     GET /livez /livez nothing 200
     GET /readyz /readyz nothing 200
     GET /v1/_ping /v1/_ping nothing 200
+    GET /api/v1/deletions/{name}/{reference} 1 remove 200
+    GET /api/v1/deletions/{name}/{reference} {image} remove 200
+    DELETE /api/v1/manifests/{name}/{reference} absent remove 404
+    DELETE /api/v1/manifests/{name}/{reference} {none} remove 404
+    POST /api/v1/trash/{name}/{reference} absent remove 404
+    POST /api/v1/trash/{name}/{reference} {none} remove 404
+    POST /api/v1/tokens /api/v1/tokens administrator 400
+    POST /api/v1/tokens/{token} /api/v1/tokens/none administrator 400
+    DELETE /api/v1/tokens/{token} /api/v1/tokens/none administrator 404
+    POST /api/v1/deliveries/{event} /api/v1/deliveries/1?webhook=none administrator 404
     HEAD /v2/{name}/manifests/{reference} manifests/1 pull 200
     HEAD /v2/{name}/manifests/{reference} manifests/{image} pull 200
     HEAD /v2/{name}/blobs/{digest} blobs/{empty} pull 200
@@ -242,6 +252,7 @@ impl Kind {
                 "administrator" => Needs::Administrator,
                 "pull" => Needs::Rights(&["p"]),
                 "push" => Needs::Rights(&["p", "cu"]),
+                "remove" => Needs::Rights(&["p", "d"]),
                 _ => Needs::Rights(&["d"]),
             },
             allowed: word().parse().expect("a status"),

@@ -247,6 +247,19 @@ const RULES: &[Rule] = &[
         "an export calls operations",
     ),
     rule(
+        "tarkeep::remote",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::registry",
+            "tarkeep::http",
+            "tarkeep::config",
+            "rusqlite",
+            "axum",
+        ],
+        "a client does not know how the server makes its answers",
+    ),
+    rule(
         "tarkeep::report",
         &[
             "tarkeep::meta",

@@ -6,6 +6,7 @@ use tarkeep::registry::{self, ListOrder, ListQuery, Registry, now};
 use crate::cli::error::Error;
 use crate::cli::terminal::reference::{Named, Names, Reference};
 use crate::cli::terminal::time_arg;
+use crate::cli::terminal::values::exact_time;
 
 /// Order of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -41,6 +42,31 @@ pub(crate) enum Listed {
 }
 
 impl Selection {
+    /// Returns what a server is asked for.
+    ///
+    /// # Errors
+    /// An invalid time.
+    pub(crate) fn parameters(&self) -> Result<Vec<(&'static str, String)>, Error> {
+        let since = self
+            .since
+            .as_deref()
+            .map(|text| time_arg::parse(text, now()));
+        let sort = self.sort.map(|sort| match sort {
+            Sort::Name => "name",
+            Sort::Size => "size",
+            Sort::Pushed => "pushed",
+            Sort::Pulled => "pulled",
+        });
+        let sort = sort.map(|sort| ("sort", sort.to_owned()));
+        let since = since.transpose()?.map(|since| ("since", exact_time(since)));
+        Ok(sort.into_iter().chain(since).collect())
+    }
+
+    /// Returns the maximum number of items; `None` for all.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
     fn query(self, pattern: Option<Glob>, default: Sort) -> Result<ListQuery, Error> {
         let since = self.since.map(|text| time_arg::parse(&text, now()));
         Ok(ListQuery {

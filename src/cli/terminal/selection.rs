@@ -2,25 +2,11 @@
 
 use tarkeep::oci::{Digest, Glob, RepositoryName, TagName};
 use tarkeep::registry::{self, Deletion, ManifestReference, Registry, compare_names};
+use tarkeep::report::{SelectedItem, Selection};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::listing;
 use crate::cli::terminal::reference::{self, Named, Names, Part};
-
-/// A selected tag or manifest.
-pub(crate) struct Row {
-    pub repository: RepositoryName,
-    /// `None` for a manifest without tags.
-    pub tag: Option<String>,
-    pub digest: Digest,
-}
-
-/// The selected content: rows for people, deletions for the operations.
-#[derive(Default)]
-pub(crate) struct Selection {
-    pub rows: Vec<Row>,
-    pub deletions: Vec<(RepositoryName, Deletion)>,
-}
 
 impl Named {
     /// Finds the selected content.
@@ -43,7 +29,7 @@ impl Named {
     ///
     /// # Errors
     /// As [`Self::select`].
-    pub(crate) async fn images(&self, registry: &Registry) -> Result<Vec<Row>, Error> {
+    pub(crate) async fn images(&self, registry: &Registry) -> Result<Vec<SelectedItem>, Error> {
         let mut rows = Vec::new();
         self.in_each(registry, async |name| {
             rows.extend(match &self.part {
@@ -106,32 +92,12 @@ impl Named {
     ) -> Result<(), Error> {
         let deletion = match &self.part {
             Part::Whole => {
-                selection.rows.extend(tags(registry, name, None).await?);
+                selection.items.extend(tags(registry, name, None).await?);
                 Deletion::Everything
             }
             Part::Digest(prefix) => {
                 let digest = &self.digest_in(registry, name, prefix).await?;
-                let description = registry
-                    .manifests()
-                    .describe(name, &ManifestReference::Digest(digest.clone()))
-                    .await?;
-                if let Some(holder) = description.parents.into_iter().next() {
-                    return Err(registry::Error::InUse {
-                        digest: digest.clone(),
-                        holder,
-                    }
-                    .into());
-                }
-                selection.rows.extend(
-                    description
-                        .tags
-                        .iter()
-                        .map(|tag| row(name, Some(tag), digest)),
-                );
-                if description.tags.is_empty() {
-                    selection.rows.push(row(name, None, digest));
-                }
-                Deletion::Manifest(digest.clone())
+                return Ok(selection.add_manifest(registry, name, digest).await?);
             }
             Part::Tags(names) => {
                 let rows = tagged(registry, name, names).await?;
@@ -142,7 +108,7 @@ impl Named {
                     .iter()
                     .filter_map(|row| TagName::parse(row.tag.as_deref()?).ok())
                     .collect();
-                selection.rows.extend(rows);
+                selection.items.extend(rows);
                 Deletion::Tags(names)
             }
         };
@@ -151,8 +117,8 @@ impl Named {
     }
 }
 
-fn row(repository: &RepositoryName, tag: Option<&str>, digest: &Digest) -> Row {
-    Row {
+fn row(repository: &RepositoryName, tag: Option<&str>, digest: &Digest) -> SelectedItem {
+    SelectedItem {
         repository: repository.clone(),
         tag: tag.map(str::to_owned),
         digest: digest.clone(),
@@ -167,7 +133,7 @@ async fn tagged(
     registry: &Registry,
     name: &RepositoryName,
     names: &Names<TagName>,
-) -> Result<Vec<Row>, Error> {
+) -> Result<Vec<SelectedItem>, Error> {
     match names {
         Names::One(tag) => {
             let reference = ManifestReference::Tag(tag.clone());
@@ -183,7 +149,7 @@ async fn tags(
     registry: &Registry,
     name: &RepositoryName,
     pattern: Option<&Glob>,
-) -> Result<Vec<Row>, Error> {
+) -> Result<Vec<SelectedItem>, Error> {
     // fails for an unknown repository
     registry.tags().list(name, String::new(), Some(0)).await?;
     let mut rows = Vec::new();
@@ -197,7 +163,7 @@ async fn tags(
         rows.extend(matching.map(|found| row(name, Some(&found.name), &found.digest)));
         after = page.next;
     }
-    let tag = |row: &Row| row.tag.clone().unwrap_or_default();
-    rows.sort_by(|one: &Row, other| compare_names(&tag(one), &tag(other)));
+    let tag = |row: &SelectedItem| row.tag.clone().unwrap_or_default();
+    rows.sort_by(|one: &SelectedItem, other| compare_names(&tag(one), &tag(other)));
     Ok(rows)
 }

@@ -86,3 +86,16 @@ fn the_name_of_a_variable_may_be_long() {
     let again = load(&loaded.to_yaml(), &[]).unwrap();
     assert_eq!(again.config.http.headers, loaded.config.http.headers);
 }
+
+#[test]
+fn what_yaml_excludes_is_escaped() {
+    for c in
+        "\u{7f}\u{85}\u{9b}\u{202e}\u{2028}\u{feff}\u{fffe}\u{ffff}\u{e0041}\u{10ffff}\"\\".chars()
+    {
+        let (name, value) = (format!("REGISTRY_HTTP_HEADERS_X-{c}"), format!("b{c}"));
+        let loaded = load("", &[(&name, &value)]).unwrap();
+        let again = load(&loaded.to_yaml(), &[]);
+        let again = again.unwrap_or_else(|error| panic!("{c:?}: {error}"));
+        assert_eq!(again.config.http.headers, loaded.config.http.headers);
+    }
+}

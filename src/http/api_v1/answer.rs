@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LINK};
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 
 use crate::escape;
@@ -12,7 +12,7 @@ use crate::http::api::request::conditions::precondition;
 use crate::http::api_v1::call::ApiCall;
 use crate::http::api_v1::lists::Made;
 use crate::http::api_v1::seen::viewer;
-use crate::http::api_v1::{administration, facts, lists};
+use crate::http::api_v1::{administration, changes, facts, lists};
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{Algorithm, Digest};
@@ -27,7 +27,16 @@ pub(crate) async fn answer(
     room: &ListRoom,
     call: &ApiCall,
     head: &Parts,
+    body: Body,
 ) -> Result<Response<Body>, ApiError> {
+    if call.endpoint().is_change() {
+        let done = changes::run(registry, call, head, body).await?;
+        let text = escape::json(&done.to_string()).into_owned();
+        let mut answer = builder::json(StatusCode::OK, text);
+        let no_store = HeaderValue::from_static("no-store");
+        answer.headers_mut().insert(CACHE_CONTROL, no_store);
+        return Ok(answer);
+    }
     if let ApiCall::Document = call {
         return Ok(builder::json(StatusCode::OK, DOCUMENT.to_owned()));
     }
@@ -59,8 +68,17 @@ async fn make(registry: &Registry, call: &ApiCall, head: &Parts) -> Result<Made,
         ApiCall::Deliveries(parameters) => administration::deliveries(registry, parameters).await,
         ApiCall::Upstreams => administration::upstreams(registry).await,
         ApiCall::Quotas => administration::quotas(registry).await,
-        // answered without a turn
-        ApiCall::Document => Err(ApiError::UnknownPath),
+        ApiCall::Deletion { name, reference } => {
+            facts::deletion(registry, viewer, name, reference).await
+        }
+        // answered elsewhere
+        ApiCall::Delete { .. }
+        | ApiCall::Restore { .. }
+        | ApiCall::TokenCreate
+        | ApiCall::TokenRotate { .. }
+        | ApiCall::TokenRevoke { .. }
+        | ApiCall::Resend { .. }
+        | ApiCall::Document => Err(ApiError::UnknownPath),
     }
 }
 

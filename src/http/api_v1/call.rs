@@ -46,6 +46,30 @@ pub(crate) enum ApiCall {
     Deliveries(DeliveryParameters),
     Upstreams,
     Quotas,
+    /// A deletion that is foreseen.
+    Deletion {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
+    Delete {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
+    Restore {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
+    TokenCreate,
+    TokenRotate {
+        token: String,
+    },
+    TokenRevoke {
+        token: String,
+    },
+    Resend {
+        event: i64,
+        webhook: String,
+    },
     /// Description of this API, in the terms of OpenAPI.
     Document,
 }
@@ -54,6 +78,18 @@ pub(crate) enum ApiCall {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NoParameters {}
+
+/// Query of a route about one webhook.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebhookParameter {
+    webhook: String,
+}
+
+fn number(text: &str) -> Result<i64, ApiError> {
+    let malformed = |_| ApiError::Parameter(format!("'{text}' is not the number of an event"));
+    text.parse().map_err(malformed)
+}
 
 impl ApiCall {
     /// Builds the call of an endpoint from the path and query of a request.
@@ -67,6 +103,8 @@ impl ApiCall {
     ) -> Result<Self, ApiError> {
         let name = || RepositoryName::parse(path.name);
         let of_repositories = || read::<ListParameters>(uri)?.without_tags();
+        let reference = || ManifestReference::parse(path.last);
+        let token = || path.last.to_owned();
         let none = |call| read(uri).map(|NoParameters {}| call);
         let of_one = || read::<ListParameters>(uri)?.without_repositories();
         Ok(match endpoint {
@@ -79,7 +117,7 @@ impl ApiCall {
             Endpoint::ApiUntagged => Self::Untagged(of_repositories()?),
             Endpoint::ApiManifest => none(Self::Manifest {
                 name: name()?,
-                reference: ManifestReference::parse(path.last)?,
+                reference: reference()?,
             })?,
             Endpoint::ApiHistory => Self::History {
                 name: name()?,
@@ -101,6 +139,25 @@ impl ApiCall {
             Endpoint::ApiWebhooks => none(Self::Webhooks)?,
             Endpoint::ApiUpstreams => none(Self::Upstreams)?,
             Endpoint::ApiQuotas => none(Self::Quotas)?,
+            Endpoint::ApiDeletion => none(Self::Deletion {
+                name: name()?,
+                reference: reference()?,
+            })?,
+            Endpoint::ApiDelete => none(Self::Delete {
+                name: name()?,
+                reference: reference()?,
+            })?,
+            Endpoint::ApiRestore => none(Self::Restore {
+                name: name()?,
+                reference: reference()?,
+            })?,
+            Endpoint::ApiTokenCreate => none(Self::TokenCreate)?,
+            Endpoint::ApiTokenRotate => none(Self::TokenRotate { token: token() })?,
+            Endpoint::ApiTokenRevoke => none(Self::TokenRevoke { token: token() })?,
+            Endpoint::ApiResend => Self::Resend {
+                event: number(path.last)?,
+                webhook: read::<WebhookParameter>(uri)?.webhook,
+            },
             Endpoint::ApiDocument => none(Self::Document)?,
             _ => return Err(ApiError::UnknownPath),
         })
@@ -124,6 +181,13 @@ impl ApiCall {
             Self::Deliveries(_) => Endpoint::ApiDeliveries,
             Self::Upstreams => Endpoint::ApiUpstreams,
             Self::Quotas => Endpoint::ApiQuotas,
+            Self::Deletion { .. } => Endpoint::ApiDeletion,
+            Self::Delete { .. } => Endpoint::ApiDelete,
+            Self::Restore { .. } => Endpoint::ApiRestore,
+            Self::TokenCreate => Endpoint::ApiTokenCreate,
+            Self::TokenRotate { .. } => Endpoint::ApiTokenRotate,
+            Self::TokenRevoke { .. } => Endpoint::ApiTokenRevoke,
+            Self::Resend { .. } => Endpoint::ApiResend,
             Self::Document => Endpoint::ApiDocument,
         }
     }
@@ -151,7 +215,10 @@ impl ApiCall {
             Self::TagsOf { name, .. }
             | Self::Manifest { name, .. }
             | Self::History { name, .. }
-            | Self::UsageOf { name, .. } => Some(name),
+            | Self::UsageOf { name, .. }
+            | Self::Deletion { name, .. }
+            | Self::Delete { name, .. }
+            | Self::Restore { name, .. } => Some(name),
             Self::Repositories(_)
             | Self::Tags(_)
             | Self::Untagged(_)
@@ -164,6 +231,10 @@ impl ApiCall {
             | Self::Deliveries(_)
             | Self::Upstreams
             | Self::Quotas
+            | Self::TokenCreate
+            | Self::TokenRotate { .. }
+            | Self::TokenRevoke { .. }
+            | Self::Resend { .. }
             | Self::Document => None,
         }
     }

@@ -6,7 +6,7 @@ use crate::http::api_v1::lists::Made;
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{Error, ManifestReference, Registry};
-use crate::report::{self, Viewer};
+use crate::report::{self, Outcome, Selection, Viewer};
 
 pub(super) async fn manifest(
     registry: &Registry,
@@ -46,4 +46,16 @@ pub(super) async fn why(
         Some(report) => Ok(Made::whole(report.as_json(viewer))),
         None => Err(ApiError::DigestUnknown(digest.clone())),
     }
+}
+
+/// Shows what a deletion would remove and free.
+pub(super) async fn deletion(
+    registry: &Registry,
+    viewer: &Viewer,
+    name: &RepositoryName,
+    reference: &ManifestReference,
+) -> Result<Made, ApiError> {
+    let selection = Selection::of(registry, name, reference).await?;
+    let report = report::foresee_deletion(registry, selection).await?;
+    Ok(Made::whole(report.as_json(&Outcome::Foreseen, viewer)))
 }

@@ -3,11 +3,13 @@
 //! - `call`: a request becomes one [`call::ApiCall`] before anything else happens. `parameters`: its query, typed.
 //! - `answer`: runs a call and answers with JSON, an entity tag and a link to the next page.
 //! - `lists`, `facts`, `administration`: the reports of `crate::report`, as far as the client may see.
+//! - `changes`: what changes something.
 //! - `seen`: what that is.
 
 mod administration;
 pub(crate) mod answer;
 pub(crate) mod call;
+mod changes;
 mod facts;
 mod lists;
 mod parameters;

@@ -88,6 +88,11 @@ pub(crate) enum ApiError {
         "access denied: this takes an administrator, who has the role admin in all repositories"
     )]
     NotAdministrator,
+    /// Change that a page of another origin asks for.
+    #[error("a page of another origin may not change anything here")]
+    ForeignSite,
+    #[error("{webhook} has no delivery of event {event}")]
+    DeliveryUnknown { event: i64, webhook: String },
     /// Failure to read the proof of a login: the database, or an issuer's keys.
     #[error(
         "this login cannot be checked at the moment; the registry's log says why: try again later"
@@ -305,7 +310,10 @@ impl ApiError {
             Self::Unauthorized { .. } => (S::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::TokenForm(_) => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::TokenFormTooLarge => (S::PAYLOAD_TOO_LARGE, "UNSUPPORTED"),
-            Self::Denied(_) | Self::NotAdministrator => (S::FORBIDDEN, "DENIED"),
+            Self::DeliveryUnknown { .. } => (S::NOT_FOUND, "UNSUPPORTED"),
+            Self::Denied(_) | Self::NotAdministrator | Self::ForeignSite => {
+                (S::FORBIDDEN, "DENIED")
+            }
             Self::Hidden(_) | Self::Namespace(_) => (S::NOT_FOUND, "NAME_UNKNOWN"),
             Self::TooManyLogins { .. } | Self::TooManyImages { .. } => {
                 (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
@@ -410,7 +418,9 @@ fn registry_error(error: &Error) -> Rendered {
             .header(RANGE, received_range(*received)),
         Error::SizeMismatch { .. } => malformed("SIZE_INVALID"),
         Error::DigestMismatch { .. } | Error::Digest(_) => malformed("DIGEST_INVALID"),
-        Error::ManifestInvalid(_) | Error::ManifestBody(_) | Error::UrlRefused(_) => malformed("MANIFEST_INVALID"),
+        Error::ManifestInvalid(_) | Error::ManifestBody(_) | Error::UrlRefused(_) => {
+            malformed("MANIFEST_INVALID")
+        }
         Error::ManifestTooLarge { .. } => rendered(S::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID"),
         Error::ReferencesUnknown { digests, .. } => {
             let digests: Vec<_> = digests
@@ -423,14 +433,12 @@ fn registry_error(error: &Error) -> Rendered {
         Error::InUse { holder, .. } => rendered(S::METHOD_NOT_ALLOWED, "DENIED")
             .detail(json!({ "holder": holder.as_str() }))
             .header(ALLOW, "GET, HEAD"),
-        Error::TagImmutable { tag, .. } => {
-            rendered(S::CONFLICT, "DENIED").detail(json!({ "tag": tag }))
+        Error::TagImmutable { .. } | Error::QuotaExceeded { .. } | Error::TagDenied { .. } => {
+            forbidden(error)
         }
-        Error::QuotaExceeded { name, used, limit, size } => rendered(S::FORBIDDEN, "DENIED")
-            .detail(json!({ "quota": name, "used": used, "limit": limit, "size": size })),
-        Error::TagDenied { tag, .. } => {
-            rendered(S::FORBIDDEN, "DENIED").detail(json!({ "tag": tag.as_str() }))
-        }
+        Error::TokenName(_) => malformed("UNSUPPORTED"),
+        Error::TokenExists(_) => rendered(S::CONFLICT, "UNSUPPORTED"),
+        Error::TokenUnknown(_) => rendered(S::NOT_FOUND, "UNSUPPORTED"),
         Error::NothingToRestore(_) => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
         Error::ClassRefused(_) => rendered(S::FORBIDDEN, "DENIED"),
         Error::DeleteDisabled | Error::ReadOnly | Error::Cache(_) => {
@@ -450,16 +458,33 @@ fn registry_error(error: &Error) -> Rendered {
         | Error::BlobsLost(_)
         | Error::Link(_)
         | Error::NoCache(_)
-        // no request names a token to change
-        | Error::TokenName(_)
-        | Error::TokenExists(_)
-        | Error::TokenUnknown(_)
         | Error::Meta(_)
         | Error::Files { .. }
         | Error::Internal(_) => {
             tracing::error!(%error, "internal failure");
             Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", INTERNAL)
         }
+    }
+}
+
+/// Renders the refusal of a change that rules or quotas do not allow.
+fn forbidden(error: &Error) -> Rendered {
+    let denied = |status| Rendered::new(status, "DENIED", error);
+    match error {
+        Error::TagImmutable { tag, .. } => {
+            denied(StatusCode::CONFLICT).detail(json!({ "tag": tag }))
+        }
+        Error::TagDenied { tag, .. } => {
+            denied(StatusCode::FORBIDDEN).detail(json!({ "tag": tag.as_str() }))
+        }
+        Error::QuotaExceeded {
+            name,
+            used,
+            limit,
+            size,
+        } => denied(StatusCode::FORBIDDEN)
+            .detail(json!({ "quota": name, "used": used, "limit": limit, "size": size })),
+        _ => denied(StatusCode::FORBIDDEN),
     }
 }
 

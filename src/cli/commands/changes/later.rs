@@ -1,11 +1,10 @@
 //! The later removal of restored tags by rules, as `restore` and `tag restore` tell of it.
 
-use serde_json::{Value, json};
 use tarkeep::oci::RepositoryName;
 use tarkeep::registry::RuleRemoval;
 
 use crate::cli::error::Error;
-use crate::cli::terminal::{json, output, values};
+use crate::cli::terminal::{output, values};
 
 /// Maximum number of tags that are named.
 const NAMED: usize = 10;
@@ -34,16 +33,4 @@ pub(super) fn say(repository: &RepositoryName, removals: &[RuleRemoval]) -> Resu
             values::absolute(last.unwrap_or_default())
         )
     })
-}
-
-pub(super) fn as_json(repository: &RepositoryName, removals: &[RuleRemoval]) -> Value {
-    removals
-        .iter()
-        .map(|removal| {
-            json!({
-                "repository": repository.as_str(), "tag": removal.tag, "policy": removal.policy, "rule": removal.rule,
-                "reason": removal.reason, "at": json::time(removal.at),
-            })
-        })
-        .collect()
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{self, Registry, RemovedTagRow, Restored, Retention};
-use tarkeep::report::{self, RestorableItem, Viewer};
+use tarkeep::registry::{self, Registry, RemovedTagRow, Retention};
+use tarkeep::report::{self, RestorableItem, RestoredItem, Viewer};
 
 use crate::cli::actor;
 use crate::cli::commands::changes::later;
@@ -71,7 +71,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 struct Restorer {
     repository: RepositoryName,
     /// Restored items, if they are to be printed as JSON.
-    json: Option<Vec<Value>>,
+    json: Option<Vec<RestoredItem>>,
     /// Restored tags.
     tags: BTreeSet<String>,
 }
@@ -155,66 +155,44 @@ impl Restorer {
     }
 
     async fn manifest(&mut self, registry: &Registry, digest: &Digest) -> Result<(), Error> {
-        let restored = registry
-            .trash()
-            .restore(&self.repository, digest, actor::local_user())
-            .await?;
-        self.tags
-            .extend(restored.tags.iter().map(|(tag, _)| tag.clone()));
-        self.tell_manifest(&restored)
-    }
-
-    async fn tag(&mut self, registry: &Registry, tag: &TagName) -> Result<(), Error> {
-        let digest = registry
-            .tags()
-            .restore_removed(&self.repository, tag, actor::local_user())
-            .await?;
-        self.tags.insert(tag.to_string());
-        self.tell_tag(tag.as_str(), digest.as_str())
-    }
-
-    fn tell_manifest(&mut self, restored: &Restored) -> Result<(), Error> {
-        let Restored {
-            digest,
-            others,
-            tags,
-        } = restored;
-        let tags: Vec<&str> = tags.iter().map(|(tag, _)| tag.as_str()).collect();
+        let who = actor::local_user();
+        let item = report::restore_manifest(registry, &self.repository, digest, who).await?;
+        self.tags.extend(item.tags.iter().cloned());
         if let Some(items) = &mut self.json {
-            items.push(json!({
-                "repository": self.repository.as_str(), "digest": digest.as_str(), "childCount": others.len(), "tags": tags,
-            }));
+            items.push(item);
             return Ok(());
         }
-        let children = format!("its {}", count(others.len() as u64, "child manifest"));
+        let children = format!("its {}", count(item.child_count, "child manifest"));
         let names = format!(
             "{} {}",
-            if tags.len() == 1 { "tag" } else { "tags" },
-            tags.join(", ")
+            if item.tags.len() == 1 { "tag" } else { "tags" },
+            item.tags.join(", ")
         );
-        let with = match (others.len(), tags.len()) {
+        let with = match (item.child_count, item.tags.len()) {
             (0, 0) => String::new(),
             (0, _) => format!(" with {names}"),
             (_, 0) => format!(" with {children}"),
             (_, _) => format!(" with {children} and {names}"),
         };
         output::say(&format!(
-            "restored {digest} in {}{}",
+            "restored {} in {}{}",
+            item.digest,
             self.repository,
             plain(&with)
         ))
     }
 
-    fn tell_tag(&mut self, tag: &str, digest: &str) -> Result<(), Error> {
-        let repository = &self.repository;
+    async fn tag(&mut self, registry: &Registry, tag: &TagName) -> Result<(), Error> {
+        let who = actor::local_user();
+        let item = report::restore_tag(registry, &self.repository, tag, who).await?;
+        self.tags.extend(item.tags.iter().cloned());
         if let Some(items) = &mut self.json {
-            items.push(json!({
-                "repository": repository.as_str(), "digest": digest, "childCount": 0, "tags": [tag],
-            }));
+            items.push(item);
             return Ok(());
         }
         output::say(&format!(
-            "restored tag {tag} in {repository}, which points at {digest}"
+            "restored tag {tag} in {}, which points at {}",
+            item.repository, item.digest
         ))
     }
 
@@ -227,9 +205,10 @@ impl Restorer {
             .await?;
         match self.json.take() {
             Some(items) if items.is_empty() => Ok(()),
-            Some(items) => json::print(&json!({
-                "restored": items, "removals": later::as_json(&self.repository, &removals),
-            })),
+            Some(items) => {
+                let restored = report::restored_json(&items, &self.repository, &removals);
+                json::print(&restored)
+            }
             None => later::say(&self.repository, &removals),
         }
     }
@@ -278,7 +257,7 @@ async fn list(registry: &Registry, format: Format) -> Result<(), Error> {
 
 fn cells(item: &RestorableItem) -> Vec<Cell> {
     vec![
-        item.kind.into(),
+        (&*item.kind).into(),
         (&*item.repository).into(),
         Cell::digest(&item.digest),
         item.tags.join(",").into(),

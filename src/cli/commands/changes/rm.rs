@@ -1,16 +1,13 @@
 //! `registry rm`: shows what a deletion removes and frees, asks for confirmation, and deletes.
 
-use std::collections::HashSet;
 use std::io::stdout;
 
-use serde_json::{Value, json};
 use tarkeep::oci::TagName;
-use tarkeep::registry::{
-    Deletion, DeletionEffect, Dependent, ManifestReference, Precondition, Registry, Retention,
-};
+use tarkeep::registry::{Deletion, DeletionEffect, Dependent, Retention};
+use tarkeep::report::{self, Outcome, Selection, Undo, Viewer};
 
 use crate::cli::actor;
-use crate::cli::commands::changes::undo::Undo;
+use crate::cli::commands::changes::undo;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::confirm::Confirmation;
@@ -19,7 +16,6 @@ use crate::cli::terminal::keys;
 use crate::cli::terminal::output::{self, Format, Output, Screen, written};
 use crate::cli::terminal::reference::Reference;
 use crate::cli::terminal::removed;
-use crate::cli::terminal::selection::Selection;
 use crate::cli::terminal::table::{Cell, Column, Table};
 use crate::cli::terminal::values::{count, size, time};
 
@@ -54,50 +50,40 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let (registry, retention) = store.open_with_rules().await?;
     let named = parsed.resolve(&registry, "rm").await?;
     let selection = removed::explained(&registry, named.select(&registry).await).await?;
-    check_mutable(&selection, &retention)?;
+    let report = report::foresee_deletion(&registry, selection).await?;
     if !dry_run {
         confirmation.check_possible()?;
     }
-    let mut consequence = registry
-        .reports()
-        .preview_deletion(selection.deletions.clone(), &retention)
-        .await?;
-    consequence.dependents = unselected(consequence.dependents, &selection);
+    let selection = &report.selection;
     if format == Format::Text {
-        show(&selection, &consequence, &retention)?;
+        show(selection, &report.effect, &retention)?;
     }
     if !dry_run {
         confirmation.ask(&format!(
             "remove {}{}?",
-            what(&selection),
-            with_dependents(&consequence.dependents)
+            what(selection),
+            with_dependents(&report.effect.dependents)
         ))?;
     }
-    let undo = Undo::of(&selection, &flags, &retention).filter(|_| !dry_run);
-    if !dry_run {
-        remove(&registry, &selection).await?;
-    }
-    match format {
-        Format::Json => json::print(&as_json(dry_run, &selection, &consequence, undo.as_ref())),
-        Format::Text if dry_run => Ok(()),
-        Format::Text => {
+    let outcome = match dry_run {
+        true => Outcome::Foreseen,
+        false => {
+            let undo = Undo::of(selection, &flags, &retention);
+            report.delete(&registry, actor::local_user()).await?;
+            Outcome::Done(undo)
+        }
+    };
+    match (format, &outcome) {
+        (Format::Json, _) => json::print(&report.as_json(&outcome, &Viewer::owner())),
+        (Format::Text, Outcome::Foreseen) => Ok(()),
+        (Format::Text, Outcome::Done(undo)) => {
             let undo = match undo {
-                Some(undo) => undo.sentence(),
+                Some(undo) => undo::sentence(undo),
                 None => "there is no undo, because gc.grace is 0".to_owned(),
             };
-            output::say(&format!("removed {}; {undo}", what(&selection)))
+            output::say(&format!("removed {}; {undo}", what(selection)))
         }
     }
-}
-
-/// Rejects immutable tags before anything is shown or removed, rather than halfway.
-fn check_mutable(selection: &Selection, retention: &Retention) -> Result<(), Error> {
-    for row in &selection.rows {
-        if let Some(tag) = &row.tag {
-            retention.check_mutable(&row.repository, tag)?;
-        }
-    }
-    Ok(())
 }
 
 fn show(
@@ -111,7 +97,7 @@ fn show(
         Column::fixed("DIGEST"),
     ];
     let mut table = Table::new(&columns, Screen::of_stdout());
-    for row in &selection.rows {
+    for row in &selection.items {
         written(table.row(vec![
             row.repository.as_str().into(),
             row.tag.as_deref().into(),
@@ -121,22 +107,6 @@ fn show(
     written(table.print(&mut stdout().lock()))?;
     show_dependents(&consequence.dependents)?;
     output::say(&sentence(selection, consequence, retention))
-}
-
-/// Leaves out dependents that are shown among the selected content.
-fn unselected(dependents: Vec<Dependent>, selection: &Selection) -> Vec<Dependent> {
-    let selected: HashSet<_> = selection
-        .rows
-        .iter()
-        .map(|row| (&row.repository, row.tag.as_deref(), &row.digest))
-        .collect();
-    dependents
-        .into_iter()
-        .filter(|dependent| {
-            let tag = dependent.tag.as_ref().map(TagName::as_str);
-            !selected.contains(&(&dependent.repository, tag, &dependent.digest))
-        })
-        .collect()
 }
 
 /// Lists the signatures and other referrers that are removed along with their images.
@@ -185,7 +155,7 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
         dependents: _,
     } = consequence;
     let tags = selection
-        .rows
+        .items
         .iter()
         .filter(|row| row.tag.is_some())
         .count() as u64;
@@ -238,39 +208,6 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
     text
 }
 
-async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error> {
-    let actor = actor::local_user();
-    for (repository, deletion) in &selection.deletions {
-        match deletion {
-            Deletion::Everything => {
-                registry
-                    .repositories()
-                    .delete(repository, actor.clone())
-                    .await?
-            }
-            Deletion::Manifest(digest) => {
-                let reference = ManifestReference::Digest(digest.clone());
-                registry
-                    .manifests()
-                    .delete(
-                        repository,
-                        &reference,
-                        Precondition::default(),
-                        actor.clone(),
-                    )
-                    .await?;
-            }
-            Deletion::Tags(tags) => {
-                registry
-                    .tags()
-                    .delete(repository, tags, actor.clone())
-                    .await?
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Describes what is removed.
 fn what(selection: &Selection) -> String {
     let tags: usize = selection
@@ -303,42 +240,4 @@ fn what(selection: &Selection) -> String {
         ),
         _ => format!("{tags} tags of {} repositories", selection.deletions.len()),
     }
-}
-
-fn as_json(
-    is_dry_run: bool,
-    selection: &Selection,
-    consequence: &DeletionEffect,
-    undo: Option<&Undo>,
-) -> Value {
-    let items =
-        selection.rows.iter().map(|row| json!({ "repository": row.repository.as_str(), "tag": row.tag, "digest": row.digest.as_str() }));
-    let DeletionEffect {
-        deleted,
-        untagged,
-        kept,
-        removals: goes,
-        dependents,
-    } = consequence;
-    let dependents = dependents.iter().map(|dependent| {
-        json!({
-            "repository": dependent.repository.as_str(),
-            "tag": dependent.tag.as_ref().map(TagName::as_str),
-            "digest": dependent.digest.as_str(),
-            "artifactType": dependent.kind,
-            "subject": dependent.subject.as_str(),
-        })
-    });
-    json!({
-        "removed": !is_dry_run,
-        "items": items.collect::<Vec<_>>(),
-        "referrers": dependents.collect::<Vec<_>>(),
-        "manifestCount": deleted,
-        "untagged": { "manifestCount": untagged, "keptCount": kept },
-        "frees": {
-            "size": goes.bytes, "blobCount": goes.blobs,
-            "at": goes.last.filter(|_| goes.bytes > 0).map(json::time),
-        },
-        "undo": undo.map(Undo::as_json),
-    })
 }

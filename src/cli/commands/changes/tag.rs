@@ -6,7 +6,7 @@ use tarkeep::registry::{Gaps, Promotion, Registry, RestoreTarget, TagRestoration
 use tarkeep::report::{self, StateItem, Viewer};
 
 use crate::cli::actor;
-use crate::cli::commands::changes::{later, undo};
+use crate::cli::commands::changes::later;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
@@ -262,7 +262,7 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
             "was": restoration.was.as_ref().map(Digest::as_str),
             "pushed": restoration.pushed_at.map(json::time),
             "dryRun": dry_run,
-            "removals": later::as_json(&repository, &removals),
+            "removals": report::removal_items(&repository, &removals),
         })),
         Format::Text => {
             let undo = match &restoration.was {
@@ -286,7 +286,7 @@ fn undo_of_move(
 ) -> String {
     let short = values::short_digest(was.as_str());
     let command = format!("registry tag restore {repository}:{tag} --to {short}");
-    match undo::until(&registry.settings().retention) {
+    match report::undo_until(&registry.settings().retention) {
         Some(until) => format!("; {}", values::brings_back(&command, until)),
         None => String::new(),
     }

@@ -1,16 +1,16 @@
 //! `registry audit`: who changed what, and when.
 
 use serde_json::json;
-use tarkeep::registry::now;
+use tarkeep::registry::{Registry, now};
 use tarkeep::report::{self, AuditItem, AuditQuery, AuditWords, Viewer};
 
 use crate::cli::error::Error;
-use crate::cli::store::Store;
+use crate::cli::place::{Place, RemoteList};
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::time_arg;
-use crate::cli::terminal::values::short_digest;
+use crate::cli::terminal::values::{exact_time, short_digest};
 
 /// Rows read at once.
 const PAGE: usize = 1000;
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
     #[command(flatten)]
-    store: Store,
+    place: Place,
     #[command(flatten)]
     output: Output,
 }
@@ -56,27 +56,63 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         0 => usize::MAX,
         limit => limit,
     };
-    let registry = arguments.store.open().await?;
     let mut list = List::begin(format, "events", &COLUMNS)?;
+    let shown = match arguments.place.server()? {
+        Some(remote) => {
+            let mut events = RemoteList::new(&remote, "audit", "events");
+            events.limit = Some(limit);
+            events.parameters = parameters(&arguments)?;
+            let push = |item: AuditItem| list.push(|| cells(&item), || json!(item));
+            events.each(push).await?
+        }
+        None => {
+            let registry = arguments.place.store.open().await?;
+            local(&registry, &query, limit, &mut list).await?
+        }
+    };
+    if shown == 0 && format == Format::Text {
+        return output::say("nothing of that is in the audit log");
+    }
+    list.finish()
+}
+
+/// Lists the events of a store, page by page, and returns their number. Each page is a read of its own.
+async fn local(
+    registry: &Registry,
+    query: &AuditQuery,
+    limit: usize,
+    list: &mut List,
+) -> Result<usize, Error> {
     let (mut shown, mut last): (usize, Option<String>) = (0, None);
-    // each page is a read of its own
     loop {
         let wanted = PAGE.min(limit - shown);
         let owner = Viewer::owner();
-        let page = report::audit(&registry, &query, &owner, last.as_deref(), wanted).await?;
+        let page = report::audit(registry, query, &owner, last.as_deref(), wanted).await?;
         for item in &page.items {
             list.push(|| cells(item), || json!(item))?;
         }
         shown += page.items.len();
         last = page.next;
         if last.is_none() || shown == limit {
-            break;
+            return Ok(shown);
         }
     }
-    if shown == 0 && format == Format::Text {
-        return output::say("nothing of that is in the audit log");
-    }
-    list.finish()
+}
+
+/// Returns what a server is asked for.
+fn parameters(arguments: &Arguments) -> Result<Vec<(&'static str, String)>, Error> {
+    let since = arguments.since.as_deref();
+    let since = since.map(|text| time_arg::parse(text, now())).transpose()?;
+    let given = [
+        ("who", arguments.who.clone()),
+        ("action", arguments.action.clone()),
+        ("repository", arguments.repository.clone()),
+        ("since", since.map(exact_time)),
+    ];
+    let given = given
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)));
+    Ok(given.collect())
 }
 
 fn query(arguments: &Arguments) -> Result<AuditQuery, Error> {

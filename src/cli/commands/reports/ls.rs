@@ -2,15 +2,16 @@
 
 use serde_json::json;
 use tarkeep::registry::{ListQuery, Registry, TagKey};
-use tarkeep::report::{self, TagItem};
+use tarkeep::remote::Remote;
+use tarkeep::report::{self, RepositoryItem, TagItem};
 
 use crate::cli::commands::reports::untagged;
 use crate::cli::error::Error;
-use crate::cli::store::Store;
+use crate::cli::place::{Place, RemoteList};
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_has};
 use crate::cli::terminal::output::{Format, Output};
-use crate::cli::terminal::reference::{Named, Reference};
+use crate::cli::terminal::reference::{Named, Names, Reference};
 use crate::cli::terminal::removed;
 use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::values::count;
@@ -39,7 +40,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    store: Store,
+    place: Place,
     #[command(flatten)]
     output: Output,
 }
@@ -49,10 +50,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         reference,
         untagged: is_untagged,
         selection,
-        store,
+        place,
         output: Output { format },
     } = arguments;
     let reference = reference.as_deref().map(Reference::parse).transpose()?;
+    if let Some(remote) = place.server()? {
+        let asked = elsewhere(&remote, reference, &selection, is_untagged)?;
+        return asked.show(format).await;
+    }
+    let store = place.store;
     let registry = store.open().await?;
     if is_untagged {
         let query = selection.of_repositories(reference, &registry, "ls --untagged");
@@ -83,32 +89,125 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     }
 }
 
+/// A list at a server, and what its items are.
+struct Asked<'r> {
+    list: RemoteList<'r>,
+    kind: Kind,
+}
+
+enum Kind {
+    Repositories,
+    /// Of one repository or of several.
+    Tags {
+        is_one: bool,
+    },
+    Untagged,
+}
+
+/// Finds out what a server is asked for.
+fn elsewhere<'r>(
+    remote: &'r Remote,
+    reference: Option<Reference>,
+    selection: &Selection,
+    is_untagged: bool,
+) -> Result<Asked<'r>, Error> {
+    let named = reference
+        .map(|reference| reference.elsewhere("ls"))
+        .transpose()?;
+    let mut parameters = selection.parameters()?;
+    let (path, key, kind) = match named {
+        None if is_untagged => ("untagged".to_owned(), "images", Kind::Untagged),
+        None => (
+            "repositories".to_owned(),
+            "repositories",
+            Kind::Repositories,
+        ),
+        Some(named) if is_untagged => {
+            let glob = named.whole("ls --untagged")?;
+            parameters.push(("repositories", glob.to_string()));
+            ("untagged".to_owned(), "images", Kind::Untagged)
+        }
+        Some(named) => {
+            let (names, tags) = named.tags("ls")?;
+            let is_whole = tags.is_none();
+            parameters.extend(tags.map(|tags| ("tags", tags.to_string())));
+            match names {
+                Names::Matching(glob) => {
+                    parameters.push(("repositories", glob.to_string()));
+                    match is_whole {
+                        true => (
+                            "repositories".to_owned(),
+                            "repositories",
+                            Kind::Repositories,
+                        ),
+                        false => ("tags".to_owned(), "tags", Kind::Tags { is_one: false }),
+                    }
+                }
+                Names::One(name) => (format!("tags/{name}"), "tags", Kind::Tags { is_one: true }),
+            }
+        }
+    };
+    let mut list = RemoteList::new(remote, path, key);
+    (list.parameters, list.limit) = (parameters, selection.limit());
+    Ok(Asked { list, kind })
+}
+
+impl Asked<'_> {
+    async fn show(self, format: Format) -> Result<(), Error> {
+        let asked = self.list;
+        match self.kind {
+            Kind::Repositories => {
+                let mut list = List::begin(format, "repositories", &REPOSITORY_COLUMNS)?;
+                let push =
+                    |item: RepositoryItem| list.push(|| repository_cells(&item), || json!(item));
+                asked.each(push).await?;
+                list.finish()
+            }
+            Kind::Untagged => untagged::show(&asked.all().await?, format),
+            Kind::Tags { is_one } => {
+                let items: Vec<TagItem> = asked.all().await?;
+                let shape = Shape {
+                    is_one,
+                    has_damage: items.iter().any(|item| !item.damage.is_empty()),
+                };
+                let mut list = List::begin(format, "tags", &shape.columns())?;
+                for item in &items {
+                    list.push(|| cells(item, shape), || json!(item))?;
+                }
+                list.finish()
+            }
+        }
+    }
+}
+
+const REPOSITORY_COLUMNS: [Column; 7] = [
+    Column::name("REPOSITORY"),
+    Column::number("TAGS"),
+    Column::number("MANIFESTS"),
+    Column::number("SIZE"),
+    Column::fixed("PUSHED"),
+    Column::fixed("PULLED"),
+    Column::fixed("CHECKED").optional(),
+];
+
 async fn repositories(registry: &Registry, query: ListQuery, format: Format) -> Result<(), Error> {
-    let columns = [
-        Column::name("REPOSITORY"),
-        Column::number("TAGS"),
-        Column::number("MANIFESTS"),
-        Column::number("SIZE"),
-        Column::fixed("PUSHED"),
-        Column::fixed("PULLED"),
-        Column::fixed("CHECKED").optional(),
-    ];
-    let mut list = List::begin(format, "repositories", &columns)?;
+    let mut list = List::begin(format, "repositories", &REPOSITORY_COLUMNS)?;
     for item in report::repositories(registry, query).await?.items {
-        let cells = || {
-            vec![
-                (&*item.repository).into(),
-                Cell::Count(item.tag_count),
-                Cell::Count(item.manifest_count),
-                Cell::Size(item.size),
-                Cell::from(item.pushed),
-                item.pulled.into(),
-                item.checked.into(),
-            ]
-        };
-        list.push(cells, || json!(item))?;
+        list.push(|| repository_cells(&item), || json!(item))?;
     }
     list.finish()
+}
+
+fn repository_cells(item: &RepositoryItem) -> Vec<Cell> {
+    vec![
+        (&*item.repository).into(),
+        Cell::Count(item.tag_count),
+        Cell::Count(item.manifest_count),
+        Cell::Size(item.size),
+        Cell::from(item.pushed),
+        item.pulled.into(),
+        item.checked.into(),
+    ]
 }
 
 async fn tags(
@@ -117,24 +216,11 @@ async fn tags(
     is_one: bool,
     format: Format,
 ) -> Result<(), Error> {
-    let mut columns = vec![
-        Column::name("TAG"),
-        Column::number("SIZE"),
-        Column::text("PLATFORMS").optional(),
-        Column::fixed("PUSHED"),
-        Column::fixed("PULLED"),
-        Column::fixed("CHECKED").optional(),
-        Column::fixed("DIGEST"),
-    ];
-    let has_damage = registry.reports().has_damage().await?;
-    if has_damage {
-        columns.push(Column::text("DAMAGED"));
-    }
-    if !is_one {
-        columns.insert(0, Column::name("REPOSITORY"));
-    }
-    let mut list = List::begin(format, "tags", &columns)?;
-    let shape = Shape { is_one, has_damage };
+    let shape = Shape {
+        is_one,
+        has_damage: registry.reports().has_damage().await?,
+    };
+    let mut list = List::begin(format, "tags", &shape.columns())?;
     for keys in keys.chunks(BATCH) {
         for item in report::tags(registry, keys.to_vec()).await? {
             let cells = || cells(&item, shape);
@@ -150,6 +236,27 @@ struct Shape {
     /// True if the tags are those of one repository, which is not named.
     is_one: bool,
     has_damage: bool,
+}
+
+impl Shape {
+    fn columns(self) -> Vec<Column> {
+        let mut columns = vec![
+            Column::name("TAG"),
+            Column::number("SIZE"),
+            Column::text("PLATFORMS").optional(),
+            Column::fixed("PUSHED"),
+            Column::fixed("PULLED"),
+            Column::fixed("CHECKED").optional(),
+            Column::fixed("DIGEST"),
+        ];
+        if self.has_damage {
+            columns.push(Column::text("DAMAGED"));
+        }
+        if !self.is_one {
+            columns.insert(0, Column::name("REPOSITORY"));
+        }
+        columns
+    }
 }
 
 fn cells(item: &TagItem, shape: Shape) -> Vec<Cell> {

@@ -4,7 +4,7 @@ use serde_json::json;
 use tarkeep::report::{self, QuotaItem};
 
 use crate::cli::error::Error;
-use crate::cli::store::Store;
+use crate::cli::place::{Place, RemoteList};
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::table::{Cell, Column};
@@ -21,15 +21,17 @@ const COLUMNS: [Column; 6] = [
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    store: Store,
+    place: Place,
     #[command(flatten)]
     output: Output,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let format = arguments.output.format;
-    let registry = arguments.store.open().await?;
-    let quotas = report::quotas(&registry).await?;
+    let quotas = match arguments.place.server()? {
+        Some(remote) => RemoteList::new(&remote, "quotas", "quotas").all().await?,
+        None => report::quotas(&arguments.place.store.open().await?).await?,
+    };
     if format == Format::Text && quotas.is_empty() {
         return output::say(
             "no repository has a quota: the section quotas of the configuration sets some",

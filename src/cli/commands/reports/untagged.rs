@@ -15,6 +15,12 @@ pub(super) async fn list(
     query: ListQuery,
     format: Format,
 ) -> Result<(), Error> {
+    let images = report::untagged(registry, query).await?.items;
+    show(&images, format)
+}
+
+/// Shows them.
+pub(super) fn show(images: &[UntaggedItem], format: Format) -> Result<(), Error> {
     let columns = [
         Column::name("REPOSITORY"),
         Column::fixed("DIGEST"),
@@ -25,12 +31,11 @@ pub(super) async fn list(
         Column::fixed("CHECKED").optional(),
         Column::fixed("STAYS UNTIL"),
     ];
-    let images = report::untagged(registry, query).await?.items;
     if images.is_empty() && format == Format::Text {
         return output::say("every image has a tag, or is part of one that has");
     }
     let mut list = List::begin(format, "images", &columns)?;
-    for image in &images {
+    for image in images {
         list.push(|| cells(image), || json!(image))?;
     }
     list.finish()

@@ -1,11 +1,8 @@
 //! The arguments of the commands.
 
-use std::time::Duration;
+use tarkeep::report::OVERLAP;
 
-use jiff::SignedDuration;
-use jiff::Span;
-
-use crate::cli::error::Error;
+use crate::cli::place::Place;
 use crate::cli::store::Store;
 use crate::cli::terminal::output::Output;
 
@@ -69,7 +66,7 @@ pub(super) struct ListArguments {
     #[arg(long)]
     pub all: bool,
     #[command(flatten)]
-    pub store: Store,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }
@@ -82,7 +79,7 @@ pub(super) struct RotateArguments {
     #[arg(
         long,
         value_name = "TIME",
-        default_value = "7d",
+        default_value = OVERLAP,
         allow_hyphen_values = true
     )]
     pub overlap: String,
@@ -102,37 +99,4 @@ pub(super) struct RevokeArguments {
     pub store: Store,
     #[command(flatten)]
     pub output: Output,
-}
-
-impl Lifetime {
-    /// Returns the lifetime, `Some(None)` for an endless one; `None` if the flag is absent.
-    pub(super) fn given(&self) -> Result<Option<Option<Duration>>, Error> {
-        match self.expires.as_deref() {
-            None => Ok(None),
-            Some("never") => Ok(Some(None)),
-            Some(text) => match time(text)? {
-                Duration::ZERO => Err(Error::Other(format!(
-                    "a token that expires after {text} could never be used: write 90d, or never"
-                ))),
-                time => Ok(Some(Some(time))),
-            },
-        }
-    }
-}
-
-/// Parses a length of time, in which days have 24 hours.
-pub(super) fn time(text: &str) -> Result<Duration, Error> {
-    let parse = || {
-        let span: Span = text.parse().ok()?;
-        let time: SignedDuration = span
-            .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
-            .ok()?;
-        Duration::try_from(time).ok()
-    };
-    let example = match text.strip_prefix('-') {
-        Some(length) if length.parse::<Span>().is_ok() => format!("{length}, without the sign"),
-        _ => "90d, 12h or 10m".to_owned(),
-    };
-    parse()
-        .ok_or_else(|| Error::Other(format!("'{text}' is not a length of time: write {example}")))
 }

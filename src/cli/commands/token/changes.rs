@@ -1,25 +1,28 @@
 //! Changes of tokens: made, rotated, revoked.
 
-use std::time::Duration;
-
-use serde_json::{Value, json};
-use tarkeep::auth::{RepositoryPattern, Rights, TokenSecret, Who};
+use serde_json::json;
+use tarkeep::auth::{Rights, Who};
 use tarkeep::config::Config;
-use tarkeep::registry::{Millis, NewSecret, NewToken, Rotation};
+use tarkeep::registry::NewToken;
+use tarkeep::report::{self, MadeSecret, TokenChangeError, TokenWords};
 
-use super::arguments::{CreateArguments, RevokeArguments, RotateArguments, time};
+use super::arguments::{CreateArguments, RevokeArguments, RotateArguments};
 use crate::cli::actor;
 use crate::cli::error::Error;
 use crate::cli::from_config::{access, known_users};
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format};
-use crate::cli::terminal::values::{exact_time, plain};
-
-/// Lifetime of a secret if none is given.
-const LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+use crate::cli::terminal::values::plain;
 
 pub(super) async fn create(arguments: CreateArguments) -> Result<(), Error> {
-    let (token, may) = new_token(&arguments)?;
+    let words = TokenWords {
+        name: arguments.name.clone(),
+        repositories: arguments.repositories.clone(),
+        may: arguments.may.clone(),
+        user: arguments.owner.clone(),
+        expires: arguments.lifetime.expires.clone(),
+    };
+    let (token, may) = words.parse().map_err(failed)?;
     if may != Rights::NONE && !may.contains(Rights::PULL) {
         output::complain(&format!(
             "note: --may {may} does not include pull, and clients read before they write: unless a rule lets the token pull there, it is \
@@ -27,23 +30,20 @@ pub(super) async fn create(arguments: CreateArguments) -> Result<(), Error> {
             arguments.may.join(",")
         ));
     }
-    let (name, config) = (token.name.clone(), arguments.store.server_configuration());
+    let config = arguments.store.server_configuration();
     if let (Some(config), Some(user)) = (&config, &token.owner) {
         known_users::check_owner(config, user)?;
     }
     let powerless = powerless(&token, config.as_ref());
     let registry = arguments.store.open_or_create().await?;
-    let secret = secret()?;
-    let tokens = registry.tokens();
-    let expires = tokens
-        .create(token, stored(&secret), actor::local_user())
-        .await?;
+    let made = report::create_token(&registry, token, actor::local_user());
+    let made = made.await.map_err(failed)?;
     if let Some(note) = powerless {
         output::complain(&note);
     }
     match arguments.output.format {
-        Format::Json => json::print(&as_json(&name, &secret, expires)),
-        Format::Text => shown(&name, &secret, expires),
+        Format::Json => json::print(&json!(made)),
+        Format::Text => shown(&made),
     }
 }
 
@@ -73,52 +73,18 @@ fn powerless(token: &NewToken, config: Option<&Config>) -> Option<String> {
     })
 }
 
-/// Checks the arguments of a new token; returns it, and its rights.
-fn new_token(arguments: &CreateArguments) -> Result<(NewToken, Rights), Error> {
-    for glob in &arguments.repositories {
-        RepositoryPattern::parse(glob).map_err(Error::Other)?;
-        if glob.contains("{user}") && arguments.owner.is_none() {
-            return Err(Error::Other(format!(
-                "{{user}} in '{glob}' stands for a user: name one with --for"
-            )));
-        }
-    }
-    let mut may = Rights::NONE;
-    for word in &arguments.may {
-        may = may | Rights::parse(word).map_err(Error::Other)?;
-    }
-    let words = match may {
-        Rights::NONE => String::new(),
-        may => may.to_string(),
-    };
-    let token = NewToken {
-        name: arguments.name.clone(),
-        repositories: arguments.repositories.clone(),
-        may: words,
-        owner: arguments.owner.clone(),
-        lifetime: arguments.lifetime.given()?.unwrap_or(Some(LIFETIME)),
-    };
-    Ok((token, may))
-}
-
 pub(super) async fn rotate(arguments: RotateArguments) -> Result<(), Error> {
-    let rotation = Rotation {
-        overlap: time(&arguments.overlap)?,
-        lifetime: arguments.lifetime.given()?,
-    };
     let registry = arguments.store.open().await?;
-    let secret = secret()?;
-    let (tokens, by) = (registry.tokens(), actor::local_user());
-    let name = &*arguments.name;
-    let rotated = tokens.rotate(name, rotation, stored(&secret), by).await?;
+    let (overlap, expires) = (&*arguments.overlap, arguments.lifetime.expires.as_deref());
+    let by = actor::local_user();
+    let rotated = report::rotate_token(&registry, &arguments.name, overlap, expires, by);
+    let rotated = rotated.await.map_err(failed)?;
     if arguments.output.format == Format::Json {
-        let mut object = as_json(name, &secret, rotated.expires_at);
-        object["formerExpires"] = json!(rotated.former_end.map(json::time));
-        return json::print(&object);
+        return json::print(&json!(rotated));
     }
-    shown(name, &secret, rotated.expires_at)?;
-    output::complain(&match rotated.former_end {
-        Some(end) => format!("The former secret works until {}.", exact_time(end)),
+    shown(&rotated.made)?;
+    output::complain(&match rotated.former_expires {
+        Some(end) => format!("The former secret works until {end}."),
         None => "The former secret does not work any more.".to_owned(),
     });
     Ok(())
@@ -126,46 +92,31 @@ pub(super) async fn rotate(arguments: RotateArguments) -> Result<(), Error> {
 
 pub(super) async fn revoke(arguments: RevokeArguments) -> Result<(), Error> {
     let registry = arguments.store.open().await?;
-    let tokens = registry.tokens();
-    tokens.revoke(&arguments.name, actor::local_user()).await?;
+    let revoked = report::revoke_token(&registry, &arguments.name, actor::local_user()).await?;
     match arguments.output.format {
-        Format::Json => json::print(&json!({ "name": arguments.name, "state": "revoked" })),
+        Format::Json => json::print(&revoked),
         Format::Text => output::say(&format!("revoked {}", plain(&arguments.name))),
     }
 }
 
-fn secret() -> Result<TokenSecret, Error> {
-    TokenSecret::generate().map_err(|error| Error::Other(error.to_string()))
-}
-
-/// Returns what the registry keeps of a secret.
-fn stored(secret: &TokenSecret) -> NewSecret {
-    NewSecret {
-        id: secret.id().to_owned(),
-        hash: secret.hash(),
+fn failed(error: TokenChangeError) -> Error {
+    match error {
+        TokenChangeError::Registry(error) => error.into(),
+        other => Error::Other(other.to_string()),
     }
 }
 
-/// Returns a new secret for JSON.
-fn as_json(name: &str, secret: &TokenSecret, expires: Option<Millis>) -> Value {
-    json!({
-        "name": name,
-        "id": secret.id(),
-        "token": secret.text(),
-        "expires": expires.map(json::time),
-    })
-}
-
 /// Prints a secret, for the only time.
-fn shown(name: &str, secret: &TokenSecret, expires: Option<Millis>) -> Result<(), Error> {
-    let until = expires.map_or_else(
+fn shown(made: &MadeSecret) -> Result<(), Error> {
+    let until = made.expires.map_or_else(
         || "it does not expire".to_owned(),
-        |time| format!("it expires at {}", exact_time(time)),
+        |time| format!("it expires at {time}"),
     );
     // the secret alone on standard output, for scripts
-    output::print(&format!("{}\n", secret.text()))?;
+    output::print(&format!("{}\n", made.token))?;
     output::complain(&format!(
-        "token {name}: {until}. This is the only time that it is shown; use it as the password, with any user name."
+        "token {}: {until}. This is the only time that it is shown; use it as the password, with any user name.",
+        made.name
     ));
     Ok(())
 }

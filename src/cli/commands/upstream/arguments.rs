@@ -1,5 +1,6 @@
 //! The arguments of the commands.
 
+use crate::cli::place::Place;
 use crate::cli::store::Store;
 use crate::cli::terminal::output::Output;
 
@@ -21,7 +22,7 @@ pub(super) enum Command {
 #[derive(clap::Args)]
 pub(super) struct ListArguments {
     #[command(flatten)]
-    pub store: Store,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }

@@ -5,6 +5,7 @@ use tarkeep::report::{self, UpstreamItem};
 
 use super::arguments::ListArguments;
 use crate::cli::error::Error;
+use crate::cli::place::RemoteList;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
@@ -23,8 +24,14 @@ const COLUMNS: [Column; 9] = [
 
 pub(super) async fn run(arguments: ListArguments) -> Result<(), Error> {
     let format = arguments.output.format;
-    let registry = arguments.store.open().await?;
-    let upstreams = report::upstreams(&registry).await?;
+    let upstreams = match arguments.place.server()? {
+        Some(remote) => {
+            RemoteList::new(&remote, "upstreams", "upstreams")
+                .all()
+                .await?
+        }
+        None => report::upstreams(&arguments.place.store.open().await?).await?,
+    };
     if format == Format::Text && upstreams.is_empty() {
         return output::say(
             "no server has had an upstream here: the section upstreams of the configuration sets some",

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::cli::place::Place;
 use crate::cli::store::Store;
 use crate::cli::terminal::output::Output;
 
@@ -27,7 +28,7 @@ pub(super) enum Command {
 #[derive(clap::Args)]
 pub(super) struct ListArguments {
     #[command(flatten)]
-    pub store: Store,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }
@@ -43,7 +44,7 @@ pub(super) struct DeliveriesArguments {
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
     #[command(flatten)]
-    pub store: Store,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }

@@ -1,11 +1,12 @@
 //! `registry webhook deliveries`.
 
 use serde_json::json;
-use tarkeep::registry::DeliveryFilter;
+use tarkeep::registry::{DeliveryFilter, Registry};
 use tarkeep::report::{self, DeliveryItem};
 
 use super::arguments::DeliveriesArguments;
 use crate::cli::error::Error;
+use crate::cli::place::RemoteList;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
@@ -27,37 +28,72 @@ const COLUMNS: [Column; 9] = [
 
 pub(super) async fn run(arguments: DeliveriesArguments) -> Result<(), Error> {
     let format = arguments.output.format;
-    let registry = arguments.store.open().await?;
-    let filter = DeliveryFilter {
-        endpoint: arguments.name,
-        is_failed: arguments.failed,
-    };
     let limit = match arguments.limit {
         0 => usize::MAX,
         limit => limit,
     };
-    let (mut last, mut shown): (Option<String>, _) = (None, 0);
-    let mut list: Option<List> = None;
-    loop {
-        let wanted = PAGE.min(limit - shown);
-        let page = report::deliveries(&registry, filter.clone(), last.as_deref(), wanted).await?;
-        for item in &page.items {
-            let list = match &mut list {
-                Some(list) => list,
-                None => list.insert(List::begin(format, "deliveries", &COLUMNS)?),
-            };
-            list.push(|| cells(item), || json!(item))?;
+    let mut list = Deliveries { format, list: None };
+    match arguments.place.server()? {
+        Some(remote) => {
+            let mut deliveries = RemoteList::new(&remote, "deliveries", "deliveries");
+            deliveries.limit = Some(limit);
+            let name = arguments.name.map(|name| ("webhook", name));
+            let failed = arguments.failed.then(|| ("failed", "true".to_owned()));
+            deliveries.parameters = name.into_iter().chain(failed).collect();
+            deliveries.each(|item| list.push(&item)).await?;
         }
-        shown += page.items.len();
-        last = page.next;
-        if last.is_none() || shown == limit {
-            break;
+        None => {
+            let registry = arguments.place.store.open().await?;
+            let filter = DeliveryFilter {
+                endpoint: arguments.name,
+                is_failed: arguments.failed,
+            };
+            local(&registry, &filter, limit, &mut list).await?;
         }
     }
-    match list {
+    match list.list {
         Some(list) => list.finish(),
         None if format == Format::Text => output::say("there are no such deliveries"),
         None => List::begin(format, "deliveries", &COLUMNS)?.finish(),
+    }
+}
+
+/// Lists the deliveries of a store, page by page.
+async fn local(
+    registry: &Registry,
+    filter: &DeliveryFilter,
+    limit: usize,
+    list: &mut Deliveries,
+) -> Result<(), Error> {
+    let (mut last, mut shown): (Option<String>, _) = (None, 0);
+    loop {
+        let wanted = PAGE.min(limit - shown);
+        let page = report::deliveries(registry, filter.clone(), last.as_deref(), wanted).await?;
+        page.items.iter().try_for_each(|item| list.push(item))?;
+        shown += page.items.len();
+        last = page.next;
+        if last.is_none() || shown == limit {
+            return Ok(());
+        }
+    }
+}
+
+/// A list that begins with its first item.
+struct Deliveries {
+    format: Format,
+    list: Option<List>,
+}
+
+impl Deliveries {
+    fn push(&mut self, item: &DeliveryItem) -> Result<(), Error> {
+        let list = match &mut self.list {
+            Some(list) => list,
+            None => {
+                let list = List::begin(self.format, "deliveries", &COLUMNS)?;
+                self.list.insert(list)
+            }
+        };
+        list.push(|| cells(item), || json!(item))
     }
 }
 
@@ -88,7 +124,7 @@ fn cells(item: &DeliveryItem) -> Vec<Cell> {
         (&*item.webhook).into(),
         (&*item.kind).into(),
         about(item).into(),
-        item.state.into(),
+        (&*item.state).into(),
         Cell::Count(item.attempt_count),
         item.next.into(),
         answer(item).into(),

@@ -5,6 +5,7 @@ use tarkeep::report::{self, WebhookItem};
 
 use super::arguments::ListArguments;
 use crate::cli::error::Error;
+use crate::cli::place::RemoteList;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
@@ -19,8 +20,14 @@ const COLUMNS: [Column; 5] = [
 
 pub(super) async fn run(arguments: ListArguments) -> Result<(), Error> {
     let format = arguments.output.format;
-    let registry = arguments.store.open().await?;
-    let webhooks = report::webhooks(&registry).await?;
+    let webhooks = match arguments.place.server()? {
+        Some(remote) => {
+            RemoteList::new(&remote, "webhooks", "webhooks")
+                .all()
+                .await?
+        }
+        None => report::webhooks(&arguments.place.store.open().await?).await?,
+    };
     if format == Format::Text && webhooks.is_empty() {
         return output::say(
             "no server has had a webhook here: the section webhooks of the configuration sets some",

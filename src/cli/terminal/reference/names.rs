@@ -1,5 +1,7 @@
 //! Names of repositories and tags, and globs that match many.
 
+use std::fmt;
+
 use tarkeep::oci::{Glob, RepositoryName, TagName};
 
 use crate::cli::error::Error;
@@ -23,6 +25,15 @@ pub(crate) enum Part {
 /// True if a text is a glob: names cannot contain these characters.
 pub(super) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
+}
+
+impl<T: fmt::Display> fmt::Display for Names<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(name) => name.fmt(formatter),
+            Self::Matching(glob) => glob.fmt(formatter),
+        }
+    }
 }
 
 impl<T> Names<T> {

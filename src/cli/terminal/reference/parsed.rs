@@ -73,6 +73,24 @@ impl Reference {
         }
     }
 
+    /// Returns what is meant at a server, whose host may stand before the name.
+    ///
+    /// # Errors
+    /// The reference is a digest alone.
+    pub(crate) fn elsewhere(mut self, command: &str) -> Result<Named, Error> {
+        let text = self.text;
+        let repositories = self.candidates.pop().ok_or_else(|| {
+            Error::Other(format!(
+                "registry {command} needs a repository, as in REPOSITORY@DIGEST, and '{text}' is a digest"
+            ))
+        })?;
+        Ok(Named {
+            text,
+            repositories,
+            part: self.part,
+        })
+    }
+
     /// Finds out which repository is meant: a host name before it may be a part of its name.
     ///
     /// # Errors

@@ -152,7 +152,8 @@ pub(crate) async fn check(
     }
     let (is_change, info) = (action.endpoint().is_change(), action.endpoint().info());
     let is_upstream_only = asked.upstream_listener().is_some();
-    if is_change && (is_upstream_only || mirrors.are_everything())
+    let is_of_content = info.right != Right::Administrator;
+    if is_change && is_of_content && (is_upstream_only || mirrors.are_everything())
         || is_upstream_only && info.right == Right::Catalog
     {
         return Err(ApiError::OnlyPulls);

@@ -1,0 +1,155 @@
+//! Changes: deleting and restoring, tokens, and deliveries that are sent again.
+
+use axum::body::Body;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::request::Parts;
+use http_body_util::{BodyExt, Limited};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::http::api::request::actor::actor;
+use crate::http::api_v1::call::ApiCall;
+use crate::http::api_v1::seen::viewer;
+use crate::http::limits::BODY_TIMEOUT;
+use crate::http::response::error::ApiError;
+use crate::oci::RepositoryName;
+use crate::registry::{ManifestReference, Registry};
+use crate::report::{self, OVERLAP, Outcome, Selection, TokenChangeError, TokenWords, Undo};
+
+/// Maximum length of a body, in bytes.
+const LONGEST_BODY: usize = 64 << 10;
+/// Page from which a browser sends a request, in its own words.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Token to be made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewTokenBody {
+    name: String,
+    #[serde(default)]
+    repositories: Vec<String>,
+    #[serde(default)]
+    may: Vec<String>,
+    user: Option<String>,
+    expires: Option<String>,
+}
+
+/// Rotation of a token.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotationBody {
+    overlap: Option<String>,
+    expires: Option<String>,
+}
+
+/// Makes a change, and returns the object that says so.
+pub(super) async fn run(
+    registry: &Registry,
+    call: &ApiCall,
+    head: &Parts,
+    body: Body,
+) -> Result<Value, ApiError> {
+    check_site(head)?;
+    match call {
+        ApiCall::Delete { name, reference } => delete(registry, name, reference, head).await,
+        ApiCall::Restore { name, reference } => {
+            Ok(report::restore(registry, name, reference, actor(head)).await?)
+        }
+        ApiCall::TokenCreate => create_token(registry, head, body).await,
+        ApiCall::TokenRotate { token } => rotate_token(registry, token, head, body).await,
+        ApiCall::TokenRevoke { token } => {
+            Ok(report::revoke_token(registry, token, actor(head)).await?)
+        }
+        ApiCall::Resend { event, webhook } => resend(registry, *event, webhook).await,
+        _ => Err(ApiError::UnknownPath),
+    }
+}
+
+/// Rejects a change that a page of another origin has a browser send, with whatever rights the browser has here.
+fn check_site(head: &Parts) -> Result<(), ApiError> {
+    match head.headers.get(SEC_FETCH_SITE) {
+        None => Ok(()),
+        Some(site) if site == "same-origin" || site == "none" => Ok(()),
+        Some(_) => Err(ApiError::ForeignSite),
+    }
+}
+
+async fn delete(
+    registry: &Registry,
+    name: &RepositoryName,
+    reference: &ManifestReference,
+    head: &Parts,
+) -> Result<Value, ApiError> {
+    let selection = Selection::of(registry, name, reference).await?;
+    let report = report::foresee_deletion(registry, selection).await?;
+    let undo = Undo::of(&report.selection, "", &registry.settings().retention);
+    report.delete(registry, actor(head)).await?;
+    Ok(report.as_json(&Outcome::Done(undo), &viewer(head)))
+}
+
+async fn create_token(registry: &Registry, head: &Parts, body: Body) -> Result<Value, ApiError> {
+    let body: NewTokenBody = json_body(head, body).await?;
+    let words = TokenWords {
+        name: body.name,
+        repositories: body.repositories,
+        may: body.may,
+        user: body.user,
+        expires: body.expires,
+    };
+    let (token, _) = words.parse()?;
+    let made = report::create_token(registry, token, actor(head)).await?;
+    Ok(json!(made))
+}
+
+async fn rotate_token(
+    registry: &Registry,
+    token: &str,
+    head: &Parts,
+    body: Body,
+) -> Result<Value, ApiError> {
+    let body: RotationBody = json_body(head, body).await?;
+    let overlap = body.overlap.as_deref().unwrap_or(OVERLAP);
+    let expires = body.expires.as_deref();
+    let rotated = report::rotate_token(registry, token, overlap, expires, actor(head)).await?;
+    Ok(json!(rotated))
+}
+
+async fn resend(registry: &Registry, event: i64, webhook: &str) -> Result<Value, ApiError> {
+    if !registry.outbox().resend(webhook, event).await? {
+        return Err(ApiError::DeliveryUnknown {
+            event,
+            webhook: webhook.to_owned(),
+        });
+    }
+    Ok(json!({ "webhook": webhook, "event": event, "state": "waiting" }))
+}
+
+/// Reads a body of JSON. Forms of other pages cannot send its type.
+async fn json_body<T: DeserializeOwned>(head: &Parts, body: Body) -> Result<T, ApiError> {
+    let kind = head.headers.get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().map(str::trim) != Some("application/json") {
+        return Err(ApiError::Parameter(
+            "the body must be JSON, with Content-Type: application/json".to_owned(),
+        ));
+    }
+    let malformed = |cause: &dyn std::fmt::Display| {
+        ApiError::Parameter(format!("cannot read the body: {cause}"))
+    };
+    let whole = timeout(BODY_TIMEOUT, Limited::new(body, LONGEST_BODY).collect()).await;
+    let whole = whole.map_err(|_| malformed(&"it took too long to arrive"))?;
+    let whole = whole.map_err(|error| malformed(&error))?;
+    serde_json::from_slice(&whole.to_bytes()).map_err(|error| malformed(&error))
+}
+
+impl From<TokenChangeError> for ApiError {
+    fn from(error: TokenChangeError) -> Self {
+        match error {
+            TokenChangeError::Words(sentence) => Self::Parameter(sentence),
+            TokenChangeError::Secret(_) => Self::Panicked,
+            TokenChangeError::Registry(error) => error.into(),
+        }
+    }
+}
