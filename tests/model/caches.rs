@@ -16,7 +16,7 @@ pub const IMAGES: u64 = 14;
 /// Time after which unused images go.
 const UNUSED: Duration = Duration::from_millis(1500);
 /// Bytes for which there is room: a fraction of all.
-const ROOM: usize = 1500;
+const ROOM: usize = 400;
 
 /// The cached repositories of a campaign, and their upstream.
 pub struct Caches {

@@ -26,14 +26,29 @@ pub fn run(campaign: &Campaign, random: Random) {
         let image = client.random.below(IMAGES) as usize;
         // what a kill interrupts is not repeated
         let pulled = client.pull_cached(&caches.hub, &mut cache, image);
-        if pulled.is_ok() && client.random.one_in(2) {
+        let _ = match client.random.below(4) {
+            _ if pulled.is_err() => continue,
             // while it is certainly here, or just before it goes
-            let _ = client.pull_cached(&caches.hub, &mut cache, image);
-        }
+            0 => client.pull_cached(&caches.hub, &mut cache, image),
+            1 | 2 => client.read_late(&caches.hub, &mut cache, image),
+            _ => Ok(()),
+        };
     }
 }
 
 impl CheckedClient<'_> {
+    /// Asks for the blobs of an image that was pulled a while ago: it may be evicted by now, and its blobs stay for a lease.
+    fn read_late(&mut self, hub: &Hub, cache: &mut Cache, number: usize) -> Result<(), ServerDied> {
+        let image = Arc::clone(&cache.images[number]);
+        let retention = self.campaign.retention;
+        let late = retention.lease * self.random.below(8) as u32 / 10;
+        std::thread::sleep(retention.promise() + late);
+        let blobs = image.blobs.iter();
+        blobs
+            .take(2)
+            .try_for_each(|blob| self.get_cached_blob(hub, cache, blob))
+    }
+
     fn pull_cached(
         &mut self,
         hub: &Hub,
