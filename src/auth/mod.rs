@@ -24,7 +24,8 @@ pub use access::{Access, Prepared};
 pub use authorization::{
     AccessRule, AccessRules, Claims, Client, Decision, Identity, Permission, RepositoryPattern,
     Requester, RequiredScopes, Resource, Rights, Scope, Subject, UserLimit, Visible, Who,
-    is_administrator, is_authorized, is_visible, may_pull_everything, visible,
+    is_administrator, is_authorized, is_visible, may_change_administration, may_pull_everything,
+    visible,
 };
 pub use error::Error;
 pub use issued::{Answer, IssuedToken, SigningKey, TokenRecord, TokenSecret, TokenSource};

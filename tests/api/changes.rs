@@ -87,11 +87,29 @@ fn what_the_configuration_forbids_is_forbidden() {
     let foreign = client.request("DELETE", "/api/v1/manifests/fixed/app/v1");
     let refused = foreign.header("Sec-Fetch-Site", "cross-site").send();
     refused.refused(403, "DENIED");
-    let form = client.request("POST", "/api/v1/tokens");
-    let form = form.header("Content-Type", "text/plain");
-    form.body(br#"{"name": "ci"}"#)
-        .send()
-        .refused(400, "UNSUPPORTED");
+}
+
+/// What a passer-by made would outlast the rules that come later.
+#[test]
+fn without_rules_nobody_makes_a_token_from_afar() {
+    let server = Server::start();
+    let mut client = server.client();
+    let token = json!({ "name": "ci", "repositories": ["**"], "may": ["admin"] }).to_string();
+    let request = client.request("POST", "/api/v1/tokens");
+    let request = request.header("Content-Type", "application/json");
+    request.body(token.as_bytes()).send().refused(403, "DENIED");
+    for (method, path) in [
+        ("POST", "/api/v1/tokens/ci"),
+        ("DELETE", "/api/v1/tokens/ci"),
+        ("POST", "/api/v1/deliveries/1?webhook=hook"),
+    ] {
+        let request = client.request(method, path).body(b"");
+        request.send().refused(403, "DENIED");
+    }
+    assert_eq!(
+        answered(&server, "/api/v1/tokens?all=true")["tokens"],
+        json!([])
+    );
 }
 
 /// Sends JSON as a user.
@@ -124,6 +142,11 @@ fn a_token_is_made_used_rotated_and_revoked() {
     let first = made.json()["token"].clone();
     assert_eq!(pull(&first), 200);
     tell(&guarded, "boss", "/api/v1/tokens", &wanted).refused(409, "UNSUPPORTED");
+    let mut client = guarded.server.client();
+    let form = client.request("POST", "/api/v1/tokens");
+    let form = form.header("Content-Type", "text/plain");
+    let form = as_user(form.body(br#"{"name": "form"}"#), "boss", "secret");
+    form.send().refused(400, "UNSUPPORTED");
     for wrong in [
         json!({ "name": "-" }),
         json!({ "name": "other", "may": ["pull"] }),

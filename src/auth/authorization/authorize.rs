@@ -125,6 +125,13 @@ pub fn is_administrator(requester: &Requester) -> bool {
     requester.identity.is_unlimited() && has_everywhere(requester, Rights::ALL)
 }
 
+/// Reports whether a client may change how the registry is administered: its tokens, and what is sent to webhooks.
+///
+/// Without rules nobody may. A token that a passer-by made would outlast the rules that come later.
+pub fn may_change_administration(requester: &Requester) -> bool {
+    requester.rules.is_some() && is_administrator(requester)
+}
+
 /// Reports whether a client has these rights in every repository, by one rule or grant.
 fn has_everywhere(requester: &Requester, rights: Rights) -> bool {
     let (rules, token) = (requester.rules.as_ref(), requester.identity.token_grant());

@@ -15,7 +15,8 @@ mod unreadable;
 
 pub(super) use authorize::is_allowed;
 pub use authorize::{
-    Requester, Visible, is_administrator, is_authorized, is_visible, may_pull_everything, visible,
+    Requester, Visible, is_administrator, is_authorized, is_visible, may_change_administration,
+    may_pull_everything, visible,
 };
 pub use claims::Claims;
 pub use decision::{Decision, UserLimit};

@@ -88,6 +88,11 @@ pub(crate) enum ApiError {
         "access denied: this takes an administrator, who has the role admin in all repositories"
     )]
     NotAdministrator,
+    /// Change of what administrators have, where no rule makes anybody one.
+    #[error(
+        "without access rules, tokens and deliveries are changed on the server alone, with the command registry: a section access makes administrators"
+    )]
+    NoAdministrators,
     /// Change that a page of another origin asks for.
     #[error("a page of another origin may not change anything here")]
     ForeignSite,
@@ -311,9 +316,10 @@ impl ApiError {
             Self::TokenForm(_) => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::TokenFormTooLarge => (S::PAYLOAD_TOO_LARGE, "UNSUPPORTED"),
             Self::DeliveryUnknown { .. } => (S::NOT_FOUND, "UNSUPPORTED"),
-            Self::Denied(_) | Self::NotAdministrator | Self::ForeignSite => {
-                (S::FORBIDDEN, "DENIED")
-            }
+            Self::Denied(_)
+            | Self::NotAdministrator
+            | Self::NoAdministrators
+            | Self::ForeignSite => (S::FORBIDDEN, "DENIED"),
             Self::Hidden(_) | Self::Namespace(_) => (S::NOT_FOUND, "NAME_UNKNOWN"),
             Self::TooManyLogins { .. } | Self::TooManyImages { .. } => {
                 (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")

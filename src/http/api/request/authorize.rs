@@ -6,7 +6,7 @@ use http::header::{AUTHORIZATION, USER_AGENT};
 
 use crate::auth::{
     Access, Login, Permission, Refusal, Requester, RequiredScopes, Scope, Site, is_administrator,
-    is_authorized, may_pull_everything,
+    is_authorized, may_change_administration, may_pull_everything,
 };
 use crate::http::api::request::action::Action;
 use crate::http::endpoint::Right;
@@ -41,12 +41,25 @@ pub(crate) async fn admit(
     };
     let admitted = access.admit(login, &required, &site).await;
     let requester = admitted.map_err(|refusal| refused(refusal, required))?;
-    if action.endpoint().info().right == Right::Administrator && !is_administrator(&requester) {
-        return Err(ApiError::NotAdministrator);
-    }
+    check_administrator(&action, &requester)?;
     let action = without_denied_mount(action, &requester);
     request.extensions_mut().insert(requester);
     Ok(action)
+}
+
+/// Rejects what takes an administrator, from others.
+fn check_administrator(action: &Action, requester: &Requester) -> Result<(), ApiError> {
+    let endpoint = action.endpoint();
+    if endpoint.info().right != Right::Administrator {
+        return Ok(());
+    }
+    if !is_administrator(requester) {
+        return Err(ApiError::NotAdministrator);
+    }
+    match endpoint.is_change() && !may_change_administration(requester) {
+        true => Err(ApiError::NoAdministrators),
+        false => Ok(()),
+    }
 }
 
 /// Returns the error that a refusal is sent as.
