@@ -17,6 +17,10 @@ use crate::crash::random::Random;
 use crate::support::Server;
 use crate::support::hub::Hub;
 
+/// Minimum number of requests for cached content that was certainly here, and of those that fetched some.
+const CACHED: u64 = 50;
+const FETCHED: u64 = 200;
+
 #[derive(Default)]
 pub struct Count(AtomicU64);
 
@@ -53,6 +57,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Reports whether caches were used enough, which takes time rather than operations: content goes by its age.
+    pub fn have_caches(&self) -> bool {
+        self.cached.get() >= CACHED && self.fetched.get() >= FETCHED
+    }
+
     /// Panics if too few operations of a kind happened.
     pub fn check(&self) {
         let enough = [
@@ -63,9 +72,8 @@ impl Counts {
             (&self.restores, 10),
             (&self.undo_ends, 5),
             (&self.absent, 50),
-            (&self.cached, 50),
-            // each repository has less to fetch at first
-            (&self.fetched, 200),
+            (&self.cached, CACHED),
+            (&self.fetched, FETCHED),
         ];
         assert!(
             enough.iter().all(|(count, least)| count.get() >= *least),

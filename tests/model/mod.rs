@@ -32,6 +32,8 @@ use retention::Retention;
 const OPERATIONS: u64 = 100_000;
 /// Minimum number of operations per campaign.
 const OPERATIONS_EACH: u64 = 17_000;
+/// Time after which a campaign with enough operations waits for nothing else.
+const LONGEST: Duration = Duration::from_secs(60);
 const WORKERS: u64 = 6;
 /// Number of repositories.
 const REPOSITORIES: usize = 10;
@@ -124,7 +126,10 @@ fn run_campaign(seed: u64, retention: Retention, number: u64) -> u64 {
         let server = &mut server;
         scope.spawn(move || kills::kill_now_and_then(campaign, server, Random::part(seed, 300)));
         while !campaign.rest(Duration::from_millis(50)) {
-            if campaign.operations() >= OPERATIONS_EACH {
+            let is_late = began.elapsed() > LONGEST;
+            if campaign.operations() >= OPERATIONS_EACH
+                && (campaign.counts.have_caches() || is_late)
+            {
                 campaign.stop();
             }
         }
