@@ -29,8 +29,8 @@ pub struct StoredFile {
 #[derive(Clone, Debug, Default)]
 pub struct ShardFiles {
     pub blobs: Vec<StoredFile>,
-    /// What is no blob that belongs there: other names, links, and directories in the place of files. Paths below the data
-    /// directory; that of the directory itself if it is none of blobs.
+    /// Everything but blobs that belong there: other names, links, and directories in the place of files. Paths below the
+    /// data directory; that of the directory itself if it is none of blobs.
     pub foreign: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
 //! The adoption of a registry: walks through all of its repositories while clients use it through this one, until nothing is missing.
 //!
-//! How far it is, is in the database: after a restart the walk goes on with the repositories that it has not read, and what is here is
-//! not fetched again. The last walk finds nothing new.
+//! Its progress is in the database: after a restart the walk goes on with the repositories that it has not read, and content that is
+//! here is not fetched again. The last walk finds nothing new.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,6 +1,6 @@
 //! The client of a server like this one: reports of its `/api/v1`, with a login.
 //!
-//! What comes from there is bounded. The login goes to that server alone: redirects are not followed.
+//! Answers are bounded in size and time. The login goes to that server alone: redirects are not followed.
 
 mod client;
 mod login;

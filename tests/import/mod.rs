@@ -7,7 +7,7 @@ mod fixture;
 mod interrupted;
 mod killed;
 mod mending;
-mod remote;
+pub mod remote;
 mod taking_over;
 mod tar;
 mod without_links;

@@ -21,7 +21,7 @@ fn fetched(server: &Server, url: &str, flags: &[&str]) -> (i32, Value) {
 }
 
 /// A signature of some content.
-fn signature(subject: &[u8]) -> Vec<u8> {
+pub fn signature(subject: &[u8]) -> Vec<u8> {
     let signature = json!({
         "schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [],
         "artifactType": "application/vnd.example.signature",
@@ -32,7 +32,7 @@ fn signature(subject: &[u8]) -> Vec<u8> {
 }
 
 /// A registry with an index of two images, a signature, a tag of cosign's kind, and another repository.
-fn hub() -> (Hub, [Image; 3], Vec<u8>) {
+pub fn hub() -> (Hub, [Image; 3], Vec<u8>) {
     let hub = Hub::start();
     let images = [1, 2, 3].map(Image::small);
     for (image, tag) in images[..2].iter().zip(["v1", "v2"]) {

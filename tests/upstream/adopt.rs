@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::import::remote::{hub, signature};
 use crate::start::reloading::Configured;
 use crate::support::hub::Hub;
-use crate::support::{
-    Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, eventually_some, noise, sha256,
-};
+use crate::support::{Image, OCI_MANIFEST, Server, eventually, eventually_some, noise, sha256};
 
 /// A configuration without upstreams.
 const BASE: &str = "version: 0.1\nlog: {level: info}\nstorage: {reserve: 0}\n";
@@ -53,16 +52,6 @@ fn walked_again(server: &Server) {
     eventually("it walks again", || pass(server) > before + 1);
 }
 
-fn signature(subject: &[u8]) -> Vec<u8> {
-    let signature = json!({
-        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [],
-        "artifactType": "application/vnd.example.signature",
-        "config": descriptor("application/vnd.oci.empty.v1+json", b"{}"),
-        "subject": descriptor(OCI_MANIFEST, subject),
-    });
-    signature.to_string().into_bytes()
-}
-
 fn referrers(server: &Server, repository: &str, subject: &Image) -> usize {
     let path = format!("/v2/{repository}/referrers/{}", subject.digest());
     let listed = server.client().get(&path).json();
@@ -90,25 +79,8 @@ fn damaged_hub() -> (Hub, [Image; 3]) {
 
 #[test]
 fn everything_comes_with_children_referrers_and_signatures() {
-    let hub = Hub::start();
-    let images = [1, 2, 3].map(Image::small);
-    for (image, tag) in images[..2].iter().zip(["v1", "v2"]) {
-        hub.add("team/app", tag, image);
-    }
-    let children = images[..2].iter();
-    let children = children.map(|image| descriptor(OCI_MANIFEST, &image.manifest));
-    let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children.collect::<Vec<_>>() });
-    let index = index.to_string().into_bytes();
-    hub.add_manifest("team/app", Some("both"), OCI_INDEX, &index);
-    hub.change("team/app", |held| {
-        held.tags.remove("v2");
-        held.blobs.insert(sha256(b"{}"), b"{}".to_vec());
-    });
-    let signature = signature(&images[0].manifest);
-    hub.add_manifest("team/app", None, OCI_MANIFEST, &signature);
+    let (hub, images, index) = hub();
     let cosign = images[0].digest().replace(':', "-") + ".sig";
-    hub.add("team/app", &cosign, &images[2]);
-    hub.add("other", "v1", &images[2]);
     let mut server = adopting(&hub.url(), &json!({}));
     completed(&server);
     let said = server.cli(&["upstream", "ls"]);
@@ -181,15 +153,15 @@ fn what_is_deleted_here_stays_deleted() {
     hub.change("team/app", |held| {
         held.blobs.insert(sha256(b"{}"), b"{}".to_vec());
     });
-    let signature = signature(&images[0].manifest);
-    hub.add_manifest("team/app", None, OCI_MANIFEST, &signature);
+    let signed = signature(&images[0].manifest);
+    hub.add_manifest("team/app", None, OCI_MANIFEST, &signed);
     // slowly, so that the walk comes after the deletions
     let mut server = adopting(&hub.url(), &json!({ "rate": 1, "fresh": "0s" }));
     let mut client = server.client();
     assert_eq!(referrers(&server, "team/app", &images[0]), 1);
     for path in [
         format!("team/app/manifests/{}", images[1].digest()),
-        format!("team/app/manifests/{}", sha256(&signature)),
+        format!("team/app/manifests/{}", sha256(&signed)),
         "team/app/manifests/v1".to_owned(),
     ] {
         assert_eq!(client.delete(&format!("/v2/{path}")).status, 202, "{path}");
@@ -203,7 +175,7 @@ fn what_is_deleted_here_stays_deleted() {
             "team/app/manifests/v1".to_owned(),
             "team/app/manifests/v2".to_owned(),
             format!("team/app/manifests/{}", images[1].digest()),
-            format!("team/app/manifests/{}", sha256(&signature)),
+            format!("team/app/manifests/{}", sha256(&signed)),
         ] {
             let status = client.get(&format!("/v2/{path}")).status;
             assert_eq!(status, 404, "{path}");

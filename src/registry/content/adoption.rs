@@ -1,6 +1,6 @@
 //! Adoptions: registries that are being moved here while clients use them.
 //!
-//! What was changed here wins: a tag that was ever here is not moved, and what was deleted here does not come again.
+//! Changes made here win: a tag that was ever here is not moved, and deleted content does not come again.
 
 use std::collections::{BTreeSet, HashSet};
 

@@ -13,9 +13,10 @@ use crate::meta::{
     self, Actor, BlobId, CacheScope, CachedImage, ManifestId, Millis, RepositoryId, WriteTx, lived,
     millis, now,
 };
+use crate::oci::Digest;
 use crate::registry::error::Error;
 use crate::registry::gc::eviction_counters::EvictionRule;
-use crate::registry::gc::run::{SweepBy, SweepRun, gc_actor};
+use crate::registry::gc::run::{SweepBy, SweepOptions, SweepRun, gc_actor};
 use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::policy::cache_rule::CacheRule;
 use crate::registry::service::Registry;
@@ -31,7 +32,7 @@ const NAMED: usize = 20;
 #[derive(Clone)]
 struct Eviction {
     registry: Registry,
-    sweep: Arc<crate::registry::gc::run::SweepOptions>,
+    sweep: Arc<SweepOptions>,
     scope: CacheScope,
     actor: Actor,
     /// Images used after this time stay.
@@ -240,7 +241,7 @@ impl Eviction {
         &self,
         tx: &WriteTx<'_>,
         root: ManifestId,
-        parts: Vec<(ManifestId, crate::oci::Digest)>,
+        parts: Vec<(ManifestId, Digest)>,
     ) -> Result<(u64, Vec<BlobId>), Error> {
         let (mut deleted, mut blobs) = (0, Vec::new());
         let mut waiting: Vec<_> = parts.into_iter().map(|(part, _)| part).collect();

@@ -88,9 +88,13 @@ impl UseCounts {
     /// Takes the uses since the last call. They still count for evictions until [`Self::end_writing`].
     pub(super) fn take(&self) -> Vec<ManifestUses> {
         let mut uses = self.uses.lock();
-        let counted = std::mem::take(&mut uses.counted);
-        uses.taken = counted.keys().cloned().collect();
-        counted.into_values().flatten().collect()
+        let (mut taken, mut all) = (HashSet::new(), Vec::new());
+        for (key, names) in std::mem::take(&mut uses.counted) {
+            taken.insert(key);
+            all.extend(names);
+        }
+        uses.taken = taken;
+        all
     }
 
     /// Forgets the uses that were taken last, once they are recorded or lost.
