@@ -126,10 +126,7 @@ fn run_campaign(seed: u64, retention: Retention, number: u64) -> u64 {
         let server = &mut server;
         scope.spawn(move || kills::kill_now_and_then(campaign, server, Random::part(seed, 300)));
         while !campaign.rest(Duration::from_millis(50)) {
-            let is_late = began.elapsed() > LONGEST;
-            if campaign.operations() >= OPERATIONS_EACH
-                && (campaign.counts.have_caches() || is_late)
-            {
+            if is_enough(campaign, began) {
                 campaign.stop();
             }
         }
@@ -145,6 +142,12 @@ fn run_campaign(seed: u64, retention: Retention, number: u64) -> u64 {
     );
     campaign.counts.check();
     campaign.operations()
+}
+
+/// Reports whether a campaign has done its operations, and has used caches or waited long enough for that.
+fn is_enough(campaign: &Campaign, began: Instant) -> bool {
+    campaign.operations() >= OPERATIONS_EACH
+        && (campaign.counts.have_caches() || began.elapsed() > LONGEST)
 }
 
 /// Stops the campaign if one of its threads panics.
