@@ -92,6 +92,8 @@ impl Server {
 
     /// Restarts after [`Self::kill`] or [`Self::stop`], on the same directory and another port.
     pub fn restart(&mut self) {
+        let ended = self.child.try_wait().expect("a child");
+        assert!(ended.is_some(), "two servers on one directory");
         (self.child, self.address) =
             spawn(self.wrapper, &self.directory, &self.environment, &self.log);
     }
