@@ -380,6 +380,8 @@ async fn dispatch(
         Action::GetToken { scopes } => token::get(&app.access, &scopes, &head).await,
         Action::PostToken => token::post(&app.access, &head, body).await,
         Action::SearchV1(query) => lists().search(query).await,
-        Action::Api(call) => answer::answer(registry, &app.list_room, &call, &head, body).await,
+        Action::Api(call) => {
+            answer::answer(registry, &app.access, &app.list_room, &call, &head, body).await
+        }
     }
 }
