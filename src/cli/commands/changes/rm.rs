@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let parsed = Reference::parse(&reference)?;
     let flags = place.flags();
     let target = match place.server()? {
-        Some(remote) => Target::Elsewhere(Elsewhere::find(remote, parsed).await?),
+        Some(remote) => Target::Elsewhere(Box::new(Elsewhere::find(remote, parsed).await?)),
         None => Target::Here(Box::new(Here::find(place.store, parsed).await?)),
     };
     let (foreseen, what) = match &target {
@@ -94,7 +94,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 /// Content to be deleted, here or at a server.
 enum Target {
     Here(Box<Here>),
-    Elsewhere(Elsewhere),
+    Elsewhere(Box<Elsewhere>),
 }
 
 struct Here {
