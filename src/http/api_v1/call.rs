@@ -122,7 +122,6 @@ impl ApiCall {
         let name = || RepositoryName::parse(path.name);
         let of_repositories = || read::<ListParameters>(uri)?.without_tags();
         let reference = || ManifestReference::parse(path.last);
-        let token = || path.last.to_owned();
         let none = |call| read(uri).map(|NoParameters {}| call);
         let of_one = || read::<ListParameters>(uri)?.without_repositories();
         Ok(match endpoint {
@@ -157,6 +156,22 @@ impl ApiCall {
             Endpoint::ApiWebhooks => none(Self::Webhooks)?,
             Endpoint::ApiUpstreams => none(Self::Upstreams)?,
             Endpoint::ApiQuotas => none(Self::Quotas)?,
+            Endpoint::ApiDocument => none(Self::Document)?,
+            _ => return Self::build_change(endpoint, path, uri),
+        })
+    }
+
+    /// Builds the call of an endpoint that changes something, or foresees a change.
+    fn build_change(
+        endpoint: Endpoint,
+        path: MatchedPath<'_>,
+        uri: &Uri,
+    ) -> Result<Self, ApiError> {
+        let name = || RepositoryName::parse(path.name);
+        let reference = || ManifestReference::parse(path.last);
+        let token = || path.last.to_owned();
+        let none = |call| read(uri).map(|NoParameters {}| call);
+        Ok(match endpoint {
             Endpoint::ApiDeletion => none(Self::Deletion {
                 name: name()?,
                 reference: reference()?,
@@ -189,7 +204,6 @@ impl ApiCall {
                 event: number(path.last)?,
                 webhook: read::<WebhookParameter>(uri)?.webhook,
             },
-            Endpoint::ApiDocument => none(Self::Document)?,
             _ => return Err(ApiError::UnknownPath),
         })
     }
