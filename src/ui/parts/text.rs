@@ -1,0 +1,76 @@
+//! Text that clients chose: labels, commands, media types, names of people.
+
+use std::fmt;
+
+use askama::filters::{Escaper, Html, HtmlSafe};
+
+use crate::escape::OneLine;
+
+/// Maximum number of characters that are shown.
+const LONGEST: usize = 300;
+
+/// Text on one line, within bounds, escaped, and kept from reordering what stands beside it.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'t>(pub &'t str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = self.0.char_indices().nth(LONGEST).map(|(end, _)| end);
+        let shown = OneLine(&self.0[..cut.unwrap_or(self.0.len())]).to_string();
+        f.write_str("<bdi>")?;
+        Html.write_escaped_str(&mut *f, &shown)?;
+        f.write_str(match cut {
+            Some(_) => "…</bdi>",
+            None => "</bdi>",
+        })
+    }
+}
+
+impl HtmlSafe for Text<'_> {}
+
+/// Returns text as an address to link to, if it is one of the web.
+pub fn link(text: &str) -> Option<&str> {
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | '\\');
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))?;
+    let is_address = !rest.is_empty() && !rest.starts_with('/') && text.len() <= 2000;
+    (is_address && text.chars().all(is_plain)).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        let shown = Text("<script>\u{202e}\"'&\n").to_string();
+        assert_eq!(
+            shown,
+            "<bdi>&#60;script&#62;\\u{202e}&#34;&#39;&#38;\\n</bdi>"
+        );
+        let long = Text(&"é".repeat(1000)).to_string();
+        assert_eq!(long.chars().filter(|c| *c == 'é').count(), LONGEST);
+        assert!(long.ends_with("…</bdi>"));
+    }
+
+    #[test]
+    fn only_addresses_of_the_web_are_links() {
+        for text in ["https://git.example/a?b=c#d", "http://x"] {
+            assert_eq!(link(text), Some(text));
+        }
+        for text in [
+            "javascript:alert(1)",
+            "//x",
+            "https://",
+            "https:///x",
+            "https://x\"y",
+            "HTTPS ://x",
+            "https://a b",
+            "https://\u{202e}x",
+            "data:text/html,x",
+        ] {
+            assert_eq!(link(text), None, "{text}");
+        }
+    }
+}
