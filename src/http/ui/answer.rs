@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName,
-    REFERRER_POLICY, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
@@ -87,10 +87,7 @@ pub(crate) fn root(head: &Parts, settings: &ServerSettings) -> Response<Body> {
         true => builder::empty(StatusCode::SEE_OTHER).location("/ui/"),
         false => builder::empty(StatusCode::OK),
     };
-    answer
-        .header(CACHE_CONTROL, "no-cache")
-        .header(VARY, "Accept")
-        .finish()
+    answer.header(CACHE_CONTROL, "no-cache").finish()
 }
 
 /// Answers a request of the page, once there is room for its answer.

@@ -42,9 +42,3 @@ impl fmt::Display for ImageName<'_> {
 
 impl HtmlSafe for RepositoryLabel<'_> {}
 impl HtmlSafe for ImageName<'_> {}
-
-/// Returns the first twelve digits of a digest, without its algorithm.
-pub fn short(digest: &str) -> &str {
-    let hex = digest.split_once(':').map_or(digest, |(_, hex)| hex);
-    hex.get(..12).unwrap_or(hex)
-}

@@ -28,16 +28,6 @@ impl fmt::Display for Text<'_> {
 
 impl HtmlSafe for Text<'_> {}
 
-/// Returns text as an address to link to, if it is one of the web.
-pub fn link(text: &str) -> Option<&str> {
-    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | '\\');
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))?;
-    let is_address = !rest.is_empty() && !rest.starts_with('/') && text.len() <= 2000;
-    (is_address && text.chars().all(is_plain)).then_some(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,25 +42,5 @@ mod tests {
         let long = Text(&"é".repeat(1000)).to_string();
         assert_eq!(long.chars().filter(|c| *c == 'é').count(), LONGEST);
         assert!(long.ends_with("…</bdi>"));
-    }
-
-    #[test]
-    fn only_addresses_of_the_web_are_links() {
-        for text in ["https://git.example/a?b=c#d", "http://x"] {
-            assert_eq!(link(text), Some(text));
-        }
-        for text in [
-            "javascript:alert(1)",
-            "//x",
-            "https://",
-            "https:///x",
-            "https://x\"y",
-            "HTTPS ://x",
-            "https://a b",
-            "https://\u{202e}x",
-            "data:text/html,x",
-        ] {
-            assert_eq!(link(text), None, "{text}");
-        }
     }
 }
