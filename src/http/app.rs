@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use futures_util::future::FutureExt;
 use http::header::{ALLOW, CONNECTION, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 use tower_service::Service;
 use uuid::Uuid;
@@ -277,19 +277,23 @@ async fn respond(app: Arc<App>, mut request: Request<Body>) -> Response<Body> {
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if side == Side::V2 {
-        builder::mark_v2(response.headers_mut());
-    }
     base_url::relocate(&mut response, &base);
-    let headers = response.headers_mut();
-    app.settings.load().headers.add_to(headers);
+    complete(response.headers_mut(), side, label, &app.settings.load());
+    observation.answer(response)
+}
+
+/// Adds the owner's headers and those of a side of the server, which forbid browsers to run what clients have stored.
+fn complete(headers: &mut HeaderMap, side: Side, label: RouteLabel, settings: &ServerSettings) {
+    if side == Side::V2 {
+        builder::mark_v2(headers);
+    }
+    settings.headers.add_to(headers);
     match side {
         Side::Page => ui::secure(headers),
         Side::V2 => builder::forbid_scripts(headers),
         Side::Other if label == RouteLabel::Api => builder::forbid_scripts(headers),
         Side::Other => {}
     }
-    observation.answer(response)
 }
 
 /// Runs an action. A change is completed even if the client disconnects; a panic becomes a 500.
@@ -353,7 +357,7 @@ async fn dispatch(
     let lists = || Lists::new(registry, &app.mirrors, &app.list_room, &head);
     let pull = || Pull::new(&app.mirrors, registry, &head);
     match action {
-        Action::Root => Ok(ui::root(&head, &app.settings.load())),
+        Action::Root => Ok(ui::root(&head, &app.settings)),
         Action::Options { allowed } => Ok(builder::empty(StatusCode::OK)
             .header(ALLOW, allowed)
             .finish()),
@@ -409,9 +413,6 @@ async fn dispatch(
         Action::PostToken => token::post(&app.access, &head, body).await,
         Action::SearchV1(query) => lists().search(query).await,
         Action::Api(call) => answer::answer(registry, &app.list_room, &call, &head, body).await,
-        Action::Ui(call) => {
-            let settings = app.settings.get();
-            ui::answer(registry, &app.list_room, &settings, &call, &head).await
-        }
+        Action::Ui(call) => ui::answer(registry, &app.list_room, &app.settings, &call, &head).await,
     }
 }

@@ -14,15 +14,21 @@ fn text(page: &Response) -> String {
 
 /// Returns the addresses that a page links to or loads.
 fn links(page: &str) -> Vec<String> {
-    let link = Regex::new(r#"(?:href|src|action)="([^"#]*)"#).expect("an expression");
+    let link = Regex::new(r##"(?:href|src|action)="([^"#]*)"##).expect("an expression");
     let found = link.captures_iter(page);
-    found.map(|found| found[1].replace("&#38;", "&")).collect()
+    let found = found.map(|found| found[1].replace("&#38;", "&"));
+    found.filter(|link| !link.is_empty()).collect()
 }
 
 /// Returns the path that a link on a page leads to, as a browser resolves it.
 fn resolved(page: &str, link: &str) -> String {
     let (link, query) = link.split_once('?').unwrap_or((link, ""));
-    let folder = &page[..=page.split('?').next().expect("a path").rfind('/').expect("a slash")];
+    let folder = &page[..=page
+        .split('?')
+        .next()
+        .expect("a path")
+        .rfind('/')
+        .expect("a slash")];
     let mut path: Vec<&str> = folder.trim_matches('/').split('/').collect();
     path.retain(|part| !part.is_empty());
     for part in link.split('/') {
@@ -61,7 +67,9 @@ fn crawled(server: &Server, first: &str) -> Vec<(String, Response)> {
 /// A store with something on every page.
 fn filled(environment: &[(&str, &str)]) -> Server {
     let server = Server::with(environment);
-    let prefix = environment.iter().find(|(key, _)| *key == "REGISTRY_HTTP_PREFIX");
+    let prefix = environment
+        .iter()
+        .find(|(key, _)| *key == "REGISTRY_HTTP_PREFIX");
     let prefix = prefix.map_or("", |(_, prefix)| prefix.trim_end_matches('/'));
     let mut client = server.client();
     for (number, name) in (0..).zip(["web/api", "web/shop", "tools", "deep/er/and/deeper"]) {
@@ -95,7 +103,11 @@ fn every_link_of_every_page_leads_somewhere() {
         }
         let pages = found.iter().filter(|(path, _)| path.contains("/ui/"));
         assert!(pages.count() > 5);
-        assert!(found.iter().any(|(path, _)| path.contains("/api/v1/repositories")));
+        assert!(
+            found
+                .iter()
+                .any(|(path, _)| path.contains("/api/v1/repositories"))
+        );
     }
 }
 
@@ -103,7 +115,8 @@ fn every_link_of_every_page_leads_somewhere() {
 #[test]
 fn nothing_is_styled_or_run_inline() {
     let server = filled(&[]);
-    let inline = Regex::new(r#"(?i)<style|<script(?: [^>]*)?>[^<]|\sstyle=|\son[a-z]+=|javascript:|hx-on"#);
+    let inline =
+        Regex::new(r#"(?i)<style|<script(?: [^>]*)?>[^<]|\sstyle=|\son[a-z]+=|javascript:|hx-on"#);
     let inline = inline.expect("an expression");
     let mut client = server.client();
     for (path, answer) in crawled(&server, "/ui/") {
@@ -111,7 +124,10 @@ fn nothing_is_styled_or_run_inline() {
             continue;
         }
         let policy = answer.header("content-security-policy").expect("a policy");
-        assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{policy}");
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self'"),
+            "{policy}"
+        );
         assert!(!policy.contains("unsafe"), "{policy}");
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
@@ -124,7 +140,12 @@ fn nothing_is_styled_or_run_inline() {
             assert!(page.contains("/api/v1/"), "{path} names no twin");
             assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
         } else {
-            assert!(answer.header("cache-control").expect("a header").contains("immutable"));
+            assert!(
+                answer
+                    .header("cache-control")
+                    .expect("a header")
+                    .contains("immutable")
+            );
         }
     }
 }
@@ -149,13 +170,22 @@ fn browsers_are_led_to_the_page_and_nobody_else() {
     let mut client = server.client();
     for path in ["/", "/below/"] {
         let accepted = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8";
-        let led = client.request("GET", path).header("Accept", accepted).send();
-        assert_eq!((led.status, led.header("location")), (303, Some("/below/ui/")));
+        let led = client
+            .request("GET", path)
+            .header("Accept", accepted)
+            .send();
+        assert_eq!(
+            (led.status, led.header("location")),
+            (303, Some("/below/ui/"))
+        );
         let other = client.request("GET", path).header("Accept", "*/*").send();
         assert_eq!((other.status, other.body.len()), (200, 0));
     }
     let bare = client.get("/below/ui");
-    assert_eq!((bare.status, bare.header("location")), (303, Some("/below/ui/")));
+    assert_eq!(
+        (bare.status, bare.header("location")),
+        (303, Some("/below/ui/"))
+    );
 }
 
 #[test]
@@ -164,9 +194,16 @@ fn a_page_that_is_switched_off_is_not_there() {
     let mut client = server.client();
     for path in ["/ui/", "/ui", "/ui/assets/x", "/ui/none"] {
         let answer = client.get(path);
-        assert_eq!((answer.status, answer.error_code()), (404, "UNSUPPORTED".into()), "{path}");
+        assert_eq!(
+            (answer.status, answer.error_code()),
+            (404, "UNSUPPORTED".into()),
+            "{path}"
+        );
     }
-    let root = client.request("GET", "/").header("Accept", "text/html").send();
+    let root = client
+        .request("GET", "/")
+        .header("Accept", "text/html")
+        .send();
     assert_eq!(root.status, 200);
 }
 
@@ -186,5 +223,8 @@ fn errors_are_pages() {
         assert_eq!(answer.header("www-authenticate"), None);
         assert!(answer.header("content-security-policy").is_some());
     }
-    assert_eq!(client.request("POST", "/ui/").send().header("allow"), Some("GET, HEAD"));
+    assert_eq!(
+        client.request("POST", "/ui/").send().header("allow"),
+        Some("GET, HEAD")
+    );
 }

@@ -19,7 +19,7 @@ use crate::http::api_v1::seen::viewer;
 use crate::http::proxy::client::Client;
 use crate::http::response::builder;
 use crate::http::response::error::{ApiError, ReportedError};
-use crate::http::settings::{PageSwitch, ServerSettings};
+use crate::http::settings::{LiveSettings, PageSwitch, ServerSettings};
 use crate::http::ui::call::UiCall;
 use crate::oci::{Algorithm, Digest};
 use crate::registry::Registry;
@@ -79,11 +79,11 @@ pub(crate) fn secure(headers: &mut HeaderMap) {
 }
 
 /// Answers `GET /`: browsers are led to the page, everybody else learns that the server is there.
-pub(crate) fn root(head: &Parts, settings: &ServerSettings) -> Response<Body> {
+pub(crate) fn root(head: &Parts, settings: &LiveSettings) -> Response<Body> {
     let accepted = head.headers.get_all(ACCEPT).iter();
     let mut accepted = accepted.filter_map(|value| value.to_str().ok());
     let is_browser = accepted.any(|value| value.contains("text/html"));
-    let answer = match is_browser && is_shown(&head.extensions, settings) {
+    let answer = match is_browser && is_shown(&head.extensions, &settings.load()) {
         true => builder::empty(StatusCode::SEE_OTHER).location("/ui/"),
         false => builder::empty(StatusCode::OK),
     };
@@ -94,13 +94,14 @@ pub(crate) fn root(head: &Parts, settings: &ServerSettings) -> Response<Body> {
 pub(crate) async fn answer(
     registry: &Registry,
     room: &ListRoom,
-    settings: &ServerSettings,
+    settings: &LiveSettings,
     call: &UiCall,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
     if let UiCall::Asset { file } = call {
         return asset(file, head);
     }
+    let settings = &settings.get();
     if path_of(&head.uri, settings) == "/ui" {
         return Ok(builder::empty(StatusCode::SEE_OTHER)
             .location("/ui/")
