@@ -29,9 +29,8 @@ pub(super) async fn add(
     reloader: &mut Reloader,
 ) -> Result<(Server, Recorder), Error> {
     let mirrors = upstreams::mirrors(config)?;
-    // before clients ask for what is being adopted
-    let adoptions = registry.upstreams().set_adoptions(adoptions::of(&mirrors));
-    adoptions.await?;
+    let adopted = mirrors.adopted().into_iter().map(|(adopted, _)| adopted);
+    adoptions::record(registry, adopted).await?;
     mirrors.remember_gone(registry).await?;
     let mut server = server.with_mirrors(mirrors.clone());
     let addresses = upstreams::listeners(config)?;
@@ -87,9 +86,9 @@ impl Recorder {
             };
             let (mirrors, registry, runtime) = (mirrors.clone(), registry.clone(), runtime.clone());
             Ok(Box::new(move || {
-                if mirrors.replace(new) {
-                    adoptions::set(&mirrors, &registry, &runtime);
-                }
+                // an error is in the log, and the task that walks tries again
+                let _ = runtime.block_on(adoptions::record(&registry, new.adopted()));
+                mirrors.replace(new);
             }))
         })
     }
