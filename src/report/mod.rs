@@ -53,7 +53,9 @@ pub use tokens::{SecretItem, TokenItem, Tokens, tokens};
 pub use trash::{RestorableItem, trash, trash_of};
 pub use untagged::{UntaggedItem, untagged};
 pub use upstreams::{UpstreamItem, upstreams};
-pub use usage::{StoreItem, StoreReport, TagUsageItem, UsageItem, store, tag_usage, usage};
+pub use usage::{
+    DiskItem, StoreItem, StoreReport, TagUsageItem, UsageItem, disk, store, tag_usage, usage,
+};
 pub use values::{Time, Who};
 pub use viewer::{People, Viewer};
 pub use webhooks::{DeliveryItem, WebhookItem, deliveries, webhooks};
