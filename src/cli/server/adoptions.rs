@@ -1,6 +1,6 @@
 //! The registries that a server adopts: each is walked through by a task of its own, as long as the configuration has it.
 
-use tarkeep::import::Adopter;
+use tarkeep::import::{Adopter, WalkedRegistry};
 use tarkeep::mirror::{Adopted, Mirrors};
 use tarkeep::oci::{Glob, RepositoryName};
 use tarkeep::registry::{Adoption, Registry};
