@@ -35,7 +35,7 @@ pub use schema::{
     ClientAuth, Config, ContentPolicy, DebugServer, Delete, EventsOptions, FileCheck, Filesystem,
     Formatter, Gc, H2c, HeaderSource, Health, Htpasswd, Http, Http2, HttpCheck, IgnoredEvents,
     Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level, Limits, Log, Maintenance,
-    Manifests, MinimumTls, Mirror, Net, NotificationEndpoint, Notifications, Platform, Platforms,
+    Ahead, Manifests, MinimumTls, Mirror, Net, NotificationEndpoint, Notifications, Platform, Platforms,
     Policy, Prometheus, Proxy, Quota, ReadOnly, RepositoryPolicy, SecretSource, Silly, Storage,
     StorageDriver, TagRule, Tags, TcpCheck, Tls, Token, TrustedIssuer, UploadPurging, Urls,
     ValidatedManifests, Validation, Verify, Webhook, WebhookEvent, WebhookFormat,

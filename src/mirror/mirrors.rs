@@ -97,6 +97,14 @@ pub(super) struct Mirrored {
     counters: Arc<MirrorCounters>,
 }
 
+impl NewMirrors {
+    /// Returns the registries that are to be adopted.
+    pub fn adopted(&self) -> Vec<Adopted> {
+        let adopting = self.0.iter().filter(|mirror| mirror.settings.adopts);
+        adopting.map(|mirror| mirror.adopted()).collect()
+    }
+}
+
 impl Mirrors {
     /// Creates the mirrors; no upstream needs to be up. Files are read, which may block.
     ///
@@ -140,8 +148,8 @@ impl Mirrors {
         Ok(NewMirrors(mirrors))
     }
 
-    /// Puts others in the place of the present mirrors; false if they are the same. Fetches that are under way go on.
-    pub fn replace(&self, new: NewMirrors) -> bool {
+    /// Puts others in the place of the present mirrors, unless they are the same. Fetches that are under way go on.
+    pub fn replace(&self, new: NewMirrors) {
         let present = self.all.swap(Arc::new(new.0));
         let now = self.all.load();
         let mut pairs = present.iter().zip(now.iter());
@@ -150,7 +158,6 @@ impl Mirrors {
         if !is_same {
             self.changed.notify_waiters();
         }
-        !is_same
     }
 
     /// Completes with the next change of the mirrors.
@@ -189,17 +196,9 @@ impl Mirrors {
     pub fn adopted(&self) -> Vec<(Adopted, Upstream)> {
         let all = self.all.load();
         let adopting = all.iter().filter(|mirror| mirror.settings.adopts);
-        let adopted = adopting.map(|mirror| {
-            let settings = &mirror.settings;
-            let adopted = Adopted {
-                prefix: settings.prefix.clone(),
-                url: settings.upstream.url.clone(),
-                allow: settings.allow.clone(),
-                rate: settings.rate,
-            };
-            (adopted, mirror.in_background())
-        });
-        adopted.collect()
+        adopting
+            .map(|mirror| (mirror.adopted(), mirror.in_background()))
+            .collect()
     }
 
     /// Returns the upstreams from which content is fetched ahead of clients.
@@ -321,6 +320,16 @@ impl Mirror {
 
     pub fn prefix(&self) -> Option<&RepositoryName> {
         self.settings.prefix.as_ref()
+    }
+
+    fn adopted(&self) -> Adopted {
+        let settings = &self.settings;
+        Adopted {
+            prefix: settings.prefix.clone(),
+            url: settings.upstream.url.clone(),
+            allow: settings.allow.clone(),
+            rate: settings.rate,
+        }
     }
 
     /// Its prefix, or nothing.

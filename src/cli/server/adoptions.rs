@@ -1,11 +1,12 @@
 //! The registries that a server adopts: each is walked through by a task of its own, as long as the configuration has it.
 
+use std::time::Duration;
+
 use tarkeep::import::{Adopter, WalkedRegistry};
 use tarkeep::mirror::{Adopted, Mirrors};
-use tarkeep::oci::{Glob, RepositoryName};
-use tarkeep::registry::{Adoption, Registry};
+use tarkeep::oci::RepositoryName;
+use tarkeep::registry::{self, Adoption, Registry};
 use tarkeep::upstream::Upstream;
-use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 /// A walk that goes on until it is complete, or this is dropped.
@@ -20,10 +21,15 @@ impl Drop for Walking {
     }
 }
 
-/// Returns the registries that are being adopted, as they are recorded.
-pub(super) fn of(mirrors: &Mirrors) -> Vec<Adoption> {
-    let adopted = mirrors.adopted();
-    let adopted = adopted.into_iter().map(|(adopted, _)| Adoption {
+/// Pause before adoptions that could not be recorded are recorded again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Records the registries that are being adopted from now on, before clients ask for their content.
+pub(super) async fn record(
+    registry: &Registry,
+    adopted: impl IntoIterator<Item = Adopted>,
+) -> Result<(), registry::Error> {
+    let adopted = adopted.into_iter().map(|adopted| Adoption {
         name: adopted
             .prefix
             .as_ref()
@@ -36,15 +42,11 @@ pub(super) fn of(mirrors: &Mirrors) -> Vec<Adoption> {
             .map(|glob| glob.as_str().to_owned())
             .collect(),
     });
-    adopted.collect()
-}
-
-/// Records the registries that are being adopted from now on. Blocks.
-pub(super) fn set(mirrors: &Mirrors, registry: &Registry, runtime: &Handle) {
-    let adoptions = registry.upstreams().set_adoptions(of(mirrors));
-    if let Err(error) = runtime.block_on(adoptions) {
-        tracing::warn!(%error, "cannot record which registries are adopted");
-    }
+    registry
+        .upstreams()
+        .set_adoptions(adopted.collect())
+        .await
+        .inspect_err(|error| tracing::warn!(%error, "cannot record which registries are adopted"))
 }
 
 /// Walks through the registries that are being adopted, of every configuration.
@@ -52,9 +54,15 @@ pub(super) async fn run(mirrors: Mirrors, registry: Registry) {
     let mut walking: Vec<Walking> = Vec::new();
     loop {
         let changed = mirrors.changed();
-        let adopted = mirrors.adopted();
-        walking.retain(|walk| adopted.iter().any(|(adopted, _)| *adopted == walk.adopted));
-        for (adopted, upstream) in adopted {
+        let all = mirrors.adopted();
+        walking.retain(|walk| all.iter().any(|(adopted, _)| *adopted == walk.adopted));
+        // again, because a walk ends when its adoption is not recorded
+        let recorded = record(&registry, all.iter().map(|(adopted, _)| adopted.clone()));
+        if recorded.await.is_err() {
+            let _ = tokio::time::timeout(RETRY, changed).await;
+            continue;
+        }
+        for (adopted, upstream) in all {
             if !walking.iter().any(|walk| walk.adopted == adopted) {
                 walking.push(start(adopted, upstream, &registry));
             }
@@ -64,13 +72,14 @@ pub(super) async fn run(mirrors: Mirrors, registry: Registry) {
 }
 
 fn start(adopted: Adopted, upstream: Upstream, registry: &Registry) -> Walking {
-    let adopter = Adopter {
+    let walked = WalkedRegistry {
         registry: registry.clone(),
         upstream,
         url: adopted.url.clone(),
         prefix: adopted.prefix.clone(),
-        allow: adopted.allow.iter().map(Glob::clone).collect(),
+        allow: adopted.allow.clone(),
     };
+    let adopter = Adopter { walked };
     let task = tokio::spawn(adopter.run()).abort_handle();
     Walking { adopted, task }
 }

@@ -17,6 +17,7 @@ use crate::cli::from_config::upstreams;
 use crate::cli::server::adoptions;
 use crate::cli::server::announce::cannot_bind;
 use crate::cli::server::reload::{Part, Reloader};
+use crate::cli::server::syncs;
 
 /// Interval at which the states of upstreams are recorded.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -29,9 +30,8 @@ pub(super) async fn add(
     reloader: &mut Reloader,
 ) -> Result<(Server, Recorder), Error> {
     let mirrors = upstreams::mirrors(config)?;
-    // before clients ask for what is being adopted
-    let adoptions = registry.upstreams().set_adoptions(adoptions::of(&mirrors));
-    adoptions.await?;
+    let adopted = mirrors.adopted().into_iter().map(|(adopted, _)| adopted);
+    adoptions::record(registry, adopted).await?;
     mirrors.remember_gone(registry).await?;
     let mut server = server.with_mirrors(mirrors.clone());
     let addresses = upstreams::listeners(config)?;
@@ -50,7 +50,7 @@ pub(super) async fn add(
     Ok((server, recorder))
 }
 
-/// Tasks that record what the upstreams do, and adopt those that are moved here.
+/// Tasks that record what the upstreams do, adopt those that are moved here, and fetch ahead from others.
 pub(super) struct Recorder {
     mirrors: Mirrors,
     registry: Registry,
@@ -66,6 +66,7 @@ impl Recorder {
         let mut tasks = JoinSet::new();
         tasks.spawn(record(mirrors.clone(), registry.clone()));
         tasks.spawn(adoptions::run(mirrors.clone(), registry.clone()));
+        tasks.spawn(syncs::run(mirrors.clone(), registry.clone()));
         Self {
             mirrors,
             registry,
@@ -87,8 +88,14 @@ impl Recorder {
             };
             let (mirrors, registry, runtime) = (mirrors.clone(), registry.clone(), runtime.clone());
             Ok(Box::new(move || {
+                // an error is in the log, and the task that walks tries again
+                let _ = runtime.block_on(adoptions::record(&registry, new.adopted()));
                 if mirrors.replace(new) {
-                    adoptions::set(&mirrors, &registry, &runtime);
+                    // new mirrors know no gone tags yet; without them, the next pulls and restarts learn them
+                    let learnt = runtime.block_on(mirrors.remember_gone(&registry));
+                    if let Err(error) = learnt {
+                        tracing::warn!(%error, "cannot read which tags are gone upstream");
+                    }
                 }
             }))
         })

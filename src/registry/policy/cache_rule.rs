@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::registry::policy::sync_rule::SyncRule;
+
 /// Limits of what is cached of one upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -14,9 +16,25 @@ pub struct CacheRule {
     pub unused: Option<Duration>,
     /// Maximum size of the blobs that images need, in bytes.
     pub size: Option<u64>,
+    /// Content that is fetched ahead of clients.
+    pub sync: Vec<SyncRule>,
 }
 
 impl CacheRule {
+    /// Reports whether any tag of a repository here is among those that are fetched ahead.
+    pub(in crate::registry) fn is_ahead(&self, repository: &str, tags: &[String]) -> bool {
+        let source = match &*self.name {
+            "" => Some(repository),
+            name => repository
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('/')),
+        };
+        source.is_some_and(|source| {
+            let holds = |tag: &String| self.sync.iter().any(|rule| rule.holds(source, tag));
+            !self.sync.is_empty() && tags.iter().any(holds)
+        })
+    }
+
     /// Returns its upstream, in words.
     pub(in crate::registry) fn place(&self) -> String {
         match &*self.name {
