@@ -31,11 +31,11 @@ pub use environment::FILE_VARIABLE;
 pub use error::{Error, Problem};
 pub use loaded::Loaded;
 pub use schema::{
-    AccessLog, AccessRule, AccessSection, Audit, Auth, Backup, Catalog, Challenge, Class,
+    AccessLog, AccessRule, AccessSection, Ahead, Audit, Auth, Backup, Catalog, Challenge, Class,
     ClientAuth, Config, ContentPolicy, DebugServer, Delete, EventsOptions, FileCheck, Filesystem,
     Formatter, Gc, H2c, HeaderSource, Health, Htpasswd, Http, Http2, HttpCheck, IgnoredEvents,
     Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level, Limits, Log, Maintenance,
-    Ahead, Manifests, MinimumTls, Mirror, Net, NotificationEndpoint, Notifications, Platform, Platforms,
+    Manifests, MinimumTls, Mirror, Net, NotificationEndpoint, Notifications, Platform, Platforms,
     Policy, Prometheus, Proxy, Quota, ReadOnly, RepositoryPolicy, SecretSource, Silly, Storage,
     StorageDriver, TagRule, Tags, TcpCheck, Tls, Token, TrustedIssuer, UploadPurging, Urls,
     ValidatedManifests, Validation, Verify, Webhook, WebhookEvent, WebhookFormat,

@@ -99,9 +99,7 @@ impl Adopter {
         let run = Run {
             adopter: self.clone(),
             remote: self.walked.remote(),
-            importing: self
-                .walked
-                .importing(actor, StoredBlobs::Enough, waiter)?,
+            importing: self.walked.importing(actor, StoredBlobs::Enough, waiter)?,
             failures: AtomicU32::new(0),
         };
         let _stop: Stop = stop;

@@ -161,8 +161,11 @@ impl Receiver for SyncWalk<'_> {
         repository: &RepositoryName,
         mut tags: Vec<ImportedTag>,
     ) -> Result<Vec<(ImportedTag, TagFate)>, Error> {
-        let named = tags.iter().filter(|tag| self.rule.names_tag(tag.name.as_str()));
-        self.settled.fetch_add(named.count() as u64, Ordering::Relaxed);
+        let named = tags
+            .iter()
+            .filter(|tag| self.rule.names_tag(tag.name.as_str()));
+        self.settled
+            .fetch_add(named.count() as u64, Ordering::Relaxed);
         tags.iter_mut().for_each(|tag| tag.claim = TagClaim::Move);
         self.importing.judge(repository, tags)
     }

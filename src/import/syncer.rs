@@ -234,7 +234,10 @@ impl Run {
             .iter()
             .filter(|name| self.rule.repository.matches(name))
             .filter_map(|name| RepositoryName::parse(name).ok())
-            .filter(|source| self.walked.allows(self.walked.upstream.name(source).as_str()));
+            .filter(|source| {
+                self.walked
+                    .allows(self.walked.upstream.name(source).as_str())
+            });
         Ok(named.collect())
     }
 

@@ -19,7 +19,9 @@ use super::recent::Recent;
 use super::settings::MirrorSettings;
 use crate::log_limit::LogLimiter;
 use crate::oci::{Digest, Glob, Referrer, RepositoryName, TagName};
-use crate::registry::{self, Actor, AdoptionItem, ImportPiece, Registry, RepositorySource, SyncRule};
+use crate::registry::{
+    self, Actor, AdoptionItem, ImportPiece, Registry, RepositorySource, SyncRule,
+};
 use crate::upstream::{BackgroundLimits, Upstream};
 
 /// Maximum number of tags whose last check is remembered.

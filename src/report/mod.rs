@@ -12,6 +12,7 @@ mod image;
 mod quotas;
 mod repositories;
 mod restoring;
+mod syncs;
 mod tags;
 mod token_changes;
 mod tokens;
@@ -38,6 +39,7 @@ pub use repositories::{RepositoryItem, repositories};
 pub use restoring::{
     RemovalItem, RestoredItem, removal_items, restore, restore_manifest, restore_tag, restored_json,
 };
+pub use syncs::{SyncItem, SyncProblem};
 pub use tags::{TagItem, tags};
 pub use token_changes::{
     MadeSecret, OVERLAP, RotatedSecret, TokenChangeError, TokenWords, create_token, revoke_token,

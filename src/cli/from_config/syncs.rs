@@ -19,12 +19,16 @@ pub(super) fn rules(place: &str, given: &config::Mirror) -> Result<Vec<SyncRule>
         return Err(Violations::within(format!("{place}.sync"), sentence));
     }
     let rules = given.sync.iter().enumerate();
-    let rules = collect(rules.map(|(number, ahead)| rule(&format!("{place}.sync[{number}]"), ahead)))?;
+    let rules =
+        collect(rules.map(|(number, ahead)| rule(&format!("{place}.sync[{number}]"), ahead)))?;
     let words: Vec<_> = rules.iter().map(SyncRule::to_string).collect();
     for (number, text) in words.iter().enumerate() {
         if words[..number].contains(text) {
             let sentence = format!("sync names {text} twice: leave out one of them");
-            return Err(Violations::within(format!("{place}.sync[{number}]"), sentence));
+            return Err(Violations::within(
+                format!("{place}.sync[{number}]"),
+                sentence,
+            ));
         }
     }
     Ok(rules)
@@ -66,7 +70,8 @@ fn rule(place: &str, ahead: &config::Ahead) -> Result<SyncRule, Violations> {
         every,
     ))?;
     if tags.is_empty() && versions.is_none() {
-        let sentence = "in sync, tags or semver must say which tags are fetched: write tags: ['*'] for all";
+        let sentence =
+            "in sync, tags or semver must say which tags are fetched: write tags: ['*'] for all";
         return Err(Violations::within(place, sentence));
     }
     Ok(SyncRule {
@@ -85,8 +90,12 @@ mod tests {
     use super::*;
 
     fn parsed(adopt: bool, sync: Value) -> Result<Vec<SyncRule>, Violations> {
-        let given = json!({ "prefix": "hub", "url": "https://a.example", "adopt": adopt, "sync": sync });
-        rules("upstreams[0]", &serde_json::from_value(given).expect("an upstream"))
+        let given =
+            json!({ "prefix": "hub", "url": "https://a.example", "adopt": adopt, "sync": sync });
+        rules(
+            "upstreams[0]",
+            &serde_json::from_value(given).expect("an upstream"),
+        )
     }
 
     #[test]
@@ -98,7 +107,10 @@ mod tests {
         );
         let found = found.expect("rules");
         assert_eq!(found[0].to_string(), "a/*:v* >=1.2, <2 linux/amd64");
-        assert_eq!((found[0].every, found[1].every), (Duration::from_secs(3600), EVERY));
+        assert_eq!(
+            (found[0].every, found[1].every),
+            (Duration::from_secs(3600), EVERY)
+        );
         for wrong in [
             json!({ "repository": "a" }),
             json!({ "repository": "A", "tags": ["*"] }),

@@ -90,12 +90,10 @@ impl Recorder {
             Ok(Box::new(move || {
                 // an error is in the log, and the task that walks tries again
                 let _ = runtime.block_on(adoptions::record(&registry, new.adopted()));
-                if mirrors.replace(new) {
-                    // new mirrors know no gone tags yet; without them, the next pulls and restarts learn them
-                    let learnt = runtime.block_on(mirrors.remember_gone(&registry));
-                    if let Err(error) = learnt {
-                        tracing::warn!(%error, "cannot read which tags are gone upstream");
-                    }
+                mirrors.replace(new);
+                // new mirrors know no gone tags yet; without them, the next pulls and restarts learn them
+                if let Err(error) = runtime.block_on(mirrors.remember_gone(&registry)) {
+                    tracing::warn!(%error, "cannot read which tags are gone upstream");
                 }
             }))
         })

@@ -157,10 +157,12 @@ impl WriteTx<'_> {
                 "UPDATE syncs SET begun_at = NULL, failed_at = ?3, failure = ?4, failures = failures + 1 WHERE upstream = ?1 AND rule = ?2"
             }
         };
-        let changed =
-            self.connection
-                .prepare_cached(sql)?
-                .execute(params![upstream, rule, now, end.failure])?;
+        let changed = self.connection.prepare_cached(sql)?.execute(params![
+            upstream,
+            rule,
+            now,
+            end.failure
+        ])?;
         let has_read = end.repositories > 0 || end.failure.is_none();
         // the rule was taken out meanwhile
         if changed == 0 || !has_read {

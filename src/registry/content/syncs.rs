@@ -92,7 +92,7 @@ impl Upstreams<'_> {
             for tag in &present {
                 tx.set_gone(&name, tag, None)?;
             }
-            Ok(())
+            Ok::<_, Error>(())
         };
         self.registry.meta.write(mark).await?;
         Ok(returned)

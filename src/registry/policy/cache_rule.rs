@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::meta::{self, CachedImage, Reader};
 use crate::registry::policy::sync_rule::SyncRule;
 
 /// Limits of what is cached of one upstream.
@@ -33,6 +34,23 @@ impl CacheRule {
             let holds = |tag: &String| self.sync.iter().any(|rule| rule.holds(source, tag));
             !self.sync.is_empty() && tags.iter().any(holds)
         })
+    }
+
+    /// Reports whether any tag of an image, or of a part of it, is among those that are fetched ahead.
+    pub(in crate::registry) fn is_image_ahead(
+        &self,
+        meta: &Reader<'_>,
+        image: &CachedImage,
+    ) -> Result<bool, meta::Error> {
+        if self.sync.is_empty() {
+            return Ok(false);
+        }
+        for (part, _) in meta.image_parts(image.id)? {
+            if self.is_ahead(&image.repository, &meta.tags_on(part)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns its upstream, in words.

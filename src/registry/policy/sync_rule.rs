@@ -137,13 +137,9 @@ mod tests {
     #[test]
     fn platforms_name_children_with_their_attestations() {
         let digest = |number: u8| format!("sha256:{}", number.to_string().repeat(64));
-        let child = |number: u8, architecture: &str| {
-            json!({ "digest": digest(number), "platform": { "os": "linux", "architecture": architecture } })
-        };
+        let child = |number: u8, architecture: &str| json!({ "digest": digest(number), "platform": { "os": "linux", "architecture": architecture } });
         let unknown = json!({ "os": "unknown", "architecture": "unknown" });
-        let about = |number: u8, image: u8| {
-            json!({ "digest": digest(number), "platform": unknown, "annotations": { ABOUT: digest(image) } })
-        };
+        let about = |number: u8, image: u8| json!({ "digest": digest(number), "platform": unknown, "annotations": { ABOUT: digest(image) } });
         let children: Vec<Descriptor> = serde_json::from_value(json!([
             child(1, "amd64"),
             child(2, "arm64"),
