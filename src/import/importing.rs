@@ -45,9 +45,9 @@ pub(super) struct Importing {
 /// Rule about blobs of another registry that are stored here already.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum StoredBlobs {
-    /// They are shown at once: an owner vouches for the other registry.
+    /// Shown at once: an owner vouches for the other registry.
     Enough,
-    /// The other registry must have them: it cannot show content of others by its digest.
+    /// Shown if the other registry has them, too: it cannot show content of others by its digest.
     AskFirst,
 }
 

@@ -32,7 +32,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// Pause after an error of this registry's database.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// What is fetched ahead from one upstream.
+/// Runs that fetch ahead from one upstream.
 #[derive(Clone)]
 pub struct Syncer {
     pub walked: WalkedRegistry,
@@ -50,11 +50,11 @@ pub struct SyncEnded {
 /// Outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncOutcome {
-    /// Everything that it names is here.
+    /// Success: everything that it names is here.
     Whole,
-    /// Something could not be brought.
+    /// Success, but for pieces that could not be brought.
     Partial,
-    /// It did not go through, and comes again soon.
+    /// Failure: it comes again soon.
     Failed,
 }
 

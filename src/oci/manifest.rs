@@ -77,7 +77,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Its variant; 64-bit ARM has one that is often left out.
+    /// Variant; 64-bit ARM has one that is often left out.
     pub fn variant(&self) -> Option<&str> {
         let named = self.variant.as_deref().filter(|text| !text.is_empty());
         named.or((self.architecture == "arm64").then_some("v8"))

@@ -1,4 +1,4 @@
-//! What is fetched ahead from upstreams.
+//! Rules about what is fetched ahead from upstreams, with their last runs.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::report::values::Time;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncItem {
-    /// What it names, in words.
+    /// Words for what it names.
     pub rule: String,
     pub every_seconds: u64,
     /// Begin of the run that is under way.

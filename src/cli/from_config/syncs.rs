@@ -1,4 +1,4 @@
-//! What is fetched ahead from upstreams, from `upstreams[].sync`.
+//! Rules about content that is fetched ahead, from `upstreams[].sync`.
 
 use std::time::Duration;
 

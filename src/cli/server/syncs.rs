@@ -1,4 +1,4 @@
-//! What a server fetches ahead from its upstreams: tasks for each, as long as the configuration has it.
+//! Fetching ahead from upstreams: tasks for each, as long as the configuration has it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,7 +14,7 @@ pub struct Sync {
     /// Prefix of the upstream.
     pub upstream: String,
     pub url: String,
-    /// What it names, in words.
+    /// Words for what it names.
     pub rule: String,
     /// Time from one run to the next.
     pub every: Millis,

@@ -1,4 +1,4 @@
-//! What is fetched ahead from upstreams.
+//! Rules about what is fetched ahead from upstreams, with their last runs.
 
 use std::collections::BTreeSet;
 

@@ -227,7 +227,7 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// Caches obey quotas, but for a store that is taken over.
+    /// Applies quotas to caches, but for a store that is taken over.
     fn quota(&self) -> QuotaCheck {
         match (self.source, self.names) {
             (RepositorySource::Upstream(_), Names::SyncedFirst) => QuotaCheck::Applied,

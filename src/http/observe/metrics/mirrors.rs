@@ -68,6 +68,13 @@ pub(crate) fn encode(
         all.iter()
             .map(|(prefix, counters, _)| (label(prefix), number(counters.gone_tags() as u64))),
     )?;
+    encode_syncs(&all, out)?;
+    encode_quotas(&all, out)?;
+    adoptions(&all, out)?;
+    encode_evictions(evictions, out)
+}
+
+fn encode_syncs(all: &[Watched], out: &mut Families<'_>) -> fmt::Result {
     out.family(
         "registry_upstream_syncs",
         "Runs that fetched ahead from an upstream, by upstream and outcome",
@@ -85,10 +92,7 @@ pub(crate) fn encode(
                 (labels, count(counter))
             })
         }),
-    )?;
-    encode_quotas(&all, out)?;
-    adoptions(&all, out)?;
-    encode_evictions(evictions, out)
+    )
 }
 
 fn encode_quotas(all: &[Watched], out: &mut Families<'_>) -> fmt::Result {
