@@ -40,6 +40,7 @@ pub mod mirror;
 
 pub mod remote;
 pub mod report;
+pub mod ui;
 
 pub mod http;
 

@@ -25,6 +25,7 @@ mod power_loss;
 mod protocol;
 mod start;
 mod structure;
+mod ui;
 mod upstream;
 mod watch;
 mod webhooks;

@@ -37,7 +37,7 @@ pub use schema::{
     Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level, Limits, Log, Maintenance,
     Manifests, MinimumTls, Mirror, Net, NotificationEndpoint, Notifications, Platform, Platforms,
     Policy, Prometheus, Proxy, Quota, ReadOnly, RepositoryPolicy, SecretSource, Silly, Storage,
-    StorageDriver, TagRule, Tags, TcpCheck, Tls, Token, TrustedIssuer, UploadPurging, Urls,
+    StorageDriver, TagRule, Tags, TcpCheck, Tls, Token, TrustedIssuer, Ui, UploadPurging, Urls,
     ValidatedManifests, Validation, Verify, Webhook, WebhookEvent, WebhookFormat,
 };
 pub use source::Origin;

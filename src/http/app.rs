@@ -8,9 +8,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use futures_util::future::FutureExt;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, HeaderValue};
+use http::header::{ALLOW, CONNECTION, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 use tower_service::Service;
 use uuid::Uuid;
@@ -41,6 +41,7 @@ use crate::http::rates::RateLimiter;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::{LiveSettings, ServerSettings};
+use crate::http::ui::answer as ui;
 use crate::mirror::Mirrors;
 use crate::registry::{Error, NotedEvent, Registry};
 
@@ -69,7 +70,17 @@ struct Parsed {
     inner: Option<Uri>,
     action: Result<Action, ApiError>,
     label: RouteLabel,
-    is_v2: bool,
+    side: Side,
+}
+
+/// Side of the server that a path belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    /// The distribution API.
+    V2,
+    /// The page, whose errors are pages too.
+    Page,
+    Other,
 }
 
 /// The application as one listener shows it.
@@ -179,9 +190,20 @@ impl App {
         } else {
             Err(ApiError::Unhealthy)
         };
+        let side = match path {
+            Some(path) if path.starts_with("/v2") => Side::V2,
+            Some(path) if ui::is_within(&path) && ui::is_shown(request.extensions(), settings) => {
+                Side::Page
+            }
+            _ => Side::Other,
+        };
+        let action = match action {
+            Ok(Action::Ui(_)) if side != Side::Page => Err(ApiError::UnknownPath),
+            action => action,
+        };
         Parsed {
             label,
-            is_v2: path.is_some_and(|path| path.starts_with("/v2")),
+            side,
             action,
             inner: inner
                 .filter(|inner| matches!(inner, Cow::Owned(_)))
@@ -202,7 +224,7 @@ async fn respond(app: Arc<App>, mut request: Request<Body>) -> Response<Body> {
         inner,
         action,
         label,
-        is_v2,
+        side,
     } = app.parse(&request, &settings);
     app.mark(&mut request, &settings);
     let mut observation = app.monitor.observer.begin(label, &request, client);
@@ -224,6 +246,7 @@ async fn respond(app: Arc<App>, mut request: Request<Body>) -> Response<Body> {
         .unwrap_or_default();
     let mut request =
         request.map(|body| observation.receive(RequestBody::wrap(body, &state, patience)));
+    let site = (side == Side::Page).then(|| ui::Asked::of(&request));
     let action = match action {
         Ok(action) => authorize::admit(&app.access, &app.settings, action, &mut request).await,
         Err(error) => Err(error),
@@ -239,7 +262,11 @@ async fn respond(app: Arc<App>, mut request: Request<Body>) -> Response<Body> {
         Ok(action) => run(&app, action, inner, request).await,
         Err(error) => Err(error),
     };
-    let mut response = response.unwrap_or_else(ApiError::render);
+    let mut response = match (response, site) {
+        (Ok(response), _) => response,
+        (Err(error), None) => error.render(),
+        (Err(error), Some(asked)) => ui::failure(error, &asked, &app.settings.load()),
+    };
     app.error_log.log(client, &method, &uri, &response);
     if is_head {
         *response.body_mut() = Body::empty();
@@ -250,16 +277,23 @@ async fn respond(app: Arc<App>, mut request: Request<Body>) -> Response<Body> {
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if is_v2 {
-        builder::mark_v2(response.headers_mut());
-    }
     base_url::relocate(&mut response, &base);
-    let headers = response.headers_mut();
-    app.settings.load().headers.add_to(headers);
-    if is_v2 || label == RouteLabel::Api {
-        builder::forbid_scripts(headers);
-    }
+    complete(response.headers_mut(), side, label, &app.settings.load());
     observation.answer(response)
+}
+
+/// Adds the owner's headers and those of a side of the server, which forbid browsers to run what clients have stored.
+fn complete(headers: &mut HeaderMap, side: Side, label: RouteLabel, settings: &ServerSettings) {
+    if side == Side::V2 {
+        builder::mark_v2(headers);
+    }
+    settings.headers.add_to(headers);
+    match side {
+        Side::Page => ui::secure(headers),
+        Side::V2 => builder::forbid_scripts(headers),
+        Side::Other if label == RouteLabel::Api => builder::forbid_scripts(headers),
+        Side::Other => {}
+    }
 }
 
 /// Runs an action. A change is completed even if the client disconnects; a panic becomes a 500.
@@ -323,9 +357,7 @@ async fn dispatch(
     let lists = || Lists::new(registry, &app.mirrors, &app.list_room, &head);
     let pull = || Pull::new(&app.mirrors, registry, &head);
     match action {
-        Action::Root => Ok(builder::empty(StatusCode::OK)
-            .header(CACHE_CONTROL, "no-cache")
-            .finish()),
+        Action::Root => Ok(ui::root(&head, &app.settings)),
         Action::Options { allowed } => Ok(builder::empty(StatusCode::OK)
             .header(ALLOW, allowed)
             .finish()),
@@ -381,5 +413,6 @@ async fn dispatch(
         Action::PostToken => token::post(&app.access, &head, body).await,
         Action::SearchV1(query) => lists().search(query).await,
         Action::Api(call) => answer::answer(registry, &app.list_room, &call, &head, body).await,
+        Action::Ui(call) => ui::answer(registry, &app.list_room, &app.settings, &call, &head).await,
     }
 }

@@ -47,6 +47,7 @@ pub(crate) enum RouteLabel {
     Repository,
     Token,
     Api,
+    Ui,
     Other,
 }
 
@@ -143,6 +144,8 @@ endpoints! {
     ApiTokenRevoke:   DELETE  "/api/v1/tokens/{token}",              Administrator, Changes, Api;
     ApiResend:        POST    "/api/v1/deliveries/{event}",          Administrator, Changes, Api;
     ApiDocument:      GET     "/api/v1/openapi.json",                Public,  Reads,   Api;
+    UiHome:           GET     "/ui/",                                Catalog, Reads,   Ui;
+    UiAsset:          GET     "/ui/assets/{file}",                   Public,  Reads,   Ui;
     Options:          OPTIONS "*",                                   Public,  Reads,   Other;
     Redirect:         GET     "(a path with empty segments)",        Public,  Reads,   Other;
 }
@@ -160,7 +163,7 @@ impl Endpoint {
 }
 
 impl RouteLabel {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Base,
         Self::Catalog,
         Self::Tags,
@@ -174,6 +177,7 @@ impl RouteLabel {
         Self::Repository,
         Self::Token,
         Self::Api,
+        Self::Ui,
         Self::Other,
     ];
 
@@ -192,6 +196,7 @@ impl RouteLabel {
             Self::Repository => "repository",
             Self::Token => "token",
             Self::Api => "api",
+            Self::Ui => "ui",
             Self::Other => "other",
         }
     }

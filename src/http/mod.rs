@@ -5,6 +5,7 @@
 //! - `server`: listens, limits, drains. `app`: one request from start to end. `endpoint`: every kind of request.
 //! - `api`: parsing, authorization and handlers of the distribution API.
 //! - `api_v1`: reports as JSON, the same as the command line prints.
+//! - `ui`: requests of the page at `/ui/`.
 //! - `connection`: sockets, HTTP/1.1 and HTTP/2, zero-copy sending.
 //! - `response`: building responses; the one place where an error becomes a status and JSON.
 //! - `proxy`: clients behind proxies, and the URLs they are given.
@@ -25,6 +26,7 @@ mod rates;
 mod response;
 mod server;
 mod settings;
+mod ui;
 
 pub use connection::listener::{Address, Listener};
 pub use observe::access_log::AccessLog;
@@ -35,4 +37,4 @@ pub use proxy::client::{TrustedProxies, parse_network};
 pub use proxy::path_prefix::PathPrefix;
 pub use response::extra_headers::ExtraHeaders;
 pub use server::Server;
-pub use settings::{Limits, LiveSettings, Rates, ServerSettings};
+pub use settings::{Limits, LiveSettings, PageSwitch, Rates, ServerSettings};

@@ -24,6 +24,15 @@ pub struct ServerSettings {
     pub h2c: bool,
     /// `None` for no encryption.
     pub tls: Option<Arc<Tls>>,
+    pub page: PageSwitch,
+}
+
+/// Switch of the page at `/ui/`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PageSwitch {
+    #[default]
+    On,
+    Off,
 }
 
 /// Limits on clients.

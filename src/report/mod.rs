@@ -49,7 +49,7 @@ pub use tokens::{SecretItem, TokenItem, Tokens, tokens};
 pub use trash::{RestorableItem, restorable_until, trash};
 pub use untagged::{UntaggedItem, untagged};
 pub use upstreams::{UpstreamItem, upstreams};
-pub use usage::{StoreReport, TagUsageItem, UsageItem, store, tag_usage, usage};
+pub use usage::{DiskItem, StoreReport, TagUsageItem, UsageItem, disk, store, tag_usage, usage};
 pub use values::{Time, Who};
 pub use viewer::{People, Viewer};
 pub use webhooks::{DeliveryItem, WebhookItem, deliveries, webhooks};

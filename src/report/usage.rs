@@ -104,6 +104,36 @@ pub async fn tag_usage(
     Ok(items.collect())
 }
 
+/// The disk, as it was measured a moment ago. Sizes are in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskItem {
+    /// Blobs that something holds.
+    pub live: u64,
+    /// Blobs that are collected at some time.
+    pub waiting: u64,
+    pub free: u64,
+    /// Part of what is free that pushes must leave.
+    pub reserve: u64,
+    pub repository_count: u64,
+    pub tag_count: u64,
+}
+
+/// Returns the state of the disk, which costs nothing but a measurement from time to time; `None` if none was made yet.
+pub async fn disk(registry: &Registry) -> Option<DiskItem> {
+    let measured = registry.status().store().await?;
+    let totals = &measured.usage.totals;
+    let idle = measured.idle.due.saturating_add(measured.idle.waiting);
+    let free = measured.usage.free_disk;
+    Some(DiskItem {
+        live: totals.blob_bytes.saturating_sub(idle),
+        waiting: idle.saturating_add(totals.removal_bytes),
+        free,
+        reserve: registry.settings().reserve.min(free),
+        repository_count: totals.repositories,
+        tag_count: totals.tags,
+    })
+}
+
 /// Returns the usage of the whole store.
 ///
 /// # Errors

@@ -102,8 +102,8 @@ fn on_a_full(file_system: &'static FileSystem) {
         Image::new("kept", vec![noise(1, 100_000)]),
         Image::new("deleted", vec![noise(2, 8 << 20)]),
     );
-    kept.push(client, "app", "kept");
-    deleted.push(client, "app", "deleted");
+    kept.push_again(client, "app", "kept");
+    deleted.push_again(client, "app", "deleted");
     write_back(&disk);
 
     fill(disk.path());
@@ -248,8 +248,8 @@ fn a_full_exfat() {
         Image::new("kept", vec![noise(1, 100_000)]),
         Image::new("deleted", vec![noise(2, 8 << 20)]),
     );
-    kept.push(&mut server.client(), "app", "kept");
-    deleted.push(&mut server.client(), "app", "deleted");
+    kept.push_again(&mut server.client(), "app", "kept");
+    deleted.push_again(&mut server.client(), "app", "deleted");
     fill(disk.path());
     pull_often(&server, &disk, &kept);
     push_is_refused(&mut server.client());
@@ -264,7 +264,7 @@ fn a_full_exfat() {
     eventually("the deleted image's files are gone", || {
         server.blob_files().len() == 2
     });
-    Image::small(3).push(client, "app", "next");
+    Image::small(3).push_again(client, "app", "next");
     pull_often(&server, &disk, &kept);
 }
 

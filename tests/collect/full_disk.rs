@@ -61,8 +61,8 @@ fn collection_frees_a_full_disk() {
         Image::new("kept", vec![noise(1, 1000)]),
         Image::new("deleted", vec![noise(2, 48 << 20)]),
     );
-    kept.push(client, "app", "kept");
-    deleted.push(client, "app", "deleted");
+    kept.push_again(client, "app", "kept");
+    deleted.push_again(client, "app", "deleted");
 
     fill(disk.path());
     let refused = client.request(
@@ -92,7 +92,7 @@ fn collection_frees_a_full_disk() {
         .and_then(|root| root.sync_all())
         .expect("a sync");
     let next = Image::new("next", vec![noise(4, 4 << 20)]);
-    next.push(client, "app", "next");
+    next.push_again(client, "app", "next");
     next.assert_pulls(client, "app", "next");
 }
 

@@ -67,7 +67,7 @@ fn the_previous_target_of_a_moved_tag_is_collected() {
         .collect();
     images
         .iter()
-        .for_each(|image| image.push(client, "app", "latest"));
+        .for_each(|image| image.push_again(client, "app", "latest"));
     let last = &images[4];
     eventually("only the last is there", || {
         stored(&server) == digests(&[&last.config, &last.layers[0], &last.layers[1]])
@@ -83,7 +83,7 @@ fn children_are_kept_while_an_index_references_them() {
     let client = &mut server.client();
     let (shared, own) = (Image::small(1), Image::small(2));
     for child in [&shared, &own] {
-        child.push(client, "app", &child.digest());
+        child.push_again(client, "app", &child.digest());
     }
     let (one, other) = (index(&[&shared, &own]), index(&[&shared]));
     put(client, "one", OCI_INDEX, &one);
@@ -126,7 +126,7 @@ fn referrers_are_kept_as_long_as_their_subject() {
     let server = Server::with(HASTY);
     let client = &mut server.client();
     let image = Image::small(1);
-    image.push(client, "app", "latest");
+    image.push_again(client, "app", "latest");
     let signature = referrer(&image.manifest, OCI_MANIFEST, b"signature");
     let of_signature = referrer(&signature, OCI_MANIFEST, b"countersignature");
     for blob in [b"{}".as_slice(), b"signature", b"countersignature"] {
@@ -159,7 +159,7 @@ fn an_index_whose_subject_is_its_child_is_collected() {
     let server = Server::with(HASTY);
     let client = &mut server.client();
     let child = Image::small(1);
-    child.push(client, "app", &child.digest());
+    child.push_again(client, "app", &child.digest());
     let mut about: serde_json::Value = serde_json::from_slice(&index(&[&child])).expect("JSON");
     about["subject"] = descriptor(OCI_MANIFEST, &child.manifest);
     put(client, "index", OCI_INDEX, about.to_string().as_bytes());
@@ -173,8 +173,8 @@ fn an_index_whose_subject_is_its_tagged_child_is_kept() {
     let server = Server::with(HASTY);
     let client = &mut server.client();
     let (child, other) = (Image::small(1), Image::small(2));
-    child.push(client, "app", "latest");
-    other.push(client, "app", "temporary");
+    child.push_again(client, "app", "latest");
+    other.push_again(client, "app", "temporary");
     let mut about: serde_json::Value =
         serde_json::from_slice(&index(&[&child, &other])).expect("JSON");
     about["subject"] = descriptor(OCI_MANIFEST, &child.manifest);
@@ -200,7 +200,7 @@ fn collected_content_is_reported_absent() {
     let client = &mut server.client();
     let image = Image::small(1);
     for _ in 0..3 {
-        image.push(client, "app", "latest");
+        image.push_again(client, "app", "latest");
         image.assert_pulls(client, "app", "latest");
         assert_eq!(
             client
@@ -223,7 +223,7 @@ fn collected_content_is_reported_absent() {
 fn an_empty_repository_is_unlisted() {
     let server = Server::with(&[HASTY, &[("REGISTRY_GC_HISTORY", "300ms")]].concat());
     let client = &mut server.client();
-    Image::small(1).push(client, "app", "latest");
+    Image::small(1).push_again(client, "app", "latest");
     client.push_blob("never/finished", b"a layer of no image");
     assert_eq!(client.delete("/v2/app/").status, 202);
     assert_eq!(

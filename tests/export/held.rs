@@ -62,8 +62,8 @@ fn images() -> [Image; 2] {
 fn push(data: &std::path::Path) -> [Image; 2] {
     let mut server = Server::at(data, &[]);
     let images = images();
-    images[0].push(&mut server.client(), "app", "v1");
-    images[1].push(&mut server.client(), "other", "v1");
+    images[0].push_again(&mut server.client(), "app", "v1");
+    images[1].push_again(&mut server.client(), "other", "v1");
     assert!(server.stop().success());
     images
 }

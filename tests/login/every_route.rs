@@ -233,6 +233,9 @@ const KINDS: &str = "
     HEAD /api/v1/deliveries /api/v1/deliveries administrator 200
     HEAD /api/v1/upstreams /api/v1/upstreams administrator 200
     HEAD /api/v1/quotas /api/v1/quotas administrator 200
+    GET /ui/ /ui/ nothing 200
+    GET /ui/assets/{file} /ui/assets/none nothing 404
+    HEAD /ui/ /ui/ nothing 200
     GET /api/v1/openapi.json /api/v1/openapi.json nothing 200
     HEAD /api/v1/openapi.json /api/v1/openapi.json nothing 200
 ";
@@ -365,8 +368,13 @@ fn judge(who: &Identity, repository: &str, kind: &Kind, path: &str, answer: &Res
         who.name, kind.method, answer.status
     );
     assert_eq!(answer.status, status, "{context}");
+    let is_page = kind.template.starts_with("/ui/");
     if let Some(code) = code.filter(|_| kind.method != "HEAD") {
-        assert_eq!(answer.error_code(), code, "{context}");
+        match is_page {
+            // in words for people, beside the code that clients see
+            true => assert!(said.contains(&format!("{status} {code}")), "{context}"),
+            false => assert_eq!(answer.error_code(), code, "{context}"),
+        }
     }
     let hidden = REPOSITORIES
         .iter()

@@ -91,7 +91,7 @@ fn a_blob_that_cannot_be_opened_is_absent_until_it_is_pushed_again() {
     let server = Server::wrapped(AS_ANY_USER, &data, &rules);
     let mut client = server.client();
     let image = Image::small(1);
-    image.push(&mut client, "app", "v1");
+    image.push_again(&mut client, "app", "v1");
     let (digest, file) = layer(&server, &image);
     let blob = format!("/v2/app/blobs/{digest}");
     let set_mode = |mode| {
@@ -114,7 +114,7 @@ fn a_blob_that_cannot_be_opened_is_absent_until_it_is_pushed_again() {
     let wrong = client.request("POST", &path).body(b"wrong").send();
     wrong.refused(400, "DIGEST_INVALID");
     assert_eq!(std::fs::read(&file).expect("root's file"), image.layers[0]);
-    image.push(&mut client, "app", "v1");
+    image.push_again(&mut client, "app", "v1");
     image.assert_pulls(&mut client, "app", "v1");
     // and collection needs to read none
     set_mode(0);

@@ -157,6 +157,12 @@ const CASES: &[Case] = &[
         },
     ),
     Case(
+        "ui.enabled",
+        "ui: {enabled: true}",
+        "ui: {enabled: false}",
+        |seen| seen.client().get("/ui/").status == 404,
+    ),
+    Case(
         "http.headers",
         "http: {headers: {X-Swap: [old]}}",
         "http: {headers: {X-Swap: [new]}}",

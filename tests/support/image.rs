@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::{Client, Response};
 use super::content::{OCI_CONFIG, OCI_MANIFEST, noise, sha256};
 use super::hub::Hub;
+use super::wait::eventually;
 
 const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
@@ -59,11 +60,26 @@ impl Image {
 
     /// Pushes the blobs, then the manifest under a tag.
     pub fn push(&self, client: &mut Client, repository: &str, tag: &str) {
+        let response = self.try_push(client, repository, tag);
+        assert_eq!(response.status, 201, "{response:?}");
+    }
+
+    /// Pushes, and begins again when the leases of its blobs end on the way: a slow disk may take longer than a short lease.
+    pub fn push_again(&self, client: &mut Client, repository: &str, tag: &str) {
+        eventually("a push within the lease", || {
+            let response = self.try_push(client, repository, tag);
+            if response.status != 201 {
+                response.refused(400, "MANIFEST_BLOB_UNKNOWN");
+            }
+            response.status == 201
+        });
+    }
+
+    fn try_push(&self, client: &mut Client, repository: &str, tag: &str) -> Response {
         for blob in self.layers.iter().chain([&self.config]) {
             client.push_blob(repository, blob);
         }
-        let response = client.put_manifest(repository, tag, OCI_MANIFEST, &self.manifest);
-        assert_eq!(response.status, 201, "{response:?}");
+        client.put_manifest(repository, tag, OCI_MANIFEST, &self.manifest)
     }
 
     /// Asserts that a pull of the tag gives exactly this image.

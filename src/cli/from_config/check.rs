@@ -103,9 +103,7 @@ mod tests {
         let limits = |config: &Config| {
             format!(
                 "{:?}",
-                http::settings(&config.http, usize::MAX, None)
-                    .unwrap()
-                    .limits
+                http::settings(config, usize::MAX, None).unwrap().limits
             )
         };
         assert_eq!(limits(&shown.config), limits(&nothing.config));

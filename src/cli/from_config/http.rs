@@ -4,20 +4,21 @@ use std::num::NonZeroU32;
 
 use tarkeep::config::{self, Violations, collect, combine};
 use tarkeep::http::{
-    Address, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PathPrefix, Rates,
+    Address, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PageSwitch, PathPrefix, Rates,
     ServerSettings, TrustedProxies,
 };
 
 use crate::cli::from_config::{defaults, tls};
 
-/// Converts the section, and reads the certificates.
+/// Converts the section and the switch of the page, and reads the certificates.
 ///
 /// `connections` caps the number of connections; `running` are the settings in force, if any.
 pub(crate) fn settings(
-    http: &config::Http,
+    config: &config::Config,
     connections: usize,
     running: Option<&ServerSettings>,
 ) -> Result<ServerSettings, Violations> {
+    let http = &config.http;
     let running = running.and_then(|running| running.tls.as_ref());
     let tls = tls::open(http, running);
     let (external_url, headers, proxies, limits, tls) = combine((
@@ -34,6 +35,10 @@ pub(crate) fn settings(
         limits,
         h2c: http.h2c.enabled,
         tls,
+        page: match config.ui.enabled {
+            Some(false) => PageSwitch::Off,
+            Some(true) | None => PageSwitch::On,
+        },
     })
 }
 

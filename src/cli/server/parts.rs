@@ -49,7 +49,7 @@ pub(super) fn http(settings: LiveSettings) -> Part {
     Box::new(move |config| {
         let (settings, next) = (
             settings.clone(),
-            http::settings(&config.http, usize::MAX, Some(&settings.get()))?,
+            http::settings(config, usize::MAX, Some(&settings.get()))?,
         );
         Ok(Box::new(move || {
             // unchanged TLS settings still read their files again

@@ -116,7 +116,7 @@ async fn serve(
     let access = access.map_err(|error| auth::violations(&error))?;
     let monitoring = monitoring::start(config, reloader.reloads())?;
     let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
-    let http = http::settings(&config.http, connection_limit(), None)?;
+    let http = http::settings(config, connection_limit(), None)?;
     let scheme = if http.tls.is_some() { "https" } else { "http" };
     let listener = inherited.main(address).await?;
     let addresses = listener.addresses();

@@ -216,6 +216,7 @@ const OURS: &[Row] = &[
     Row("policies[].tags[].newest", COUNT, "", Live, "Keep this many of the newest"),
     Row("policies[].tags[].younger", Time, "", Live, "Keep those moved within this time"),
     Row("policies[].tags[].pulled", Time, "", Live, "Keep those pulled within this time"),
+    Row("ui.enabled", Switch, "true", Live, "Serve the page at /ui/, and lead browsers there"),
 ];
 
 /// Keys that must be present if their section is.

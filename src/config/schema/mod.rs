@@ -14,6 +14,7 @@ mod quota;
 mod root;
 mod storage;
 mod trust;
+mod ui;
 mod upstreams;
 mod validation;
 mod verify;
@@ -36,6 +37,7 @@ pub use quota::Quota;
 pub use root::{Config, Manifests};
 pub use storage::{Delete, Filesystem, Import, Maintenance, ReadOnly, Storage, UploadPurging};
 pub use trust::TrustedIssuer;
+pub use ui::Ui;
 pub use upstreams::{Ahead, Mirror};
 pub use validation::{
     Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,

@@ -14,6 +14,7 @@ use crate::config::schema::proxy::Proxy;
 use crate::config::schema::quota::Quota;
 use crate::config::schema::storage::Storage;
 use crate::config::schema::trust::TrustedIssuer;
+use crate::config::schema::ui::Ui;
 use crate::config::schema::upstreams::Mirror;
 use crate::config::schema::validation::{Catalog, ContentPolicy, Tags, Validation};
 use crate::config::schema::verify::Verify;
@@ -56,6 +57,7 @@ pub struct Config {
     pub quotas: Vec<Quota>,
     /// Retention rules; the first that matches a repository applies. Ours.
     pub policies: Vec<Policy>,
+    pub ui: Ui,
 }
 
 /// Acceptance of manifests. Ours.

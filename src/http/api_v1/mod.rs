@@ -12,5 +12,5 @@ pub(crate) mod call;
 mod changes;
 mod facts;
 mod lists;
-mod parameters;
-mod seen;
+pub(crate) mod parameters;
+pub(crate) mod seen;

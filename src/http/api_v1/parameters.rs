@@ -127,7 +127,7 @@ pub(crate) struct DeliveryParameters {
 
 impl AuditParameters {
     /// Returns the query, and the length of a page.
-    pub(super) fn query(&self) -> Result<(AuditQuery, usize), ApiError> {
+    pub(in crate::http) fn query(&self) -> Result<(AuditQuery, usize), ApiError> {
         let words = AuditWords {
             who: self.who.clone(),
             action: self.action.clone(),
@@ -141,7 +141,7 @@ impl AuditParameters {
 
 impl DeliveryParameters {
     /// Returns the filter, and the length of a page.
-    pub(super) fn filter(&self) -> (DeliveryFilter, usize) {
+    pub(in crate::http) fn filter(&self) -> (DeliveryFilter, usize) {
         let filter = DeliveryFilter {
             endpoint: self.webhook.clone(),
             is_failed: self.failed.unwrap_or_default(),
@@ -151,7 +151,7 @@ impl DeliveryParameters {
 }
 
 impl PageParameters {
-    pub(super) fn limit(&self) -> usize {
+    pub(in crate::http) fn limit(&self) -> usize {
         limit(self.n)
     }
 }
@@ -162,12 +162,12 @@ fn limit(n: Option<usize>) -> usize {
 
 impl ListParameters {
     /// Reports whether the page is the first of a list of everything.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(in crate::http) fn is_whole(&self) -> bool {
         self.last.is_none() && self.repositories.is_none()
     }
 
     /// Rejects a glob that chooses nothing from this list.
-    pub(super) fn without_tags(self) -> Result<Self, ApiError> {
+    pub(in crate::http) fn without_tags(self) -> Result<Self, ApiError> {
         match self.tags {
             None => Ok(self),
             Some(_) => Err(foreign("tags")),
@@ -175,7 +175,7 @@ impl ListParameters {
     }
 
     /// Rejects a glob of repositories where the path names one.
-    pub(super) fn without_repositories(self) -> Result<Self, ApiError> {
+    pub(in crate::http) fn without_repositories(self) -> Result<Self, ApiError> {
         match self.repositories {
             None => Ok(self),
             Some(_) => Err(foreign("repositories")),
@@ -183,7 +183,7 @@ impl ListParameters {
     }
 
     /// Returns the query for repositories.
-    pub(super) fn of_repositories(
+    pub(in crate::http) fn of_repositories(
         &self,
         default: Sort,
         shown: Visibility,
@@ -192,12 +192,12 @@ impl ListParameters {
     }
 
     /// Returns the query for tags.
-    pub(super) fn of_tags(&self, default: Sort) -> Result<ListQuery, ApiError> {
+    pub(in crate::http) fn of_tags(&self, default: Sort) -> Result<ListQuery, ApiError> {
         self.query(self.tags.as_deref(), default, Visibility::All)
     }
 
     /// Returns the query for the repositories whose tags are listed.
-    pub(super) fn places(&self, shown: Visibility) -> Result<ListQuery, ApiError> {
+    pub(in crate::http) fn places(&self, shown: Visibility) -> Result<ListQuery, ApiError> {
         Ok(ListQuery {
             pattern: glob(self.repositories.as_deref())?,
             shown,

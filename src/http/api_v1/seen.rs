@@ -7,7 +7,7 @@ use crate::http::api::request::rights::readable;
 use crate::report::{People, Viewer};
 
 /// Returns whoever the report of a request is made for.
-pub(super) fn viewer(head: &Parts) -> Viewer {
+pub(crate) fn viewer(head: &Parts) -> Viewer {
     let requester = head.extensions.get::<Requester>();
     let people = match requester {
         Some(requester) if is_administrator(requester) => People::All,

@@ -41,7 +41,7 @@ fn a_backup_is_a_private_data_directory_and_the_next_one_copies_what_is_new() {
     ]);
     let client = &mut server.client();
     for seed in 0..3 {
-        Image::small(seed).push(client, "app", &format!("v{seed}"));
+        Image::small(seed).push_again(client, "app", &format!("v{seed}"));
     }
     client.begin_upload("app");
     let disk = other_disk();
@@ -68,7 +68,7 @@ fn a_backup_is_a_private_data_directory_and_the_next_one_copies_what_is_new() {
     assert_sound(&to);
     assert_eq!(pull_everything(&to), 3);
 
-    Image::small(3).push(client, "app", "v3");
+    Image::small(3).push_again(client, "app", "v3");
     let deleted = Image::small(0);
     client.delete(&format!("/v2/app/manifests/{}", deleted.digest()));
     eventually("its files are gone", || server.blob_files().len() == 6);
@@ -226,7 +226,7 @@ fn files_are_not_removed_while_a_backup_copies_what_its_database_lists() {
     let client = &mut server.client();
     let image = Image::small(1);
     let digest = image.digest();
-    image.push(client, "app", "v1");
+    image.push_again(client, "app", "v1");
     let names = File::open(server.directory().join("blobs/sha256")).expect("a directory");
     names.lock().expect("a lock");
     assert_eq!(

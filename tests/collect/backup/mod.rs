@@ -56,7 +56,7 @@ fn churn(client: &mut Client, worker: u64, stop: &AtomicBool) {
             &format!("{worker} {seed}"),
             vec![noise(seed % 5, 3000), noise(1000 * worker + seed, 500)],
         );
-        image.push(client, &repository, &format!("v{}", seed % 10));
+        image.push_again(client, &repository, &format!("v{}", seed % 10));
         if seed % 4 == 3 {
             let digest = Image::new(
                 &format!("{worker} {}", seed - 1),

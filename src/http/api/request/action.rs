@@ -3,6 +3,7 @@
 use crate::http::api::request::query::{EventQuery, HistoryFilter, PageQuery, SearchQuery};
 use crate::http::api_v1::call::ApiCall;
 use crate::http::endpoint::Endpoint;
+use crate::http::ui::call::UiCall;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::{ManifestReference, UploadId};
 
@@ -111,6 +112,8 @@ pub(crate) enum Action {
     SearchV1(SearchQuery),
     /// Request of `/api/v1`.
     Api(ApiCall),
+    /// Request of a page.
+    Ui(UiCall),
 }
 
 /// Repository that the path of an action names, borrowed as the action is.
@@ -146,7 +149,8 @@ macro_rules! repository_of {
             | Self::PingV1
             | Self::SearchV1(_)
             // no upstream is asked for reports
-            | Self::Api(_) => None,
+            | Self::Api(_)
+            | Self::Ui(_) => None,
         }
     };
 }
@@ -183,6 +187,7 @@ impl Action {
             Self::PingV1 => Endpoint::PingV1,
             Self::SearchV1(_) => Endpoint::SearchV1,
             Self::Api(call) => call.endpoint(),
+            Self::Ui(call) => call.endpoint(),
         }
     }
 
@@ -215,6 +220,7 @@ impl Action {
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
         match self {
             Self::Api(call) => call.repository(),
+            Self::Ui(call) => call.repository(),
             _ => repository_of!(self),
         }
     }

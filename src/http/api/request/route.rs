@@ -8,6 +8,7 @@ use crate::http::api::request::query::{Query, SearchQuery};
 use crate::http::api_v1::call::ApiCall;
 use crate::http::endpoint::{Endpoint, MatchedPath, RouteLabel, allowed_anywhere};
 use crate::http::response::error::ApiError;
+use crate::http::ui::call::UiCall;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::{ManifestReference, UploadId};
 
@@ -149,6 +150,9 @@ impl Action {
             Endpoint::ListRepositories => Self::ListRepositories {
                 page: query.page()?,
             },
+            page if page.info().label == RouteLabel::Ui => {
+                return UiCall::build(page, path, uri).map(Self::Ui);
+            }
             api => return ApiCall::build(api, path, uri).map(Self::Api),
         })
     }

@@ -94,7 +94,7 @@ pub(crate) fn lead(
         return Ok(action);
     };
     let is_upstream_only = asked.upstream_listener().is_some();
-    if is_upstream_only && matches!(action, Action::Api(_)) {
+    if is_upstream_only && matches!(action, Action::Api(_) | Action::Ui(_)) {
         return Err(ApiError::UnknownPath);
     }
     if let Action::GetToken { scopes } = &mut action

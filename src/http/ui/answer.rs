@@ -1,0 +1,228 @@
+//! Answers of the page: HTML for whoever asks, files that browsers keep, and errors as pages.
+
+use axum::body::Body;
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName,
+    REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
+use sha2::{Digest as _, Sha256};
+use std::time::Instant;
+
+use crate::auth::Requester;
+use crate::http::api::handlers::list_room::ListRoom;
+use crate::http::api::request::conditions::precondition;
+use crate::http::api::request::upstream_ways::UpstreamListener;
+use crate::http::api_v1::parameters::Sort;
+use crate::http::api_v1::seen::viewer;
+use crate::http::proxy::client::Client;
+use crate::http::response::builder;
+use crate::http::response::error::{ApiError, ReportedError};
+use crate::http::settings::{LiveSettings, PageSwitch, ServerSettings};
+use crate::http::ui::call::UiCall;
+use crate::oci::{Algorithm, Digest};
+use crate::registry::Registry;
+use crate::ui::{self, Failure, Page, Reader, Site};
+
+/// Policy of the content of all pages: nothing from elsewhere, and nothing written into a page runs.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Parts of a request that an error page needs when the request itself is gone.
+pub(crate) struct Asked {
+    uri: Uri,
+    headers: HeaderMap,
+    client: Option<Client>,
+}
+
+impl Asked {
+    pub(crate) fn of(request: &Request<Body>) -> Self {
+        Self {
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            client: request.extensions().get::<Client>().copied(),
+        }
+    }
+}
+
+/// Reports whether a path belongs to the page.
+pub(crate) fn is_within(path: &str) -> bool {
+    path == "/ui" || path.starts_with("/ui/")
+}
+
+/// Reports whether a request may get pages.
+pub(crate) fn is_shown(extensions: &Extensions, settings: &ServerSettings) -> bool {
+    // an address of one upstream shows nothing else
+    settings.page == PageSwitch::On && extensions.get::<UpstreamListener>().is_none()
+}
+
+/// Adds the headers that keep what clients have stored from running in a page, and pages out of frames.
+pub(crate) fn secure(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ] {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+}
+
+/// Answers `GET /`: browsers are led to the page, everybody else learns that the server is there.
+pub(crate) fn root(head: &Parts, settings: &LiveSettings) -> Response<Body> {
+    let accepted = head.headers.get_all(ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+    let is_browser = accepted.any(|value| value.contains("text/html"));
+    let answer = match is_browser && is_shown(&head.extensions, &settings.load()) {
+        true => builder::empty(StatusCode::SEE_OTHER).location("/ui/"),
+        false => builder::empty(StatusCode::OK),
+    };
+    answer.header(CACHE_CONTROL, "no-cache").finish()
+}
+
+/// Answers a request of the page, once there is room for its answer.
+pub(crate) async fn answer(
+    registry: &Registry,
+    room: &ListRoom,
+    settings: &LiveSettings,
+    call: &UiCall,
+    head: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    if let UiCall::Asset { file } = call {
+        return asset(file, head);
+    }
+    let settings = &settings.get();
+    if path_of(&head.uri, settings) == "/ui" {
+        return Ok(builder::empty(StatusCode::SEE_OTHER)
+            .location("/ui/")
+            .finish());
+    }
+    let client = head.extensions.get::<Client>();
+    let site = site(&head.uri, &head.headers, client, settings);
+    let requester = head.extensions.get::<Requester>();
+    let user = requester.and_then(|requester| requester.identity().name());
+    let reader = Reader {
+        viewer: viewer(head),
+        user: user.map(str::to_owned),
+        site,
+    };
+    let make = || async {
+        let begun = Instant::now();
+        let page = make(registry, &reader, call).await?;
+        Ok(rendered(page, head, begun))
+    };
+    room.answer(head, make).await
+}
+
+async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Page, ApiError> {
+    let shown = || reader.viewer.shown.clone();
+    Ok(match call {
+        UiCall::Home(parameters) => {
+            let query = parameters.list().of_repositories(Sort::Name, shown())?;
+            ui::home(registry, reader, query, parameters.layout()).await?
+        }
+        // answered elsewhere
+        UiCall::Asset { .. } => return Err(ApiError::UnknownPath),
+    })
+}
+
+/// Renders a page; a browser that has it already gets 304.
+fn rendered(page: Page, head: &Parts, begun: Instant) -> Response<String> {
+    let tag = Digest::from_hash(Algorithm::Sha256, &Sha256::digest(page.text.as_bytes()));
+    let is_known = precondition(&head.headers).excludes(Some(&tag));
+    let answer = builder::empty(match is_known {
+        true => StatusCode::NOT_MODIFIED,
+        false => StatusCode::OK,
+    });
+    let answer = answer
+        .header(ETAG, format!("W/\"{tag}\""))
+        // what it shows depends on who asks
+        .header(CACHE_CONTROL, "private, no-cache");
+    match is_known {
+        true => answer.finish().map(|_| String::new()),
+        false => answer
+            .header(CONTENT_TYPE, "text/html; charset=utf-8")
+            .text(page.timed(begun.elapsed())),
+    }
+}
+
+/// Answers with a file, whose name changes with its content.
+fn asset(file: &str, head: &Parts) -> Result<Response<Body>, ApiError> {
+    let found = ui::asset(file).ok_or(ApiError::UnknownPath)?;
+    let tag = Digest::from_hash(Algorithm::Sha256, &Sha256::digest(found.bytes));
+    let is_known = precondition(&head.headers).excludes(Some(&tag));
+    let answer = builder::empty(match is_known {
+        true => StatusCode::NOT_MODIFIED,
+        false => StatusCode::OK,
+    });
+    let answer = answer
+        .header(ETAG, format!("\"{tag}\""))
+        .header(CACHE_CONTROL, "public, max-age=31536000, immutable");
+    Ok(match is_known {
+        true => answer.finish(),
+        false => answer
+            .header(CONTENT_TYPE, found.media_type)
+            .body(found.bytes.len() as u64, Body::from(found.bytes))
+            .finish(),
+    })
+}
+
+/// Renders an error as a page.
+pub(crate) fn failure(error: ApiError, asked: &Asked, settings: &ServerSettings) -> Response<Body> {
+    let said = error.render();
+    let status = said.status();
+    let reported = said.extensions().get::<ReportedError>().cloned();
+    let failure = Failure {
+        status: status.as_u16(),
+        code: reported.as_ref().map_or("UNKNOWN", |error| error.code),
+        message: reported.as_ref().map_or("", |error| error.message.as_str()),
+    };
+    let site = site(&asked.uri, &asked.headers, asked.client.as_ref(), settings);
+    let text = ui::failure(&site, &failure);
+    let mut answer = builder::empty(status)
+        .header(CONTENT_TYPE, "text/html; charset=utf-8")
+        .header(CACHE_CONTROL, "no-store")
+        .text(text)
+        .map(Body::from);
+    // no challenge: the dialog of a browser would stand before the page
+    for name in [ALLOW, RETRY_AFTER] {
+        if let Some(value) = said.headers().get(&name) {
+            answer.headers_mut().insert(name, value.clone());
+        }
+    }
+    if let Some(reported) = reported {
+        answer.extensions_mut().insert(reported);
+    }
+    answer
+}
+
+/// Path of a request below the prefix.
+fn path_of(uri: &Uri, settings: &ServerSettings) -> String {
+    let inner = settings.external_url.prefix().strip(uri);
+    inner.map_or_else(String::new, |inner| inner.path().to_owned())
+}
+
+/// Describes the address by which a page was asked for, for its links and commands.
+fn site(
+    uri: &Uri,
+    headers: &HeaderMap,
+    client: Option<&Client>,
+    settings: &ServerSettings,
+) -> Site {
+    let path = path_of(uri, settings);
+    let depth = path
+        .strip_prefix("/ui/")
+        .map(|rest| rest.matches('/').count());
+    let base = settings.external_url.absolute(uri, headers, client);
+    Site::new(depth, base)
+}

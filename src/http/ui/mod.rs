@@ -1,0 +1,7 @@
+//! `/ui/`: requests of the page, which `crate::ui` makes.
+//!
+//! - `call`: a request becomes one [`call::UiCall`] before anything else happens.
+//! - `answer`: runs a call, answers with HTML or a file, and turns errors into pages.
+
+pub(crate) mod answer;
+pub(crate) mod call;

@@ -1,0 +1,29 @@
+//! Queries of links.
+
+use std::fmt;
+
+/// Query of a link: `?sort=size`, or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Query(String);
+
+impl Query {
+    /// Adds a parameter, if it has a value.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: Option<&str>) -> Self {
+        if let Some(value) = value {
+            let mut pairs = form_urlencoded::Serializer::new(self.0);
+            pairs.append_pair(key, value);
+            self.0 = pairs.finish();
+        }
+        self
+    }
+}
+
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => write!(f, "?{}", self.0),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The address of a page, and whoever reads it.
+
+use crate::report::{People, Viewer};
+
+/// Addresses of the registry, as the reader of a page knows it.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Relative path from the page to `/ui/`, with a slash at its end.
+    pub root: String,
+    /// Scheme, host and path of the registry: `https://registry.example.com`.
+    pub url: String,
+}
+
+impl Site {
+    /// Describes the site from a page so many folders below `/ui/`; `None` for `/ui` itself.
+    pub fn new(depth: Option<usize>, url: String) -> Self {
+        let root = match depth {
+            None => "ui/".to_owned(),
+            Some(0) => "./".to_owned(),
+            Some(depth) => "../".repeat(depth),
+        };
+        Self { root, url }
+    }
+
+    /// Name of the registry in commands: host and path.
+    pub fn host(&self) -> &str {
+        match self.url.split_once("://") {
+            Some((_, host)) => host,
+            None => &self.url,
+        }
+    }
+
+    /// Relative path from the page to the API.
+    pub(super) fn api(&self) -> String {
+        match self.root.strip_prefix("./") {
+            Some(_) => "../api/v1/".to_owned(),
+            None if self.root == "ui/" => "api/v1/".to_owned(),
+            None => format!("{}../api/v1/", self.root),
+        }
+    }
+}
+
+/// Whoever a page is made for.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    pub viewer: Viewer,
+    /// Name of their login.
+    pub user: Option<String>,
+    pub site: Site,
+}
+
+impl Reader {
+    /// Reports whether they see what administrators see.
+    pub(super) fn is_administrator(&self) -> bool {
+        self.viewer.people == People::All
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_back_to_the_root() {
+        for (depth, root, api) in [
+            (None, "ui/", "api/v1/"),
+            (Some(0), "./", "../api/v1/"),
+            (Some(2), "../../", "../../../api/v1/"),
+        ] {
+            let site = Site::new(depth, "https://r.example/x".to_owned());
+            assert_eq!((&*site.root, &*site.api()), (root, api));
+            assert_eq!(site.host(), "r.example/x");
+        }
+    }
+}

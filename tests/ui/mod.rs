@@ -1,0 +1,3 @@
+//! The page at `/ui/`.
+
+mod pages;
