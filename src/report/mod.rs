@@ -13,6 +13,7 @@ mod quotas;
 mod repositories;
 mod restoring;
 mod selection;
+mod syncs;
 mod tags;
 mod token_changes;
 mod tokens;
@@ -44,6 +45,7 @@ pub use restoring::{
     restore_manifest, restore_tag, restored_json,
 };
 pub use selection::{SelectedItem, Selection, selected_tags};
+pub use syncs::{SyncItem, SyncProblem};
 pub use tags::{TagItem, tags};
 pub use token_changes::{
     MadeSecret, OVERLAP, RotatedSecret, TokenChangeError, TokenWords, create_token, revoke_token,
