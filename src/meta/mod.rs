@@ -39,6 +39,7 @@ pub use content::pulls::ManifestUses;
 pub use content::quarantine::{Absence, Damaged, Quarantined, WithdrawnFile};
 pub use content::quotas::{QuotaMember, QuotaRow, QuotaUse};
 pub use content::repositories::RepositorySource;
+pub use content::syncs::{Sync, SyncEnd, SyncRow};
 pub use content::tag_history::{RecordedState, TagEnd, TagState};
 pub use content::tags::{TagActivity, TagOrigin, TagSource, TagTarget};
 pub use content::uploads::{ExpiredUpload, OpenUpload, UploadRow};

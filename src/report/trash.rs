@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::oci::RepositoryName;
 use crate::registry::{Error, Millis, Page, Registry, RemovedTagRow, TrashRow};
 use crate::report::values::{Time, Who};
 use crate::report::viewer::Viewer;
@@ -33,13 +34,27 @@ pub async fn trash(
     last: String,
     limit: usize,
 ) -> Result<Page<RestorableItem>, Error> {
+    trash_of(registry, None, viewer, last, limit).await
+}
+
+/// Lists what can be restored in a repository, or in all, as [`trash`] does.
+///
+/// # Errors
+/// Those of the database.
+pub async fn trash_of(
+    registry: &Registry,
+    repository: Option<&RepositoryName>,
+    viewer: &Viewer,
+    last: String,
+    limit: usize,
+) -> Result<Page<RestorableItem>, Error> {
     let settings = registry.settings();
     let retention = &settings.retention;
     let mut items = Vec::new();
     // no digest is without a colon, so that the cursor of a manifest is told by its @
     let mut after = (last.is_empty() || last.contains('@')).then(|| last.clone());
     while let Some(last) = after {
-        let page = registry.trash().list(None, last).await?;
+        let page = registry.trash().list(repository, last).await?;
         let shown = page
             .items
             .iter()
@@ -53,7 +68,8 @@ pub async fn trash(
         false => Some(last),
     };
     while let Some(last) = after {
-        let page = registry.trash().removed_tags(None, retention, last).await?;
+        let trash = registry.trash();
+        let page = trash.removed_tags(repository, retention, last).await?;
         let shown = page
             .items
             .iter()
@@ -81,7 +97,7 @@ const MANIFEST: &str = "manifest";
 const TAG: &str = "tag";
 
 /// Returns the end of the grace period of a deletion.
-pub fn restorable_until(deleted_at: Millis, grace: Duration) -> Millis {
+pub(super) fn restorable_until(deleted_at: Millis, grace: Duration) -> Millis {
     deleted_at.saturating_add(Millis::try_from(grace.as_millis()).unwrap_or(Millis::MAX))
 }
 

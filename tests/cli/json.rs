@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{FAST, push_index};
+use super::{FAST, inspecting, push_index};
 use crate::import::Store;
 use crate::login::line;
 use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, sha256};
@@ -142,6 +142,13 @@ impl Printed {
 fn alone(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command.args(arguments).output().expect("it runs")
+}
+
+/// An index with an attestation.
+fn attested(printed: &mut Printed) {
+    let server = Server::start();
+    inspecting::push_index(&mut server.client());
+    printed.run(&server, "registry inspect", &["inspect", "app:v1"]);
 }
 
 /// Verification and backup of a store whose files are lost.
@@ -461,12 +468,15 @@ fn mirrors(printed: &mut Printed) {
         held.blobs.remove(&sha256(&broken.layers[0]));
     });
     let upstreams = format!(
-        "[{{prefix: hub, url: '{0}'}}, {{prefix: old, url: '{0}', adopt: true}}]",
+        "[{{prefix: hub, url: '{0}', sync: [{{repository: broken, tags: ['*']}}]}}, {{prefix: old, url: '{0}', adopt: true}}]",
         hub.url()
     );
     let mut server = Server::with(&[("REGISTRY_UPSTREAMS", &upstreams)]);
     crate::support::eventually("a walk ends", || {
         crate::upstream::adopt::adoptions(&server)[1]["problemCount"] == 2
+    });
+    crate::support::eventually("something is fetched ahead", || {
+        server.log().contains("fetched ahead")
     });
     crate::support::Image::small(1).assert_pulls(&mut server.client(), "hub/a/b", "v1");
     let keep = ["upstream", "keep", "hub/a/b:v1", "own/app:v1"];
@@ -499,6 +509,7 @@ fn first_line(data: &str) -> Output {
 fn every_command_prints_what_is_documented() {
     let mut printed = Printed::default();
     show(&mut printed);
+    attested(&mut printed);
     hand_on(&mut printed);
     import(&mut printed);
     webhooks(&mut printed);

@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 /// Lease, which is also the longest time for which evicted content stays.
-const LEASE: &str = "300ms";
+pub const LEASE: &str = "300ms";
 
 /// Starts a mirror that collects all the time and keeps as told.
 pub fn keeping(hub: &Hub, keep: &Value, more: &[(&str, &str)]) -> Server {
@@ -43,7 +43,7 @@ pub fn tags(server: &Server) -> Vec<String> {
     rows.collect::<Result<_, _>>().expect("rows")
 }
 
-fn number(server: &Server, sql: &str) -> i64 {
+pub fn number(server: &Server, sql: &str) -> i64 {
     let found = database(server).query_row(sql, [], |row| row.get(0));
     found.expect("a number")
 }
