@@ -15,7 +15,7 @@ pub struct Login<'r> {
     pub address: Option<IpAddr>,
     /// Value of the `User-Agent` header.
     pub user_agent: Option<&'r [u8]>,
-    /// What a session proves that stands in for credentials.
+    /// Proof of a session that stands in for credentials.
     pub session: Option<&'r str>,
 }
 

@@ -14,7 +14,7 @@ pub struct SessionRow {
     pub hash: Vec<u8>,
     /// Name of the login.
     pub owner: String,
-    /// What the credentials proved.
+    /// Proof by the credentials.
     pub proof: String,
     pub created_at: Millis,
     /// End without further use.

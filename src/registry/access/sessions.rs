@@ -20,7 +20,7 @@ pub struct NewSession {
     pub hash: Vec<u8>,
     /// Name of the login.
     pub owner: String,
-    /// What the credentials proved.
+    /// Proof by the credentials.
     pub proof: String,
     pub times: SessionTimes,
 }

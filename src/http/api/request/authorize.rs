@@ -15,7 +15,7 @@ use crate::http::proxy::client::Client;
 use crate::http::response::error::ApiError;
 use crate::http::settings::LiveSettings;
 
-/// What the session of a request for a page proves.
+/// Proof by the session of a request for a page.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionProof(pub String);
 
