@@ -75,7 +75,11 @@ impl Draft {
                     .iter()
                     .any(|problem| is_within(&problem.about, &section))
             });
-            if !may_follow {
+            // two parts of a server may read one key
+            let is_known = self.problems.iter().any(|problem| {
+                (&problem.about, &problem.sentence) == (&violation.about, &violation.sentence)
+            });
+            if !may_follow && !is_known {
                 let origin = origin(&self.loaded.origins, &violation.about);
                 self.problems.push(Problem {
                     origin,

@@ -17,6 +17,8 @@ use crate::cli::from_config::{defaults, syncs};
 const FRESH: Duration = Duration::from_secs(300);
 /// Maximum time for an upstream's answer, while a client waits.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// Shortest such time.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
 /// Time between two pieces of an answer, as a multiple of that.
 const STALL: u32 = 10;
 /// Maximum number of blobs that are fetched from one upstream at once.
@@ -51,7 +53,9 @@ pub(crate) fn listeners(config: &Config) -> Result<Vec<(RepositoryName, SocketAd
     let all = config.upstreams.iter().enumerate();
     collect(all.filter_map(|(number, given)| {
         let listen = given.listen.as_deref()?;
-        let address = defaults::listen_address(Some(listen))
+        let address = defaults::listen_address(Some(listen));
+        let address = address.and_then(|address| free(address, &config.http));
+        let address = address
             .map_err(|problem| Violations::of(format!("upstreams[{number}].listen"), problem));
         let place = format!("upstreams[{number}]");
         let prefix = prefix(&place, given, &[]).and_then(|prefix| {
@@ -60,6 +64,27 @@ pub(crate) fn listeners(config: &Config) -> Result<Vec<(RepositoryName, SocketAd
         });
         Some(combine((prefix, address)))
     }))
+}
+
+/// Returns an address on which the registry itself does not listen.
+fn free(address: SocketAddr, http: &config::Http) -> Result<SocketAddr, String> {
+    let own = match http.net {
+        config::Net::Unix => return Ok(address),
+        _ => defaults::listen_address(http.addr.as_deref()),
+    };
+    let is_same = |own: SocketAddr| {
+        let is_everywhere = own.ip().is_unspecified() || address.ip().is_unspecified();
+        own.port() == address.port()
+            && own.port() != 0
+            && (is_everywhere || own.ip() == address.ip())
+    };
+    // a fault of http.addr is told by itself
+    match own.is_ok_and(is_same) {
+        true => Err(format!(
+            "the registry itself listens on {address} (http.addr): give the upstream another port"
+        )),
+        false => Ok(address),
+    }
 }
 
 /// Returns the origin of a store of distribution in the data directory: its own, or the upstream that it was a cache of.
@@ -135,18 +160,21 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
     collect(all.iter().enumerate().map(|(number, given)| {
         let place = format!("upstreams[{number}]");
         let before = &all[..number];
-        let (prefix, namespace, login, allow, sync) = combine((
-            prefix(&place, given, before),
-            namespace(&place, given, before),
+        let (names, login, allow, sync, limits) = combine((
+            combine((
+                prefix(&place, given, before),
+                namespace(&place, given, before),
+            )),
             login(&place, given),
             globs(&place, given),
             syncs::rules(&place, given),
+            limits(&place, given),
         ))?;
         if given.adopt && (given.keep.unused.is_some() || given.keep.size.is_some()) {
             let sentence = "what is adopted is kept whole, as one's own: leave out keep";
             return Err(Violations::within(format!("{place}.keep"), sentence));
         }
-        let timeout = given.timeout.map_or(TIMEOUT, |timeout| timeout.0);
+        let ((prefix, namespace), (timeout, rate)) = (names, limits);
         let mut upstream = impatient(Settings::of(&given.url), timeout);
         if namespace.as_deref() == Some("docker.io") {
             upstream.dialect = Dialect::DockerHub;
@@ -162,10 +190,32 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
             fresh: given.fresh.map_or(FRESH, |fresh| fresh.0),
             allow,
             adopts: given.adopt,
-            rate: given.rate.and_then(NonZeroU32::new),
+            rate,
             sync,
         })
     }))
+}
+
+/// Returns the time for an answer, and the maximum number of requests in a second.
+fn limits(
+    place: &str,
+    given: &config::Mirror,
+) -> Result<(Duration, Option<NonZeroU32>), Violations> {
+    let timeout = match given.timeout.map_or(TIMEOUT, |timeout| timeout.0) {
+        timeout if timeout < SHORTEST_TIMEOUT => {
+            let sentence =
+                "in upstreams, timeout must be at least 10ms, or no answer comes in time";
+            Err(Violations::of(format!("{place}.timeout"), sentence))
+        }
+        timeout => Ok(timeout),
+    };
+    let rate = given.rate.map(|rate| {
+        NonZeroU32::new(rate).ok_or_else(|| {
+            let sentence = "in upstreams, rate must be at least 1; leave it out for no limit";
+            Violations::of(format!("{place}.rate"), sentence)
+        })
+    });
+    combine((timeout, rate.transpose()))
 }
 
 fn prefix(
@@ -185,7 +235,7 @@ fn prefix(
                 "an upstream needs a prefix, unless it is adopted: write adopt: true to move it here under the names that it has there"
             }
         };
-        return Err(fault(sentence.to_owned()));
+        return Err(Violations::within(place, sentence));
     }
     let name = RepositoryName::parse(&given.prefix);
     let name = name.map_err(|error| fault(format!("in upstreams, {error}")))?;
@@ -212,6 +262,17 @@ fn namespace(
         let sentence = "an upstream without a prefix answers for every name, so it needs no ns: leave it out, or add a prefix";
         return Err(Violations::of(format!("{place}.ns"), sentence));
     }
+    // the host of an image's name, with a port: containerd sends it so, and nothing else would ever match
+    let is_host = |ns: &str| {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte);
+        !ns.is_empty() && ns.bytes().all(is_part)
+    };
+    if let Some(ns) = given.ns.as_deref().filter(|ns| !is_host(ns)) {
+        let sentence = format!(
+            "'{ns}' is no host of images: write ns as their names begin, such as ghcr.io, without https:// and without a path"
+        );
+        return Err(Violations::of(format!("{place}.ns"), sentence));
+    }
     let is_taken = given.ns.is_some() && before.iter().any(|other| other.ns == given.ns);
     match (is_taken, &given.ns) {
         (true, Some(ns)) => Err(Violations::of(
@@ -229,12 +290,23 @@ fn login(place: &str, given: &config::Mirror) -> Result<Option<Login>, Violation
             username: username.clone(),
             password: password.clone(),
         },
-        (Some(username), None, Some(path)) => Credentials::PasswordFile {
-            username: username.clone(),
-            path: path.clone(),
-        },
+        (Some(username), None, Some(path)) => {
+            // read again for every login, but a mistake shows now
+            std::fs::read(path).map_err(|error| {
+                let sentence = format!(
+                    "cannot read the password of an upstream from '{}': {error}",
+                    path.display()
+                );
+                Violations::of(format!("{place}.passwordfile"), sentence)
+            })?;
+            Credentials::PasswordFile {
+                username: username.clone(),
+                path: path.clone(),
+            }
+        }
         _ => {
-            let sentence = "a login needs username, and either password or passwordfile";
+            let sentence =
+                "in upstreams, a login needs username, and either password or passwordfile";
             return Err(Violations::within(place, sentence));
         }
     };

@@ -68,16 +68,17 @@ fn docker(upstreams: &[Upstream]) -> Result<File, Error> {
 }
 
 fn containerd(here: &Place, upstream: &Upstream) -> File {
-    let Upstream { host, prefix, .. } = upstream;
-    let server = match &**host {
-        "docker.io" => "registry-1.docker.io",
-        host => host,
-    };
+    let Upstream {
+        host,
+        server,
+        prefix,
+        ..
+    } = upstream;
     let path = prefix
         .as_ref()
         .map_or(String::new(), |prefix| format!("/{prefix}"));
     let content = format!(
-        "server = \"https://{server}\"\n\n[host.\"{}/v2{path}\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n",
+        "server = \"{server}\"\n\n[host.\"{}/v2{path}\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n",
         here.url()
     );
     File::new(

@@ -19,6 +19,8 @@ pub(super) struct Place {
 pub(super) struct Upstream {
     /// Host of its images: `docker.io`.
     pub host: String,
+    /// URL that clients fall back to.
+    pub server: String,
     /// Name below which its repositories are; `None` if the whole registry is its cache.
     pub prefix: Option<String>,
     /// Address that leads to it alone.
@@ -93,16 +95,20 @@ pub(super) fn upstreams(config: &Config, here: &Place) -> Result<Vec<Upstream>, 
     if let Some(url) = config.proxy.url() {
         let (_, rest) = url.split_once("://").unwrap_or(("", url));
         let host = rest.split('/').next().unwrap_or_default();
-        let is_hub = Settings::of(url).dialect == Dialect::DockerHub;
+        let settings = Settings::of(url);
+        let is_hub = settings.dialect == Dialect::DockerHub;
         return Ok(vec![Upstream {
             host: if is_hub { "docker.io" } else { host }.to_owned(),
+            server: settings.url,
             prefix: None,
             alone: Some(here.clone()),
         }]);
     }
     let named = config.upstreams.iter().filter_map(|upstream| {
+        let host = upstream.ns.clone()?;
         Some(Upstream {
-            host: upstream.ns.clone()?,
+            server: Settings::of(&host).url,
+            host,
             prefix: Some(upstream.prefix.clone()),
             alone: upstream.listen.as_deref().map(|listen| alone(listen, here)),
         })
