@@ -15,6 +15,7 @@ mod mirror;
 mod old;
 mod pulls;
 mod refused;
+mod reloaded;
 mod surroundings;
 mod sync;
 mod ways;
