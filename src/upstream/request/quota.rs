@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(after(date, until), Some(Duration::from_secs(30)));
         assert_eq!(after(Some(until), until), Some(Duration::ZERO));
         assert_eq!(after(None, until), Some(Duration::ZERO), "it is over");
-        let far = "Sun, 06 Nov 2894 08:49:37 GMT";
+        let far = "06 Nov 2894 08:49:37 GMT";
         assert_eq!(after(None, far), Some(LONGEST));
         assert_eq!(after(date, "soon"), None);
     }
