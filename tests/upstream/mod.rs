@@ -6,6 +6,7 @@ mod broken;
 mod commands;
 mod crowded;
 mod cut_over;
+mod dripping;
 mod eviction;
 mod faults;
 mod lists;

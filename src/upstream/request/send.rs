@@ -137,6 +137,11 @@ impl Upstream {
         self.inner.refuses_head.store(true, Ordering::Relaxed);
     }
 
+    /// Maximum time between two pieces of an answer.
+    pub(in crate::upstream) fn stall(&self) -> Duration {
+        self.inner.stall
+    }
+
     /// Maximum size of a manifest, in bytes.
     pub(in crate::upstream) fn manifest_limit(&self) -> usize {
         self.inner.manifest_limit
