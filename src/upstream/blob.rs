@@ -39,7 +39,9 @@ pub struct BlobStream {
     to_skip: u64,
     answer: Option<Answer>,
     breaks: u32,
-    /// Time since which it is known how fast the answer comes, and value of `received` then.
+    /// Bytes that have come, those that came before included.
+    arrived: u64,
+    /// Time since which it is known how fast the answer comes, and value of `arrived` then.
     pace: (Instant, u64),
     /// Value of `received` at the last break.
     received_at_break: u64,
@@ -65,6 +67,7 @@ impl Upstream {
             to_skip: 0,
             answer: None,
             breaks: 0,
+            arrived: 0,
             pace: (Instant::now(), 0),
             received_at_break: 0,
         };
@@ -200,6 +203,7 @@ impl BlobStream {
                 _ => Ok(None),
             };
         };
+        self.arrived += bytes.len() as u64;
         let again = self.to_skip.min(bytes.len() as u64);
         self.to_skip -= again;
         bytes = bytes.split_off(usize::try_from(again).unwrap_or(bytes.len()));
@@ -219,8 +223,8 @@ impl BlobStream {
         if since.elapsed() < longest {
             return Ok(());
         }
-        self.pace = (Instant::now(), self.received);
-        match self.received - before < PROGRESS {
+        self.pace = (Instant::now(), self.arrived);
+        match self.arrived - before < PROGRESS {
             true => Err(Error::Timeout(longest)),
             false => Ok(()),
         }
@@ -281,7 +285,7 @@ impl BlobStream {
             _ => {}
         }
         self.answer = Some(answer);
-        self.pace = (Instant::now(), self.received);
+        self.pace = (Instant::now(), self.arrived);
         Ok(())
     }
 }
