@@ -1,13 +1,15 @@
 //! Answers that come byte by byte, each in time, and never end.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tarkeep::upstream::{Error, Settings};
 
+use super::mirror::mirror;
 use super::{digest, fetch, name, run, upstream};
-use crate::support::sha256;
+use crate::support::hub::Hub;
+use crate::support::{Image, noise, sha256};
 
 /// Starts a registry that answers everything with one byte after the other.
 fn dripping() -> String {
@@ -58,4 +60,31 @@ fn answers_that_never_end_are_given_up() {
         let blob = fetch(&upstream, "app", &sha256(b"x")).await;
         assert_eq!(blob.err(), Some(slow(20)));
     });
+}
+
+/// A blob that does not say its length could go on until the disk is full.
+#[test]
+fn a_blob_without_an_end_is_given_up_where_its_manifest_says() {
+    let hub = Hub::start();
+    let image = Image::small(1);
+    hub.add("app", "1", &image);
+    let layer = sha256(&image.layers[0]);
+    hub.change("app", |held| {
+        held.blobs.insert(layer.clone(), noise(9, 5_000_000));
+    });
+    hub.behave(|behaviour| behaviour.sends_chunks = true);
+    let server = mirror(&hub, &serde_json::json!({ "timeout": "60s" }));
+    let manifest = server.client().get("/v2/hub/app/manifests/1");
+    assert_eq!(manifest.status, 200);
+    let _paused = hub.pause_at(2_000_000);
+    let mut stream = TcpStream::connect(server.address()).expect("a connection");
+    let patience = stream.set_read_timeout(Some(Duration::from_secs(30)));
+    patience.expect("a timeout");
+    let head = format!("GET /v2/hub/app/blobs/{layer} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("a request");
+    let (begun, mut received) = (Instant::now(), Vec::new());
+    // an error is an end, too
+    let _ = stream.read_to_end(&mut received);
+    assert!(begun.elapsed() < Duration::from_secs(20), "it goes on");
+    assert!(received.len() < 1_000_000, "{}", received.len());
 }
