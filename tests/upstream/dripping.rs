@@ -67,20 +67,20 @@ fn answers_that_never_end_are_given_up() {
 fn a_blob_without_an_end_is_given_up_where_its_manifest_says() {
     let hub = Hub::start();
     let image = Image::small(1);
-    hub.add("app", "1", &image);
+    hub.add("library/app", "1", &image);
     let layer = sha256(&image.layers[0]);
-    hub.change("app", |held| {
+    hub.change("library/app", |held| {
         held.blobs.insert(layer.clone(), noise(9, 5_000_000));
     });
     hub.behave(|behaviour| behaviour.sends_chunks = true);
     let server = mirror(&hub, &serde_json::json!({ "timeout": "60s" }));
-    let manifest = server.client().get("/v2/hub/app/manifests/1");
+    let manifest = server.client().get("/v2/hub/library/app/manifests/1");
     assert_eq!(manifest.status, 200);
     let _paused = hub.pause_at(2_000_000);
     let mut stream = TcpStream::connect(server.address()).expect("a connection");
     let patience = stream.set_read_timeout(Some(Duration::from_secs(30)));
     patience.expect("a timeout");
-    let head = format!("GET /v2/hub/app/blobs/{layer} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let head = format!("GET /v2/hub/library/app/blobs/{layer} HTTP/1.1\r\nHost: x\r\n\r\n");
     stream.write_all(head.as_bytes()).expect("a request");
     let (begun, mut received) = (Instant::now(), Vec::new());
     // an error is an end, too
