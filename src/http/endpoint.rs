@@ -149,6 +149,9 @@ endpoints! {
     ApiResend:        POST    "/api/v1/deliveries/{event}",          Administrator, Changes, Api;
     ApiDocument:      GET     "/api/v1/openapi.json",                Public,  Reads,   Api;
     UiHome:           GET     "/ui/",                                Catalog, Reads,   Ui;
+    UiLoginForm:      GET     "/ui/login",                           Public,  Reads,   Ui;
+    UiLogIn:          POST    "/ui/login",                           Public,  Reads,   Ui;
+    UiLogOut:         POST    "/ui/logout",                          Public,  Reads,   Ui;
     UiAsset:          GET     "/ui/assets/{file}",                   Public,  Reads,   Ui;
     Options:          OPTIONS "*",                                   Public,  Reads,   Other;
     Redirect:         GET     "(a path with empty segments)",        Public,  Reads,   Other;
@@ -335,9 +338,12 @@ mod tests {
     #[test]
     fn methods_and_effects_agree() {
         for endpoint in Endpoint::ALL {
-            // making a token changes nothing
+            // making a token changes nothing, and logging in is reading
             let is_read = matches!(endpoint.info().method, "GET" | "OPTIONS")
-                || *endpoint == Endpoint::PostToken;
+                || matches!(
+                    endpoint,
+                    Endpoint::PostToken | Endpoint::UiLogIn | Endpoint::UiLogOut
+                );
             assert_eq!(is_read, !endpoint.is_change(), "{endpoint:?}");
         }
     }

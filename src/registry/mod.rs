@@ -42,6 +42,7 @@ pub use crate::meta::{
     WalkedRepository, backup_mark, now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;
+pub use access::sessions::{NewSession, SessionTimes};
 pub use access::tokens::{NewSecret, NewToken, Rotated, Rotation, is_token_name};
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::incomplete::{IncompleteImage, IncompleteImages};

@@ -28,6 +28,8 @@ impl Change {
             "token-revoke" => ("key", "token revoked"),
             "token-first-use" => ("key", "token used first"),
             "login-refused" => ("warning", "logins refused"),
+            "login" => ("user", "logged in"),
+            "logout" => ("user", "logged out"),
             "configure" => ("json", "configuration loaded"),
             _ => ("info", "changed"),
         };

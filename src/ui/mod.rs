@@ -6,13 +6,14 @@
 //! - `site`, `shell`: addresses, and the frame of every page. `assets`: stylesheet, script and pictures.
 //! - `parts`: sizes, times, names and bars. `query`: queries of links. `page`: a page that is ready.
 //! - `changes`: rows of the audit log in words. `disk`: the bar of the disk.
-//! - `home`: the page of the same name. `failure`: errors.
+//! - `home`: the page of the same name. `login`: the form that logs in. `failure`: errors.
 
 mod assets;
 mod changes;
 mod disk;
 mod failure;
 mod home;
+mod login;
 mod page;
 mod parts;
 mod query;
@@ -22,5 +23,6 @@ mod site;
 pub use assets::{Asset, asset};
 pub use failure::{Failure, failure};
 pub use home::{Layout, home};
+pub use login::{LoginPage, login};
 pub use page::Page;
 pub use site::{Reader, Site};

@@ -1,3 +1,4 @@
 //! The page at `/ui/`.
 
 mod pages;
+mod sessions;

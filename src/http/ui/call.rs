@@ -15,6 +15,9 @@ use crate::ui::Layout;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum UiCall {
     Home(HomeParameters),
+    LoginForm(LoginParameters),
+    LogIn,
+    LogOut,
     /// A stylesheet, script or picture.
     Asset {
         file: String,
@@ -29,6 +32,13 @@ pub(crate) struct HomeParameters {
     /// Glob of repositories.
     pub repositories: Option<String>,
     pub view: Option<View>,
+}
+
+/// Query of the form that logs in.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct LoginParameters {
+    /// Page to go on to.
+    pub to: Option<String>,
 }
 
 /// Form of the list of repositories.
@@ -82,6 +92,9 @@ impl UiCall {
     ) -> Result<Self, ApiError> {
         Ok(match endpoint {
             Endpoint::UiHome => Self::Home(read(uri)?),
+            Endpoint::UiLoginForm => Self::LoginForm(read(uri)?),
+            Endpoint::UiLogIn => Self::LogIn,
+            Endpoint::UiLogOut => Self::LogOut,
             Endpoint::UiAsset => Self::Asset {
                 file: path.last.to_owned(),
             },
@@ -92,6 +105,9 @@ impl UiCall {
     pub(crate) fn endpoint(&self) -> Endpoint {
         match self {
             Self::Home(_) => Endpoint::UiHome,
+            Self::LoginForm(_) => Endpoint::UiLoginForm,
+            Self::LogIn => Endpoint::UiLogIn,
+            Self::LogOut => Endpoint::UiLogOut,
             Self::Asset { .. } => Endpoint::UiAsset,
         }
     }
@@ -99,7 +115,11 @@ impl UiCall {
     /// Repository that the path names.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::Home(_) | Self::Asset { .. } => None,
+            Self::Home(_)
+            | Self::LoginForm(_)
+            | Self::LogIn
+            | Self::LogOut
+            | Self::Asset { .. } => None,
         }
     }
 }
