@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::import::error::Error;
-use crate::import::importing::{Importing, StoredBlobs};
+use crate::import::importing::Importing;
 use crate::import::remote::{Names, RemoteRegistry};
 use crate::import::selection::Selection;
 use crate::import::waiter::{Stop, Waiter};
@@ -99,7 +99,7 @@ impl Adopter {
         let run = Run {
             adopter: self.clone(),
             remote: self.walked.remote(),
-            importing: self.walked.importing(actor, StoredBlobs::Enough, waiter)?,
+            importing: self.walked.importing(actor, waiter)?,
             failures: AtomicU32::new(0),
         };
         let _stop: Stop = stop;
@@ -141,10 +141,15 @@ impl Run {
         };
         let walked = &self.adopter.walked;
         let names = names.iter().filter(|name| walked.allows(name));
-        let here = names.filter_map(|name| walked.here(name)).collect();
+        let adopted: Vec<_> = names.map(|name| walked.adopted(name)).collect();
+        // a login that may list nothing gets an empty list, too
+        if adopted.is_empty() {
+            let url = walked.url.clone();
+            return Err(Error::NothingListed { url });
+        }
         let upstreams = self.adopter.walked.registry.upstreams();
         self.importing
-            .wait(upstreams.list_adopted(self.adopter.walked.name(), here))
+            .wait(upstreams.list_adopted(self.adopter.walked.name(), adopted))
     }
 
     /// Reads one repository, and records how far that came.

@@ -38,6 +38,10 @@ pub enum Error {
         "{url} does not list its repositories ({cause}): name those that you want, with --only NAME"
     )]
     NoCatalog { url: String, cause: upstream::Error },
+    #[error(
+        "{url} lists no repository that is wanted: see whether the login may list them all, or name them in allow"
+    )]
+    NothingListed { url: String },
     #[error("only {remaining} of {limit} requests remain at {url}, and they are left to clients")]
     Reserved {
         url: String,

@@ -38,17 +38,7 @@ pub(super) struct Importing {
     pub ledger: Arc<Ledger>,
     pub claims: Claims,
     pub moves_tags: bool,
-    pub stored: StoredBlobs,
     pub waiter: Waiter,
-}
-
-/// Rule about blobs of another registry that are stored here already.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum StoredBlobs {
-    /// Shown at once: an owner vouches for the other registry.
-    Enough,
-    /// Shown if the other registry has them, too: it cannot show content of others by its digest.
-    AskFirst,
 }
 
 impl Importing {
@@ -188,15 +178,12 @@ impl Importing {
     ) -> Result<(), Error> {
         let (mut stored, mut new) = (Vec::new(), Vec::new());
         for blob in blobs {
-            if self.stored_blob(&blob.digest)?.is_none() {
+            let Some(size) = self.stored_blob(&blob.digest)? else {
                 new.push(blob);
                 continue;
-            }
-            let refusal = match self.stored {
-                StoredBlobs::Enough => None,
-                StoredBlobs::AskFirst => self.waiter.wait(blob.ask())??,
             };
-            match refusal {
+            // a registry cannot show content of others here by naming its digest
+            match self.waiter.wait(blob.ask(size))?? {
                 None => stored.push(blob.digest),
                 Some(damage) => arrived.failed.push((blob.digest, damage)),
             }

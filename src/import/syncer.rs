@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::import::error::Error;
-use crate::import::importing::{Importing, StoredBlobs};
+use crate::import::importing::Importing;
 use crate::import::remote::{Names, RemoteRegistry};
 use crate::import::selection::Selection;
 use crate::import::sync_walk::SyncWalk;
@@ -178,7 +178,7 @@ impl Syncer {
     async fn find(&self, rule: &SyncRule) -> Found {
         let (waiter, stop) = Waiter::with_stop(Handle::current());
         let actor = self.walked.actor("sync of");
-        let importing = self.walked.importing(actor, StoredBlobs::AskFirst, waiter);
+        let importing = self.walked.importing(actor, waiter);
         let _stop: Stop = stop;
         let read = match importing {
             Err(error) => Err(error),

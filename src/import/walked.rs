@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::import::claims::Claims;
 use crate::import::error::Error;
-use crate::import::importing::{Importing, StoredBlobs};
+use crate::import::importing::Importing;
 use crate::import::remote::RemoteRegistry;
 use crate::import::report::Ledger;
 use crate::import::waiter::Waiter;
 use crate::oci::{Glob, RepositoryName};
-use crate::registry::{Actor, Registry, Way};
+use crate::registry::{Actor, AdoptedRepository, Registry, Way};
 use crate::upstream::Upstream;
 
 /// Number of repositories that are read at once.
@@ -51,14 +51,30 @@ impl WalkedRegistry {
 
     /// Returns the name that a repository there has here.
     pub(super) fn here(&self, source: &str) -> Option<RepositoryName> {
-        let name = match &self.prefix {
-            Some(prefix) => RepositoryName::parse(&format!("{prefix}/{source}")),
-            None => RepositoryName::parse(source),
-        };
         let warn = |error| {
             tracing::warn!(upstream = %self.url, repository = source, %error, "a repository is left out");
         };
-        name.map_err(warn).ok()
+        RepositoryName::parse(&self.named(source))
+            .map_err(warn)
+            .ok()
+    }
+
+    /// Describes a repository there as one that is adopted.
+    pub(super) fn adopted(&self, source: &str) -> AdoptedRepository {
+        let name = self.named(source);
+        let problem = RepositoryName::parse(&name).err();
+        AdoptedRepository {
+            place: format!("{}/{source}", self.url),
+            problem: problem.map(|error| error.to_string()),
+            name,
+        }
+    }
+
+    fn named(&self, source: &str) -> String {
+        match &self.prefix {
+            Some(prefix) => format!("{prefix}/{source}"),
+            None => source.to_owned(),
+        }
     }
 
     /// Returns the name there of a repository here.
@@ -81,7 +97,6 @@ impl WalkedRegistry {
     pub(super) fn importing(
         &self,
         actor: Actor,
-        stored: StoredBlobs,
         waiter: Waiter,
     ) -> Result<Importing, Error> {
         self.registry.check_writable()?;
@@ -92,7 +107,6 @@ impl WalkedRegistry {
             ledger: Arc::<Ledger>::default(),
             claims: Claims::default(),
             moves_tags: false,
-            stored,
             waiter,
         })
     }

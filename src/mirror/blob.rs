@@ -90,11 +90,11 @@ impl Mirrored {
             return Ok(BroughtBlob::Here);
         }
         let import = self.registry.import();
-        if import.keep(digest).await?.is_some() {
-            self.upstream.blob_size(&self.source, digest).await?;
-            if self.show(digest).await? {
-                return Ok(BroughtBlob::Here);
-            }
+        if let Some(stored) = import.keep(digest).await?
+            && self.vouches_for(digest, stored).await?
+            && self.show(digest).await?
+        {
+            return Ok(BroughtBlob::Here);
         }
         let mut blob = self.upstream.blob(&self.source, digest).await?;
         if blob.size().is_none() {
@@ -106,6 +106,22 @@ impl Mirrored {
         }
         self.receive(digest, blob, early).await?;
         Ok(BroughtBlob::Here)
+    }
+
+    /// Reports whether the upstream has a stored blob. One that nothing from this upstream needs it must send: a digest proves nothing.
+    ///
+    /// # Errors
+    /// Failures of the upstream, also that it has no such blob.
+    async fn vouches_for(&self, digest: &Digest, stored: u64) -> Result<bool, Error> {
+        let size = self.upstream.blob_size(&self.source, digest).await?;
+        let is_trusted = match &self.origin {
+            RepositorySource::Own => true,
+            RepositorySource::Upstream(url) => {
+                let upstreams = self.registry.upstreams();
+                upstreams.have_sent(url, digest).await?
+            }
+        };
+        Ok(is_trusted && size.is_none_or(|size| size == stored))
     }
 
     /// Makes a stored blob visible in the repository; false if it was collected meanwhile.

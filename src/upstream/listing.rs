@@ -19,6 +19,8 @@ const PAGE: usize = 4 << 20;
 /// Maximum number of names in a list, and of their bytes.
 const NAMES: usize = 1 << 18;
 const NAMES_BYTES: usize = 16 << 20;
+/// Maximum number of pages after each other that name nothing new, as those of a filtered list do.
+const BARREN_PAGES: usize = 100;
 /// Maximum number of pages of referrers.
 const REFERRER_PAGES: usize = 16;
 /// Maximum number of referrers of one manifest.
@@ -78,14 +80,14 @@ impl Upstream {
         let (mut found, mut pages) = (Vec::new(), 0);
         while let Some(url) = next {
             pages += 1;
-            let mut answer = match self.page(url, &scope, Some(MediaType::OCI_INDEX)).await {
+            let mut answer = match self.page(url.clone(), &scope, Some(MediaType::OCI_INDEX)).await {
                 Err(Error::NotFound) if found.is_empty() => return Ok(None),
                 answer => answer?,
             };
             let page: LayoutIndex = parse(&mut answer).await?;
             next = self
                 .following(&answer)?
-                .filter(|_| !page.manifests.is_empty());
+                .filter(|next| !page.manifests.is_empty() || *next != url);
             found.extend(page.manifests);
             if found.len() > REFERRERS || pages > REFERRER_PAGES {
                 return Err(endless());
@@ -101,16 +103,19 @@ impl Upstream {
         names: impl Fn(P) -> Vec<String>,
     ) -> Result<BTreeSet<String>, Error> {
         let mut next = Some(self.origin().url(path)?);
-        let (mut found, mut bytes) = (BTreeSet::new(), 0);
+        let (mut found, mut bytes, mut barren) = (BTreeSet::new(), 0, 0);
         while let Some(url) = next {
-            let mut answer = self.page(url, scope, None).await?;
+            let mut answer = self.page(url.clone(), scope, None).await?;
             let page = names(parse(&mut answer).await?);
             let before = found.len();
             bytes += page.iter().map(String::len).sum::<usize>();
             found.extend(page);
-            // a page without anything new would be followed by itself
-            next = self.following(&answer)?.filter(|_| found.len() > before);
-            if found.len() > NAMES || bytes > NAMES_BYTES {
+            barren = if found.len() > before { 0 } else { barren + 1 };
+            // a server that knows no pages answers each with the first, and leads to itself
+            next = self
+                .following(&answer)?
+                .filter(|next| found.len() > before || *next != url);
+            if barren > BARREN_PAGES || found.len() > NAMES || bytes > NAMES_BYTES {
                 return Err(endless());
             }
         }

@@ -114,15 +114,17 @@ impl RemoteBlob {
         }
     }
 
-    /// Asks whether the registry has it; returns what is wrong with it, if it is left out.
+    /// Asks whether the registry has it, of the size that is stored here; returns what is wrong with it, if it is left out.
     ///
     /// # Errors
     /// [`Error::Upstream`] for failures that may pass.
-    pub async fn ask(&self) -> Result<Option<Damage>, Error> {
+    pub async fn ask(&self, stored: u64) -> Result<Option<Damage>, Error> {
         let upstream = &self.registry.upstream;
         let asking = || upstream.blob_size(&self.repository, &self.digest);
         match patiently(self.registry.attempts, asking).await {
-            Ok(_) => Ok(None),
+            Ok(size) if size.is_none_or(|size| size == stored) => Ok(None),
+            // a registry that answers everything has nothing
+            Ok(_) => Ok(Some(Damage::MissingBlob(self.digest.clone()))),
             Err(error) => self.refusal(error).map(Some),
         }
     }

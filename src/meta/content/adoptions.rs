@@ -57,6 +57,17 @@ pub struct AdoptionProblem {
     pub problem: String,
 }
 
+/// A repository of another registry that is being moved here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdoptedRepository {
+    /// Name here, or what would be it.
+    pub name: String,
+    /// Place in the other registry.
+    pub place: String,
+    /// Reason why it cannot be here.
+    pub problem: Option<String>,
+}
+
 /// End of a walk through one repository.
 #[derive(Clone, Debug, Default)]
 pub struct WalkedRepository {
@@ -207,9 +218,9 @@ impl WriteTx<'_> {
     pub fn list_adopted(
         &self,
         adoption: &str,
-        repositories: &[RepositoryName],
+        repositories: &[AdoptedRepository],
     ) -> Result<(), Error> {
-        let names: Vec<_> = repositories.iter().map(RepositoryName::as_str).collect();
+        let names: Vec<_> = repositories.iter().map(|adopted| &adopted.name).collect();
         let names = serde_json::to_string(&names).unwrap_or_default();
         self.connection
             .prepare_cached(
@@ -223,6 +234,17 @@ impl WriteTx<'_> {
                  SELECT name, value FROM adoptions, json_each(?2) WHERE name = ?1",
             )?
             .execute([adoption, &names])?;
+        for adopted in repositories {
+            let Some(problem) = &adopted.problem else {
+                continue;
+            };
+            self.connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO adoption_problems (adoption, repository, place, problem)
+                     SELECT adoption, repository, ?3, ?4 FROM adopted_repositories WHERE adoption = ?1 AND repository = ?2",
+                )?
+                .execute([adoption, &adopted.name, &adopted.place, problem])?;
+        }
         self.connection
             .prepare_cached("UPDATE adoptions SET listed = pass WHERE name = ?1")?
             .execute([adoption])?;

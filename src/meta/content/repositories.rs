@@ -9,7 +9,7 @@ use crate::meta::error::Error;
 use crate::meta::ids::RepositoryId;
 use crate::meta::sqlite::reader::{PointReader, Reader};
 use crate::meta::sqlite::writer::WriteTx;
-use crate::oci::RepositoryName;
+use crate::oci::{Digest, RepositoryName};
 
 /// Origin of a repository's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,18 @@ impl PointReader<'_> {
                     }))
                 })
                 .optional()
+        })
+    }
+
+    /// Reports whether a repository that is a cache of this upstream links to a blob.
+    pub fn is_cached_from(&self, upstream: &str, digest: &Digest) -> Result<bool, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT 1 FROM blobs JOIN repository_blobs ON blob_id = blobs.id
+                     JOIN repositories ON repositories.id = repository_id WHERE digest = ?1 AND upstream = ?2",
+                )?
+                .exists(params![digest.as_str(), upstream])
         })
     }
 

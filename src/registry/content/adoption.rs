@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::meta::{
-    self, Adoption, AdoptionItem, AdoptionProblem, AdoptionRow, WalkEnd, WalkedRepository, WriteTx,
+    self, AdoptedRepository, Adoption, AdoptionItem, AdoptionProblem, AdoptionRow, WalkEnd, WalkedRepository, WriteTx,
     now,
 };
 use crate::oci::{Digest, RepositoryName, TagName};
@@ -88,11 +88,11 @@ impl Upstreams<'_> {
         self.registry.meta.write(remember).await
     }
 
-    /// Records which repositories a walk reads, by their names here.
+    /// Records which repositories a walk reads, and which of them cannot be here.
     pub async fn list_adopted(
         self,
         adoption: &str,
-        repositories: Vec<RepositoryName>,
+        repositories: Vec<AdoptedRepository>,
     ) -> Result<(), Error> {
         let adoption = adoption.to_owned();
         let list = move |tx: &WriteTx<'_>| Ok(tx.list_adopted(&adoption, &repositories)?);

@@ -61,6 +61,12 @@ impl<'r> Upstreams<'r> {
         Ok(found.and_then(|blob| u64::try_from(blob.size).ok()))
     }
 
+    /// Reports whether a cache of the upstream with this URL has a blob, which that upstream must have sent.
+    pub async fn have_sent(self, url: &str, digest: &Digest) -> Result<bool, Error> {
+        let read = meta::point(|reader| reader.is_cached_from(url, digest));
+        Ok(self.registry.meta.read(read).await?)
+    }
+
     /// Records that a cached tag is gone upstream, which keeps its image from eviction.
     pub async fn mark_gone(self, repository: &RepositoryName, tag: &TagName) -> Result<(), Error> {
         self.set_gone(repository, tag, Some(now())).await
