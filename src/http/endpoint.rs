@@ -145,6 +145,16 @@ endpoints! {
     ApiResend:        POST    "/api/v1/deliveries/{event}",          Administrator, Changes, Api;
     ApiDocument:      GET     "/api/v1/openapi.json",                Public,  Reads,   Api;
     UiHome:           GET     "/ui/",                                Catalog, Reads,   Ui;
+    UiRepository:     GET     "/ui/repositories/{name}",             PULL,    Reads,   Ui;
+    UiUntagged:       GET     "/ui/untagged/{name}",                 PULL,    Reads,   Ui;
+    UiTrash:          GET     "/ui/trash/{name}",                    PULL,    Reads,   Ui;
+    UiImage:          GET     "/ui/images/{name}/{reference}",       PULL,    Reads,   Ui;
+    UiHistory:        GET     "/ui/history/{name}/{tag}",            PULL,    Reads,   Ui;
+    UiUsage:          GET     "/ui/usage",                           Catalog, Reads,   Ui;
+    UiActivity:       GET     "/ui/activity",                        Administrator, Reads, Ui;
+    UiTokens:         GET     "/ui/tokens",                          Administrator, Reads, Ui;
+    UiUpstreams:      GET     "/ui/upstreams",                       Administrator, Reads, Ui;
+    UiWebhooks:       GET     "/ui/webhooks",                        Administrator, Reads, Ui;
     UiAsset:          GET     "/ui/assets/{file}",                   Public,  Reads,   Ui;
     Options:          OPTIONS "*",                                   Public,  Reads,   Other;
     Redirect:         GET     "(a path with empty segments)",        Public,  Reads,   Other;

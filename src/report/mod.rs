@@ -12,6 +12,7 @@ mod image;
 mod quotas;
 mod repositories;
 mod restoring;
+mod tag_facts;
 mod tags;
 mod token_changes;
 mod tokens;
@@ -34,17 +35,18 @@ pub use deletion::{
 pub use history::{StateEnd, StateItem, history};
 pub use image::{ImageReport, built, image};
 pub use quotas::{QuotaItem, quotas};
-pub use repositories::{RepositoryItem, repositories};
+pub use repositories::{RepositoryItem, last_pusher, repositories};
 pub use restoring::{
     RemovalItem, RestoredItem, removal_items, restore, restore_manifest, restore_tag, restored_json,
 };
+pub use tag_facts::{TagFactsItem, tag_facts};
 pub use tags::{TagItem, tags};
 pub use token_changes::{
     MadeSecret, OVERLAP, RotatedSecret, TokenChangeError, TokenWords, create_token, revoke_token,
     rotate_token,
 };
 pub use tokens::{SecretItem, TokenItem, Tokens, tokens};
-pub use trash::{RestorableItem, restorable_until, trash};
+pub use trash::{RestorableItem, restorable_until, trash, trash_of};
 pub use untagged::{UntaggedItem, untagged};
 pub use upstreams::{UpstreamItem, upstreams};
 pub use usage::{DiskItem, StoreReport, TagUsageItem, UsageItem, disk, store, tag_usage, usage};

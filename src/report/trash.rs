@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::oci::RepositoryName;
 use crate::registry::{Error, Millis, Page, Registry, RemovedTagRow, TrashRow};
 use crate::report::values::{Time, Who};
 use crate::report::viewer::Viewer;
@@ -62,6 +63,37 @@ pub async fn trash(
         after = page.next.filter(|_| items.len() <= limit);
     }
     let goes_on = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| goes_on).map(RestorableItem::place);
+    Ok(Page { items, next })
+}
+
+/// Lists what can be restored in one repository: manifests, and then tags.
+///
+/// # Errors
+/// Those of the database.
+pub async fn trash_of(
+    registry: &Registry,
+    viewer: &Viewer,
+    repository: &RepositoryName,
+    limit: usize,
+) -> Result<Page<RestorableItem>, Error> {
+    let settings = registry.settings();
+    let retention = &settings.retention;
+    let trash = registry.trash();
+    let manifests = trash.list(Some(repository), String::new()).await?;
+    let tags = trash.removed_tags(Some(repository), retention, String::new());
+    let tags = tags.await?;
+    let rows = manifests.items.iter();
+    let mut items: Vec<_> = rows
+        .map(|row| manifest(row, viewer, retention.grace))
+        .collect();
+    items.extend(
+        tags.items
+            .iter()
+            .map(|row| tag(row, viewer, retention.grace)),
+    );
+    let goes_on = items.len() > limit || manifests.next.is_some() || tags.next.is_some();
     items.truncate(limit);
     let next = items.last().filter(|_| goes_on).map(RestorableItem::place);
     Ok(Page { items, next })

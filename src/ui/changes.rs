@@ -62,12 +62,17 @@ impl Change {
         self.item.repository.as_deref().map(RepositoryLabel)
     }
 
-    pub fn who(&self) -> Option<Text<'_>> {
-        self.item.who.name.as_deref().map(Text)
+    pub fn who(&self) -> Option<Text> {
+        self.item.who.name.as_deref().map(Text::of)
     }
 
-    pub fn detail(&self) -> Option<Text<'_>> {
-        self.item.detail.as_deref().map(Text)
+    pub fn detail(&self) -> Option<Text> {
+        self.item.detail.as_deref().map(Text::of)
+    }
+
+    /// Time of day.
+    pub fn time(&self) -> String {
+        self.item.at.to_string().chars().skip(11).take(8).collect()
     }
 
     pub fn at(&self) -> Moment {

@@ -4,12 +4,12 @@ use askama::Template;
 
 use crate::oci::RepositoryName;
 use crate::registry::{Error, ListOrder, ListQuery, Page as ListPage, Registry};
-use crate::report::{self, DiskItem, RepositoryItem, UsageItem};
+use crate::report::{self, DiskItem, RepositoryItem, UsageItem, Who};
 use crate::ui::changes::Change;
 use crate::ui::disk::DiskBar;
 use crate::ui::page::Page;
-use crate::ui::parts::{Bar, Count, Moment, RepositoryLabel, Size};
-use crate::ui::query::Query;
+use crate::ui::parts::{Bar, Count, Moment, RepositoryLabel, Size, Text};
+use crate::ui::query::{Query, sort_word};
 use crate::ui::shell::{Section, Shell, Twin};
 use crate::ui::site::Reader;
 
@@ -81,9 +81,14 @@ struct Repository {
     largest: u64,
     has_immutable: bool,
     has_rules: bool,
+    pusher: Who,
 }
 
 impl Repository {
+    fn who(&self) -> Option<Text> {
+        self.pusher.name.as_deref().map(Text::of)
+    }
+
     fn label(&self) -> RepositoryLabel<'_> {
         RepositoryLabel(&self.shown)
     }
@@ -168,16 +173,6 @@ fn twin(reader: &Reader, order: ListOrder, chosen: Option<&str>) -> Twin {
     }
 }
 
-/// Name of an order in queries and commands.
-fn sort_word(order: ListOrder) -> &'static str {
-    match order {
-        ListOrder::Name => "name",
-        ListOrder::Size => "size",
-        ListOrder::Pushed => "pushed",
-        ListOrder::Pulled => "pulled",
-    }
-}
-
 fn links(
     order: ListOrder,
     layout: Layout,
@@ -222,8 +217,10 @@ async fn repositories(
             Err(Error::NameUnknown(_)) => continue,
             usage => exclusive(&usage?),
         };
+        let pusher = report::last_pusher(registry, &name, &reader.viewer).await?;
         let policy = settings.retention.policy(&item.repository);
         found.push(Repository {
+            pusher,
             shown: item.repository.clone(),
             is_inside: false,
             size,

@@ -6,21 +6,37 @@
 //! - `site`, `shell`: addresses, and the frame of every page. `assets`: stylesheet, script and pictures.
 //! - `parts`: sizes, times, names and bars. `query`: queries of links. `page`: a page that is ready.
 //! - `changes`: rows of the audit log in words. `disk`: the bar of the disk.
-//! - `home`: the page of the same name. `failure`: errors.
+//! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `usage`, `activity`, `administration`: pages. `failure`: errors.
 
+mod activity;
+mod administration;
 mod assets;
 mod changes;
 mod disk;
 mod failure;
+mod gone;
+mod history;
 mod home;
+mod image;
+mod layers;
 mod page;
 mod parts;
 mod query;
+mod repository;
+mod repository_head;
 mod shell;
 mod site;
+mod usage;
 
+pub use activity::activity;
+pub use administration::{tokens, upstreams, webhooks};
 pub use assets::{Asset, asset};
 pub use failure::{Failure, failure};
+pub use gone::{trash, untagged};
+pub use history::history;
 pub use home::{Layout, home};
+pub use image::image;
 pub use page::Page;
+pub use repository::repository;
 pub use site::{Reader, Site};
+pub use usage::usage;

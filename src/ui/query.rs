@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::registry::ListOrder;
+
 /// Query of a link: `?sort=size`, or nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Query(String);
@@ -25,5 +27,15 @@ impl fmt::Display for Query {
             true => Ok(()),
             false => write!(f, "?{}", self.0),
         }
+    }
+}
+
+/// Name of an order in queries and commands.
+pub fn sort_word(order: ListOrder) -> &'static str {
+    match order {
+        ListOrder::Name => "name",
+        ListOrder::Size => "size",
+        ListOrder::Pushed => "pushed",
+        ListOrder::Pulled => "pulled",
     }
 }
