@@ -150,6 +150,7 @@ endpoints! {
     UiTrash:          GET     "/ui/trash/{name}",                    PULL,    Reads,   Ui;
     UiImage:          GET     "/ui/images/{name}/{reference}",       PULL,    Reads,   Ui;
     UiHistory:        GET     "/ui/history/{name}/{tag}",            PULL,    Reads,   Ui;
+    UiCompare:        GET     "/ui/compare",                         Catalog, Reads,   Ui;
     UiUsage:          GET     "/ui/usage",                           Catalog, Reads,   Ui;
     UiActivity:       GET     "/ui/activity",                        Administrator, Reads, Ui;
     UiTokens:         GET     "/ui/tokens",                          Administrator, Reads, Ui;

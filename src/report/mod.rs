@@ -32,7 +32,7 @@ pub use damage::{DamageItem, damage};
 pub use deletion::{
     DeletionReport, Outcome, SelectedItem, Selection, Undo, foresee_deletion, undo_until,
 };
-pub use history::{StateEnd, StateItem, history};
+pub use history::{StateEnd, StateItem, history, stored};
 pub use image::{ImageReport, built, image};
 pub use quotas::{QuotaItem, quotas};
 pub use repositories::{RepositoryItem, last_pusher, repositories};

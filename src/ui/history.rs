@@ -1,5 +1,7 @@
 //! All states of a tag.
 
+use std::collections::HashSet;
+
 use askama::Template;
 
 use crate::oci::{RepositoryName, TagName};
@@ -18,6 +20,8 @@ struct HistoryPage {
     name: String,
     tag: String,
     states: Vec<StateItem>,
+    /// Digests of those whose manifests are still there.
+    stored: HashSet<String>,
     next: Option<String>,
 }
 
@@ -48,6 +52,7 @@ pub async fn history(
         shell: Shell::new(reader, Section::Repositories, title, twin),
         name: name.to_string(),
         tag: tag.to_string(),
+        stored: report::stored(registry, name, &page.items).await?,
         states: page.items,
         next: page
             .next

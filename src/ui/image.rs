@@ -1,6 +1,6 @@
 //! An image: how to pull it, its platforms, layers and configuration, what is attached, and what became of its tag.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use askama::Template;
 
@@ -37,6 +37,8 @@ struct ImagePage {
     strip: Strip,
     attached: Vec<Artifact>,
     states: Vec<StateItem>,
+    /// Digests of those whose manifests are still there.
+    stored: HashSet<String>,
     /// Cursor of the states after those.
     has_more_states: bool,
     uses: Vec<Use>,
@@ -214,6 +216,7 @@ pub async fn image(
         shown_platform,
         layers,
         strip,
+        stored: report::stored(registry, name, &states).await?,
         states,
         has_more_states,
         report,
@@ -330,6 +333,6 @@ fn uses(reader: &Reader, report: &ImageReport, whole: &str) -> Vec<Use> {
         row("containerd", format!("ctr images pull {image}")),
         row("skopeo", format!("skopeo copy docker://{image} oci:image")),
         row("Kubernetes", format!("kubectl run app --image={image}")),
-        row("cosign", format!("cosign verify {image}")),
+        row("cosign", format!("cosign verify --key cosign.pub {image}")),
     ]
 }

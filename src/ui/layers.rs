@@ -19,6 +19,8 @@ pub struct Layer {
     pub instruction: String,
     pub rest: String,
     pub size: Option<u64>,
+    /// Of the layer; `None` for an instruction that made none.
+    pub digest: Option<String>,
     largest: u64,
     spread: Option<LayerSpread>,
 }
@@ -152,6 +154,7 @@ pub async fn layers(
         instruction,
         rest,
         size: Some(size(layer)),
+        digest: Some(layer.digest.clone()),
         largest,
         spread: spread.get(&layer.digest).copied(),
     };
@@ -171,6 +174,7 @@ pub async fn layers(
                     instruction,
                     rest,
                     size: None,
+                    digest: None,
                     largest,
                     spread: None,
                 },
@@ -215,6 +219,20 @@ fn instruction(step: &BuildStep) -> (String, String) {
         false => {
             let rest = text.strip_prefix("/bin/sh -c ").unwrap_or(text);
             ("RUN".to_owned(), rest.to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+impl Layer {
+    pub fn of_test(digest: &str, rest: &str) -> Self {
+        Self {
+            instruction: "RUN".to_owned(),
+            rest: rest.to_owned(),
+            size: Some(1),
+            digest: Some(digest.to_owned()),
+            largest: 1,
+            spread: None,
         }
     }
 }

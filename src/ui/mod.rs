@@ -6,12 +6,13 @@
 //! - `site`, `shell`: addresses, and the frame of every page. `assets`: stylesheet, script and pictures.
 //! - `parts`: sizes, times, names and bars. `query`: queries of links. `page`: a page that is ready.
 //! - `changes`: rows of the audit log in words. `disk`: the bar of the disk.
-//! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `usage`, `activity`, `administration`: pages. `failure`: errors.
+//! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `compare`, `usage`, `activity`, `administration`: pages. `failure`: errors.
 
 mod activity;
 mod administration;
 mod assets;
 mod changes;
+mod compare;
 mod disk;
 mod failure;
 mod gone;
@@ -31,6 +32,7 @@ mod usage;
 pub use activity::activity;
 pub use administration::{tokens, upstreams, webhooks};
 pub use assets::{Asset, asset};
+pub use compare::{Named, compare, compare_form};
 pub use failure::{Failure, failure};
 pub use gone::{trash, untagged};
 pub use history::history;

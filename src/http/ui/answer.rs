@@ -21,6 +21,7 @@ use crate::http::response::builder;
 use crate::http::response::error::{ApiError, ReportedError};
 use crate::http::settings::{LiveSettings, PageSwitch, ServerSettings};
 use crate::http::ui::call::UiCall;
+use crate::http::ui::parameters::Compared;
 use crate::oci::{Algorithm, Digest};
 use crate::registry::Registry;
 use crate::report::AuditQuery;
@@ -152,6 +153,11 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
         UiCall::History { name, tag, list } => {
             let last = list.last.as_deref();
             ui::history(registry, reader, (name, tag), last).await?
+        }
+        UiCall::Compare(None) => ui::compare_form(reader)?,
+        UiCall::Compare(Some(Compared { from, to, platform })) => {
+            let (from, to) = (from.clone(), to.clone());
+            ui::compare(registry, reader, from, to, platform.as_deref()).await?
         }
         UiCall::Usage => ui::usage(registry, reader).await?,
         UiCall::Activity(parameters) => {

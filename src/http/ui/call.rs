@@ -5,7 +5,8 @@ use http::Uri;
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
-    ActivityParameters, HomeParameters, ImageParameters, LastParameter, TagsParameters, read,
+    ActivityParameters, CompareParameters, Compared, HomeParameters, ImageParameters,
+    LastParameter, TagsParameters, read,
 };
 use crate::oci::{RepositoryName, TagName};
 use crate::registry::ManifestReference;
@@ -36,6 +37,7 @@ pub(crate) enum UiCall {
         tag: TagName,
         list: LastParameter,
     },
+    Compare(Option<Compared>),
     Usage,
     Activity(ActivityParameters),
     Tokens,
@@ -79,6 +81,7 @@ impl UiCall {
                 tag: TagName::parse(path.last)?,
                 list: read(uri)?,
             },
+            Endpoint::UiCompare => Self::Compare(read::<CompareParameters>(uri)?.images()?),
             Endpoint::UiUsage => Self::Usage,
             Endpoint::UiActivity => Self::Activity(read(uri)?),
             Endpoint::UiTokens => Self::Tokens,
@@ -99,6 +102,7 @@ impl UiCall {
             Self::Trash { .. } => Endpoint::UiTrash,
             Self::Image { .. } => Endpoint::UiImage,
             Self::History { .. } => Endpoint::UiHistory,
+            Self::Compare(_) => Endpoint::UiCompare,
             Self::Usage => Endpoint::UiUsage,
             Self::Activity(_) => Endpoint::UiActivity,
             Self::Tokens => Endpoint::UiTokens,
@@ -117,6 +121,7 @@ impl UiCall {
             | Self::Image { name, .. }
             | Self::History { name, .. } => Some(name),
             Self::Home(_)
+            | Self::Compare(_)
             | Self::Usage
             | Self::Activity(_)
             | Self::Tokens

@@ -7,8 +7,10 @@ use serde::de::DeserializeOwned;
 
 use crate::http::api_v1::parameters::{ListParameters, Sort};
 use crate::http::response::error::ApiError;
+use crate::oci::RepositoryName;
+use crate::registry::ManifestReference;
 use crate::report::AuditWords;
-use crate::ui::Layout;
+use crate::ui::{Layout, Named};
 
 /// Query of the list of repositories.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -39,6 +41,22 @@ pub(crate) struct LastParameter {
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct ImageParameters {
     /// Digest of the child that is shown.
+    pub platform: Option<String>,
+}
+
+/// Query of a comparison.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct CompareParameters {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub platform: Option<String>,
+}
+
+/// Images to compare.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Compared {
+    pub from: Named,
+    pub to: Named,
     pub platform: Option<String>,
 }
 
@@ -129,6 +147,33 @@ impl LastParameter {
             ..NOTHING
         }
     }
+}
+
+impl CompareParameters {
+    /// Returns the images, if both are named.
+    ///
+    /// # Errors
+    /// Invalid names, tags and digests.
+    pub(super) fn images(&self) -> Result<Option<Compared>, ApiError> {
+        match (filled(self.from.as_ref()), filled(self.to.as_ref())) {
+            (Some(from), Some(to)) => Ok(Some(Compared {
+                from: named(&from)?,
+                to: named(&to)?,
+                platform: filled(self.platform.as_ref()),
+            })),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Parses `NAME:TAG` or `NAME@DIGEST`.
+fn named(text: &str) -> Result<Named, ApiError> {
+    let parts = text.split_once('@').or_else(|| text.split_once(':'));
+    let (name, reference) = parts.unwrap_or((text, "latest"));
+    Ok(Named {
+        repository: RepositoryName::parse(name)?,
+        reference: ManifestReference::parse(reference)?,
+    })
 }
 
 impl ActivityParameters {

@@ -1,7 +1,9 @@
 //! Facts that decide what becomes of a tag: who set it, what else points there, what is attached, which rule decides.
 
+use std::collections::HashSet;
+
 use crate::meta::{Actor, now};
-use crate::oci::RepositoryName;
+use crate::oci::{Digest, RepositoryName};
 use crate::registry::content::signature_tags::signature_tags;
 use crate::registry::error::Error;
 use crate::registry::facades::Reports;
@@ -53,6 +55,28 @@ impl Reports<'_> {
         let name = repository.clone();
         self.registry
             .scan(move |meta| meta.last_setter(&name))
+            .await
+    }
+
+    /// Returns those of some digests that a repository holds as manifests.
+    pub async fn stored(
+        self,
+        repository: &RepositoryName,
+        digests: Vec<String>,
+    ) -> Result<HashSet<String>, Error> {
+        let name = repository.clone();
+        self.registry
+            .scan(move |meta| {
+                let mut found = HashSet::new();
+                for text in digests {
+                    if let Ok(digest) = Digest::parse(&text)
+                        && meta.manifest_in(&name, &digest)?.is_some()
+                    {
+                        found.insert(text);
+                    }
+                }
+                Ok(found)
+            })
             .await
     }
 
