@@ -1,5 +1,6 @@
 //! Admission of requests, by settings that can be replaced while the server runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,6 +199,21 @@ impl Access {
             }
             drop(current);
             tokio::time::sleep(WATCH_INTERVAL).await;
+        }
+    }
+
+    /// Returns the users who log in with a password; `None` if users are elsewhere.
+    pub async fn users(&self) -> Option<BTreeSet<String>> {
+        let current = self.current.load_full();
+        Some(current.authenticator.users()?.names().await)
+    }
+
+    /// Reports whether a user logs in with a password.
+    pub async fn is_user(&self, name: &str) -> bool {
+        let current = self.current.load_full();
+        match current.authenticator.users() {
+            Some(users) => users.is_user(name).await,
+            None => false,
         }
     }
 

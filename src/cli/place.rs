@@ -8,7 +8,7 @@ use serde_json::Value;
 use tarkeep::remote::{Remote, RemoteError, RemoteLogin, RemotePage, docker_login};
 
 use crate::cli::error::Error;
-use crate::cli::store::Store;
+use crate::cli::store::{Store, quoted};
 
 /// Variables that hold a token for the server, or name its file.
 const TOKEN: &str = "REGISTRY_TOKEN";
@@ -42,6 +42,18 @@ impl Place {
         let remote = Remote::new(url, self.ca.clone(), login).map_err(failed)?;
         Ok(Some(remote))
     }
+
+    /// Returns these flags as they are typed, each after a space.
+    pub(crate) fn flags(&self) -> String {
+        let mut flags = self.store.flags();
+        if let Some(url) = &self.server {
+            flags += &format!(" --server {}", quoted(url));
+        }
+        if let Some(ca) = &self.ca {
+            flags += &format!(" --ca {}", quoted(&ca.to_string_lossy()));
+        }
+        flags
+    }
 }
 
 /// Finds the login for a server: a token, or else what Docker's configuration says.
@@ -69,7 +81,8 @@ fn login(host: &str) -> Result<Option<RemoteLogin>, String> {
     }
 }
 
-fn failed(error: RemoteError) -> Error {
+/// Turns a failure of a server into that of a command.
+pub(crate) fn failed(error: RemoteError) -> Error {
     Error::Other(error.to_string())
 }
 

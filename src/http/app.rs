@@ -26,6 +26,7 @@ use crate::http::api::request::action::Action;
 use crate::http::api::request::upstream_ways::{self, Asked, UpstreamListener};
 use crate::http::api::request::{actor, authorize, route, validate};
 use crate::http::api_v1::answer;
+use crate::http::api_v1::call::ApiCall;
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::head_budget::HeadBudget;
 use crate::http::connection::send_budget::TotalBudget;
@@ -412,7 +413,17 @@ async fn dispatch(
         Action::GetToken { scopes } => token::get(&app.access, &scopes, &head).await,
         Action::PostToken => token::post(&app.access, &head, body).await,
         Action::SearchV1(query) => lists().search(query).await,
-        Action::Api(call) => answer::answer(registry, &app.list_room, &call, &head, body).await,
+        Action::Api(call) => api(&app, &call, &head, body).await,
         Action::Ui(call) => ui::answer(registry, &app.list_room, &app.settings, &call, &head).await,
     }
+}
+
+async fn api(
+    app: &App,
+    call: &ApiCall,
+    head: &Parts,
+    body: Body,
+) -> Result<Response<Body>, ApiError> {
+    let (registry, access) = (&app.registry, &app.access);
+    answer::answer(registry, access, &app.list_room, call, head, body).await
 }

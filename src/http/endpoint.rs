@@ -137,6 +137,10 @@ endpoints! {
     ApiUpstreams:     GET     "/api/v1/upstreams",                   Administrator, Reads, Api;
     ApiQuotas:        GET     "/api/v1/quotas",                      Administrator, Reads, Api;
     ApiDeletion:      GET     "/api/v1/deletions/{name}/{reference}", REMOVE, Reads,   Api;
+    ApiSelection:     GET     "/api/v1/selections/{name}",           REMOVE,  Reads,   Api;
+    ApiDeleteAll:     DELETE  "/api/v1/selections/{name}",           REMOVE,  Changes, Api;
+    ApiRestoreAll:    POST    "/api/v1/selections/{name}",           REMOVE,  Changes, Api;
+    ApiDigests:       GET     "/api/v1/digests/{name}/{prefix}",     PULL,    Reads,   Api;
     ApiDelete:        DELETE  "/api/v1/manifests/{name}/{reference}", REMOVE, Changes, Api;
     ApiRestore:       POST    "/api/v1/trash/{name}/{reference}",    REMOVE,  Changes, Api;
     ApiTokenCreate:   POST    "/api/v1/tokens",                      Administrator, Changes, Api;

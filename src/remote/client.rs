@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, LINK};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, LINK};
+use http::response::Parts;
 use http::uri::{Authority, Scheme};
-use http::{HeaderValue, Request, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -111,6 +112,55 @@ impl Remote {
         path: &str,
         parameters: &[(&str, String)],
     ) -> Result<RemotePage<T>, RemoteError> {
+        let (head, body) = self
+            .exchange(Method::GET, path, parameters, Bytes::new())
+            .await?;
+        let next = head.headers.get(LINK).and_then(|link| link.to_str().ok());
+        Ok(RemotePage {
+            body: serde_json::from_slice(&body).map_err(|error| self.broken(error))?,
+            next: next.and_then(cursor),
+        })
+    }
+
+    /// Asks for a change below `/api/v1/`, with an object.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+        object: &Value,
+    ) -> Result<T, RemoteError> {
+        let body = Bytes::from(object.to_string());
+        let (_, body) = self.exchange(Method::POST, path, parameters, body).await?;
+        serde_json::from_slice(&body).map_err(|error| self.broken(error))
+    }
+
+    /// Asks for a deletion below `/api/v1/`.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn delete<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+    ) -> Result<T, RemoteError> {
+        let none = Bytes::new();
+        let (_, body) = self
+            .exchange(Method::DELETE, path, parameters, none)
+            .await?;
+        serde_json::from_slice(&body).map_err(|error| self.broken(error))
+    }
+
+    /// Sends a request, and returns the head and the body of a good answer.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        parameters: &[(&str, String)],
+        body: Bytes,
+    ) -> Result<(Parts, Bytes), RemoteError> {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(parameters);
         let target = format!("{}/api/v1/{path}?{}", self.base, query.finish());
@@ -120,10 +170,12 @@ impl Remote {
             .path_and_query(target)
             .build()
             .map_err(|error| self.broken(error))?;
-        let mut request = Request::new(Full::<Bytes>::default());
-        *request.uri_mut() = uri;
+        let mut request = Request::new(Full::new(body));
+        (*request.uri_mut(), *request.method_mut()) = (uri, method);
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(login) = &self.login {
-            request.headers_mut().insert(AUTHORIZATION, login.clone());
+            headers.insert(AUTHORIZATION, login.clone());
         }
         let answer = timeout(ANSWER, self.client.send(request)).await;
         let answer = answer.map_err(|_| self.unreachable("no answer came in time"))?;
@@ -133,14 +185,10 @@ impl Remote {
         let body = timeout(ANSWER, Limited::new(body, LARGEST).collect()).await;
         let body = body.map_err(|_| self.unreachable("its answer did not end in time"))?;
         let body = body.map_err(|error| self.broken(error))?.to_bytes();
-        if head.status != StatusCode::OK {
-            return Err(self.refused(head.status, &body));
+        match head.status {
+            StatusCode::OK => Ok((head, body)),
+            status => Err(self.refused(status, &body)),
         }
-        let next = head.headers.get(LINK).and_then(|link| link.to_str().ok());
-        Ok(RemotePage {
-            body: serde_json::from_slice(&body).map_err(|error| self.broken(error))?,
-            next: next.and_then(cursor),
-        })
     }
 
     fn refused(&self, status: StatusCode, body: &[u8]) -> RemoteError {
@@ -151,7 +199,8 @@ impl Remote {
                 RemoteError::Login(self.authority.to_string())
             }
             (StatusCode::NOT_FOUND, None) => RemoteError::NoApi(self.authority.to_string()),
-            (StatusCode::NOT_FOUND, Some(_)) if error["code"] == "UNSUPPORTED" => {
+            // an older one says it in the form of its other errors
+            (StatusCode::NOT_FOUND, Some("no such path in this API")) => {
                 RemoteError::NoApi(self.authority.to_string())
             }
             (status, message) => RemoteError::Refused {

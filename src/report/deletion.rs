@@ -1,32 +1,14 @@
-//! Deletions: their items, their consequences, and how they are undone.
+//! Deletions: their consequences, and how they are undone.
 
-use std::collections::HashSet;
+use serde::{Deserialize, Serialize};
 
-use serde_json::{Value, json};
-
-use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{
     Actor, Deletion, DeletionEffect, Dependent, Error, ManifestReference, Millis, Precondition,
     Registry, Retention, now,
 };
+use crate::report::selection::Selection;
 use crate::report::values::Time;
 use crate::report::viewer::Viewer;
-
-/// A selected tag or manifest.
-#[derive(Clone, Debug)]
-pub struct SelectedItem {
-    pub repository: RepositoryName,
-    /// `None` for a manifest without tags.
-    pub tag: Option<String>,
-    pub digest: Digest,
-}
-
-/// Selected content: items to show, deletions for the operations.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    pub items: Vec<SelectedItem>,
-    pub deletions: Vec<(RepositoryName, Deletion)>,
-}
 
 /// A deletion, done or foreseen.
 #[derive(Debug)]
@@ -35,106 +17,77 @@ pub struct DeletionReport {
     pub effect: DeletionEffect,
 }
 
+/// A deletion as reports show it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletionItem {
+    /// False if it is only foreseen.
+    pub removed: bool,
+    pub items: Vec<RemovedItem>,
+    /// Signatures and other referrers that go along.
+    pub referrers: Vec<DependentItem>,
+    /// Number of manifests removed.
+    pub manifest_count: u64,
+    pub untagged: UntaggedCounts,
+    /// `None` for whoever may not see all repositories.
+    pub frees: Option<FreedItem>,
+    pub undo: Option<UndoItem>,
+    /// True if the server collects by itself.
+    pub collects: bool,
+}
+
+/// A removed tag, or manifest without tags.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RemovedItem {
+    pub repository: String,
+    pub tag: Option<String>,
+    pub digest: String,
+}
+
+/// A signature or another referrer that goes along.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DependentItem {
+    pub repository: String,
+    pub tag: Option<String>,
+    pub digest: String,
+    pub artifact_type: Option<String>,
+    pub subject: String,
+}
+
+/// Manifests that lose their last tag.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UntaggedCounts {
+    pub manifest_count: u64,
+    /// Those of them that the rules keep forever.
+    pub kept_count: u64,
+}
+
+/// Disk space that a deletion frees.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FreedItem {
+    pub size: u64,
+    pub blob_count: u64,
+    /// Time at which all of it is freed.
+    pub at: Option<Time>,
+}
+
+/// How what was deleted comes back.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct UndoItem {
+    /// One for each repository.
+    pub commands: Vec<String>,
+    pub until: Time,
+}
+
 /// Undo of a deletion.
 #[derive(Clone, Debug)]
 pub struct Undo {
     /// One for each repository.
     pub commands: Vec<String>,
     pub until: Millis,
-}
-
-impl Selection {
-    /// Selects a tag, or a manifest with its tags.
-    ///
-    /// # Errors
-    /// [`Error::ManifestUnknown`]; [`Error::InUse`] for a manifest that an index needs.
-    pub async fn of(
-        registry: &Registry,
-        repository: &RepositoryName,
-        reference: &ManifestReference,
-    ) -> Result<Self, Error> {
-        let mut selection = Self::default();
-        match reference {
-            ManifestReference::Tag(tag) => {
-                let manifest = registry.manifests().get(repository, reference).await?;
-                let tags = Deletion::Tags(vec![tag.clone()]);
-                selection.add(repository, Some(tag.as_str()), &manifest.digest);
-                selection.deletions.push((repository.clone(), tags));
-            }
-            ManifestReference::Digest(digest) => {
-                selection.add_manifest(registry, repository, digest).await?;
-            }
-        }
-        Ok(selection)
-    }
-
-    /// Adds an item.
-    pub fn add(&mut self, repository: &RepositoryName, tag: Option<&str>, digest: &Digest) {
-        self.items.push(SelectedItem {
-            repository: repository.clone(),
-            tag: tag.map(str::to_owned),
-            digest: digest.clone(),
-        });
-    }
-
-    /// Adds a manifest with its tags.
-    ///
-    /// # Errors
-    /// As [`Self::of`].
-    pub async fn add_manifest(
-        &mut self,
-        registry: &Registry,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<(), Error> {
-        let reference = ManifestReference::Digest(digest.clone());
-        let description = registry
-            .manifests()
-            .describe(repository, &reference)
-            .await?;
-        if let Some(holder) = description.parents.into_iter().next() {
-            return Err(Error::InUse {
-                digest: digest.clone(),
-                holder,
-            });
-        }
-        for tag in &description.tags {
-            self.add(repository, Some(tag), digest);
-        }
-        if description.tags.is_empty() {
-            self.add(repository, None, digest);
-        }
-        let deletion = Deletion::Manifest(digest.clone());
-        self.deletions.push((repository.clone(), deletion));
-        Ok(())
-    }
-
-    /// Rejects immutable tags before anything is shown or removed, rather than halfway.
-    ///
-    /// # Errors
-    /// [`Error::TagImmutable`].
-    pub fn check_mutable(&self, retention: &Retention) -> Result<(), Error> {
-        let tags = self.items.iter().filter_map(|item| {
-            let tag = item.tag.as_deref()?;
-            Some((&item.repository, tag))
-        });
-        let mut checked = tags.map(|(repository, tag)| retention.check_mutable(repository, tag));
-        checked.try_for_each(|checked| checked)
-    }
-
-    /// Leaves out dependents that are among the selected content.
-    fn unselected(&self, dependents: Vec<Dependent>) -> Vec<Dependent> {
-        let selected: HashSet<_> = self
-            .items
-            .iter()
-            .map(|item| (&item.repository, item.tag.as_deref(), &item.digest))
-            .collect();
-        let is_other = |dependent: &Dependent| {
-            let tag = dependent.tag.as_ref().map(TagName::as_str);
-            !selected.contains(&(&dependent.repository, tag, &dependent.digest))
-        };
-        dependents.into_iter().filter(is_other).collect()
-    }
 }
 
 /// Foresees a deletion.
@@ -179,10 +132,12 @@ impl DeletionReport {
         Ok(())
     }
 
-    /// Converts it to JSON; `undo` is that of a deletion that was done, if there is one.
-    pub fn as_json(&self, outcome: &Outcome, viewer: &Viewer) -> Value {
-        let items = self.selection.items.iter().map(|item| {
-            json!({ "repository": item.repository.as_str(), "tag": item.tag, "digest": item.digest.as_str() })
+    /// Converts it to what `docs/json.md` describes.
+    pub fn item(&self, outcome: &Outcome, registry: &Registry, viewer: &Viewer) -> DeletionItem {
+        let items = self.selection.items.iter().map(|item| RemovedItem {
+            repository: item.repository.to_string(),
+            tag: item.tag.clone(),
+            digest: item.digest.to_string(),
         });
         let DeletionEffect {
             deleted,
@@ -191,33 +146,42 @@ impl DeletionReport {
             removals: goes,
             dependents,
         } = &self.effect;
-        let dependents = dependents.iter().map(|dependent| {
-            json!({
-                "repository": dependent.repository.as_str(),
-                "tag": dependent.tag.as_ref().map(TagName::as_str),
-                "digest": dependent.digest.as_str(),
-                "artifactType": dependent.kind,
-                "subject": dependent.subject.as_str(),
-            })
-        });
-        let frees = json!({
-            "size": goes.bytes, "blobCount": goes.blobs,
-            "at": goes.last.filter(|_| goes.bytes > 0).map(Time),
-        });
+        let frees = FreedItem {
+            size: goes.bytes,
+            blob_count: goes.blobs,
+            at: goes.last.filter(|_| goes.bytes > 0).map(Time),
+        };
         let undo = match outcome {
             Outcome::Done(undo) => undo.as_ref(),
             Outcome::Foreseen => None,
         };
-        json!({
-            "removed": matches!(outcome, Outcome::Done(_)),
-            "items": items.collect::<Vec<_>>(),
-            "referrers": dependents.collect::<Vec<_>>(),
-            "manifestCount": deleted,
-            "untagged": { "manifestCount": untagged, "keptCount": kept },
+        DeletionItem {
+            removed: matches!(outcome, Outcome::Done(_)),
+            items: items.collect(),
+            referrers: dependents.iter().map(dependent).collect(),
+            manifest_count: *deleted,
+            untagged: UntaggedCounts {
+                manifest_count: *untagged,
+                kept_count: *kept,
+            },
             // it would tell what hidden repositories hold
-            "frees": Some(frees).filter(|_| viewer.sees_everything()),
-            "undo": undo.map(|undo| json!({ "commands": undo.commands, "until": Time(undo.until) })),
-        })
+            frees: Some(frees).filter(|_| viewer.sees_everything()),
+            undo: undo.map(|undo| UndoItem {
+                commands: undo.commands.clone(),
+                until: Time(undo.until),
+            }),
+            collects: registry.settings().retention.enabled,
+        }
+    }
+}
+
+fn dependent(dependent: &Dependent) -> DependentItem {
+    DependentItem {
+        repository: dependent.repository.to_string(),
+        tag: dependent.tag.as_ref().map(ToString::to_string),
+        digest: dependent.digest.to_string(),
+        artifact_type: dependent.kind.clone(),
+        subject: dependent.subject.to_string(),
     }
 }
 

@@ -1,12 +1,16 @@
 //! One image, and everything about it.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::oci::{Digest, ImageConfig, Referrer, RepositoryName};
 use crate::registry::{
     ChildDescription, Damaged, Error, ImageDescription, ManifestReference, Millis, Registry,
+    SignatureTag,
 };
-use crate::report::damage::damage;
+use crate::report::damage::{DamageItem, damage};
 use crate::report::values::Time;
 
 /// An image, and everything about it.
@@ -16,6 +20,85 @@ pub struct ImageReport {
     pub description: ImageDescription,
     pub referrers: Vec<Referrer>,
     pub damage: Vec<Damaged>,
+}
+
+/// An image as reports show it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageItem {
+    pub repository: String,
+    pub digest: String,
+    pub media_type: String,
+    pub artifact_type: Option<String>,
+    pub size: u64,
+    pub platforms: Vec<String>,
+    pub created: Option<Time>,
+    pub pushed: Time,
+    pub tags: Vec<String>,
+    pub image: Option<RunItem>,
+    pub children: Vec<ChildItem>,
+    pub attestations: Vec<AttestationItem>,
+    pub signatures: Vec<SignatureItem>,
+    pub referrers: Vec<ReferrerItem>,
+    pub referenced_by: Vec<String>,
+    pub damage: Vec<DamageItem>,
+    pub manifest: Value,
+}
+
+/// How an image is run.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunItem {
+    pub entrypoint: Vec<String>,
+    pub command: Vec<String>,
+    pub environment: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    pub runs_as: Option<String>,
+    pub working_directory: Option<String>,
+}
+
+/// Image or artifact of an index.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChildItem {
+    pub digest: String,
+    pub media_type: String,
+    pub platform: Option<String>,
+    /// `None` if it is not stored.
+    pub size: Option<u64>,
+    /// Digests of the attestations about it.
+    pub attestations: Vec<String>,
+}
+
+/// Attestation of an index about one of its images.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttestationItem {
+    pub digest: String,
+    pub media_type: String,
+    pub size: Option<u64>,
+    pub subject: String,
+}
+
+/// Tag that signs an image by its name.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SignatureItem {
+    pub tag: String,
+    pub digest: String,
+    pub size: u64,
+}
+
+/// Descriptor of a manifest that is about an image.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReferrerItem {
+    pub media_type: String,
+    pub digest: String,
+    pub size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<Value>,
 }
 
 /// Describes an image.
@@ -56,8 +139,8 @@ async fn referrers(
 }
 
 impl ImageReport {
-    /// Converts it to JSON.
-    pub fn as_json(&self) -> Value {
+    /// Converts it to what `docs/json.md` describes.
+    pub fn item(&self) -> ImageItem {
         let ImageDescription {
             summary,
             manifest,
@@ -69,29 +152,30 @@ impl ImageReport {
             signature_tags,
         } = &self.description;
         let shown = children.iter().filter(|child| child.attested.is_none());
-        let signatures = signature_tags.iter().map(|signature| {
-            json!({
-                "tag": signature.tag.as_str(), "digest": signature.digest.as_str(), "size": signature.size,
-            })
-        });
-        json!({
-            "repository": self.repository.as_str(),
-            "digest": summary.digest.as_str(),
-            "mediaType": summary.media_type,
-            "artifactType": manifest.artifact_type,
-            "size": summary.size,
-            "platforms": summary.platforms,
-            "created": config.as_ref().and_then(built).map(Time),
-            "pushed": Time(summary.pushed_at),
-            "tags": tags,
-            "image": config.as_ref().map(run),
-            "children": shown.map(|one| child(one, children)).collect::<Vec<_>>(),
-            "signatures": signatures.collect::<Vec<_>>(),
-            "referrers": self.referrers,
-            "referencedBy": parents.iter().map(Digest::as_str).collect::<Vec<_>>(),
-            "damage": damage(&self.damage),
-            "manifest": serde_json::from_slice::<Value>(bytes).unwrap_or_default(),
-        })
+        ImageItem {
+            repository: self.repository.to_string(),
+            digest: summary.digest.to_string(),
+            media_type: summary.media_type.clone(),
+            artifact_type: manifest.artifact_type.clone(),
+            size: summary.size,
+            platforms: summary.platforms.clone(),
+            created: config.as_ref().and_then(built).map(Time),
+            pushed: Time(summary.pushed_at),
+            tags: tags.clone(),
+            image: config.as_ref().map(run),
+            children: shown.map(|one| child(one, children)).collect(),
+            attestations: children.iter().filter_map(attestation).collect(),
+            signatures: signature_tags.iter().map(signature).collect(),
+            referrers: self.referrers.iter().map(referrer).collect(),
+            referenced_by: parents.iter().map(ToString::to_string).collect(),
+            damage: damage(&self.damage),
+            manifest: serde_json::from_slice(bytes).unwrap_or_default(),
+        }
+    }
+
+    /// Converts it to JSON.
+    pub fn as_json(&self) -> Value {
+        json!(self.item())
     }
 }
 
@@ -101,20 +185,55 @@ pub fn built(config: &ImageConfig) -> Option<Millis> {
     Some(created.as_millisecond())
 }
 
-fn run(config: &ImageConfig) -> Value {
-    json!({
-        "entrypoint": config.entrypoint, "command": config.command, "environment": config.environment,
-        "labels": config.labels, "runsAs": config.user, "workingDirectory": config.working_directory,
-    })
+fn run(config: &ImageConfig) -> RunItem {
+    RunItem {
+        entrypoint: config.entrypoint.clone(),
+        command: config.command.clone(),
+        environment: config.environment.clone(),
+        labels: config.labels.clone(),
+        runs_as: config.user.clone(),
+        working_directory: config.working_directory.clone(),
+    }
 }
 
-fn child(child: &ChildDescription, all: &[ChildDescription]) -> Value {
+fn child(child: &ChildDescription, all: &[ChildDescription]) -> ChildItem {
     let attestations = all
         .iter()
         .filter(|other| other.attested.as_deref() == Some(&*child.digest))
-        .map(|other| &*other.digest);
-    json!({
-        "digest": child.digest, "mediaType": child.media_type, "platform": child.platform, "size": child.size,
-        "attestations": attestations.collect::<Vec<_>>(),
+        .map(|other| other.digest.clone());
+    ChildItem {
+        digest: child.digest.clone(),
+        media_type: child.media_type.clone(),
+        platform: child.platform.clone(),
+        size: child.size,
+        attestations: attestations.collect(),
+    }
+}
+
+fn attestation(child: &ChildDescription) -> Option<AttestationItem> {
+    Some(AttestationItem {
+        digest: child.digest.clone(),
+        media_type: child.media_type.clone(),
+        size: child.size,
+        subject: child.attested.clone()?,
     })
+}
+
+fn signature(tag: &SignatureTag) -> SignatureItem {
+    SignatureItem {
+        tag: tag.tag.to_string(),
+        digest: tag.digest.to_string(),
+        size: tag.size,
+    }
+}
+
+fn referrer(referrer: &Referrer) -> ReferrerItem {
+    let annotations = referrer.annotations.as_ref();
+    ReferrerItem {
+        media_type: referrer.media_type.clone(),
+        digest: referrer.digest.clone(),
+        size: referrer.size as u64,
+        artifact_type: referrer.artifact_type.clone(),
+        annotations: annotations.and_then(|raw| serde_json::from_str(raw.get()).ok()),
+    }
 }

@@ -12,6 +12,7 @@ mod image;
 mod quotas;
 mod repositories;
 mod restoring;
+mod selection;
 mod tag_facts;
 mod tags;
 mod token_changes;
@@ -30,15 +31,20 @@ pub use audit::{AuditItem, AuditQuery, AuditWords, audit};
 pub use collection::{CollectionReport, collection};
 pub use damage::{DamageItem, damage};
 pub use deletion::{
-    DeletionReport, Outcome, SelectedItem, Selection, Undo, foresee_deletion, undo_until,
+    DeletionItem, DeletionReport, DependentItem, Outcome, RemovedItem, Undo, UndoItem,
+    foresee_deletion, undo_until,
 };
 pub use history::{StateEnd, StateItem, history, stored};
-pub use image::{ImageReport, built, image};
+pub use image::{
+    ChildItem, ImageItem, ImageReport, ReferrerItem, RunItem, SignatureItem, built, image,
+};
 pub use quotas::{QuotaItem, quotas};
 pub use repositories::{RepositoryItem, last_pusher, repositories};
 pub use restoring::{
-    RemovalItem, RestoredItem, removal_items, restore, restore_manifest, restore_tag, restored_json,
+    RemovalItem, RestoredItem, removal_items, restore, restore_all, restore_everything,
+    restore_manifest, restore_tag, restored_json,
 };
+pub use selection::{SelectedItem, Selection, selected_tags};
 pub use tag_facts::{TagFactsItem, tag_facts};
 pub use tags::{TagItem, tags};
 pub use token_changes::{
@@ -46,11 +52,13 @@ pub use token_changes::{
     rotate_token,
 };
 pub use tokens::{SecretItem, TokenItem, Tokens, tokens};
-pub use trash::{RestorableItem, restorable_until, trash, trash_of};
+pub use trash::{RestorableItem, trash, trash_of};
 pub use untagged::{UntaggedItem, untagged};
 pub use upstreams::{UpstreamItem, upstreams};
-pub use usage::{DiskItem, StoreReport, TagUsageItem, UsageItem, disk, store, tag_usage, usage};
+pub use usage::{
+    DiskItem, StoreItem, StoreReport, TagUsageItem, UsageItem, disk, store, tag_usage, usage,
+};
 pub use values::{Time, Who};
 pub use viewer::{People, Viewer};
 pub use webhooks::{DeliveryItem, WebhookItem, deliveries, webhooks};
-pub use why::{WhyReport, why};
+pub use why::{ChainItem, EndItem, HoldItem, WhyItem, WhyReport, why};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::auth::{self, RepositoryPattern, Rights, TokenSecret};
@@ -41,7 +41,7 @@ pub enum TokenChangeError {
 }
 
 /// A new secret of a token, shown this once.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct MadeSecret {
     pub name: String,
     pub id: String,
@@ -50,7 +50,7 @@ pub struct MadeSecret {
 }
 
 /// The secret of a rotation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotatedSecret {
     #[serde(flatten)]

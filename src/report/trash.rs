@@ -34,13 +34,27 @@ pub async fn trash(
     last: String,
     limit: usize,
 ) -> Result<Page<RestorableItem>, Error> {
+    trash_of(registry, None, viewer, last, limit).await
+}
+
+/// Lists what can be restored in a repository, or in all, as [`trash`] does.
+///
+/// # Errors
+/// Those of the database.
+pub async fn trash_of(
+    registry: &Registry,
+    repository: Option<&RepositoryName>,
+    viewer: &Viewer,
+    last: String,
+    limit: usize,
+) -> Result<Page<RestorableItem>, Error> {
     let settings = registry.settings();
     let retention = &settings.retention;
     let mut items = Vec::new();
     // no digest is without a colon, so that the cursor of a manifest is told by its @
     let mut after = (last.is_empty() || last.contains('@')).then(|| last.clone());
     while let Some(last) = after {
-        let page = registry.trash().list(None, last).await?;
+        let page = registry.trash().list(repository, last).await?;
         let shown = page
             .items
             .iter()
@@ -54,7 +68,8 @@ pub async fn trash(
         false => Some(last),
     };
     while let Some(last) = after {
-        let page = registry.trash().removed_tags(None, retention, last).await?;
+        let trash = registry.trash();
+        let page = trash.removed_tags(repository, retention, last).await?;
         let shown = page
             .items
             .iter()
@@ -63,37 +78,6 @@ pub async fn trash(
         after = page.next.filter(|_| items.len() <= limit);
     }
     let goes_on = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| goes_on).map(RestorableItem::place);
-    Ok(Page { items, next })
-}
-
-/// Lists what can be restored in one repository: manifests, and then tags.
-///
-/// # Errors
-/// Those of the database.
-pub async fn trash_of(
-    registry: &Registry,
-    viewer: &Viewer,
-    repository: &RepositoryName,
-    limit: usize,
-) -> Result<Page<RestorableItem>, Error> {
-    let settings = registry.settings();
-    let retention = &settings.retention;
-    let trash = registry.trash();
-    let manifests = trash.list(Some(repository), String::new()).await?;
-    let tags = trash.removed_tags(Some(repository), retention, String::new());
-    let tags = tags.await?;
-    let rows = manifests.items.iter();
-    let mut items: Vec<_> = rows
-        .map(|row| manifest(row, viewer, retention.grace))
-        .collect();
-    items.extend(
-        tags.items
-            .iter()
-            .map(|row| tag(row, viewer, retention.grace)),
-    );
-    let goes_on = items.len() > limit || manifests.next.is_some() || tags.next.is_some();
     items.truncate(limit);
     let next = items.last().filter(|_| goes_on).map(RestorableItem::place);
     Ok(Page { items, next })
@@ -113,7 +97,7 @@ const MANIFEST: &str = "manifest";
 const TAG: &str = "tag";
 
 /// Returns the end of the grace period of a deletion.
-pub fn restorable_until(deleted_at: Millis, grace: Duration) -> Millis {
+pub(super) fn restorable_until(deleted_at: Millis, grace: Duration) -> Millis {
     deleted_at.saturating_add(Millis::try_from(grace.as_millis()).unwrap_or(Millis::MAX))
 }
 

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::oci::RepositoryName;
 use crate::registry::{
     CollectionBaseline, Error, Forecast, Registry, RemovalKind, RemovalTotals, StoreUsage, TagKey,
-    Usage, shown_size,
+    Usage, WaitCause, shown_size,
 };
 use crate::report::values::Time;
 use crate::report::viewer::Viewer;
 
 /// Disk usage of a repository.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageItem {
     pub repository: String,
@@ -29,7 +29,7 @@ pub struct UsageItem {
 }
 
 /// Disk usage of a tag.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TagUsageItem {
     pub repository: String,
@@ -49,6 +49,93 @@ pub struct StoreReport {
     pub reserve: u64,
     /// Why pushes are refused, if they are.
     pub refusal: Option<String>,
+}
+
+/// The whole store as reports show it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreItem {
+    pub repository_count: u64,
+    pub tag_count: u64,
+    pub manifests: Held,
+    pub blobs: Held,
+    pub uploads: Held,
+    pub garbage: Garbage,
+    pub trash: Held,
+    pub database: DatabaseItem,
+    pub disk: DiskUsage,
+}
+
+/// Number of things, and their bytes.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Held {
+    pub count: u64,
+    pub size: u64,
+}
+
+/// Content that collection removes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Garbage {
+    pub now: GarbageNow,
+    pub later: GarbageLater,
+}
+
+/// Content that the next collection removes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GarbageNow {
+    pub tag_count: u64,
+    pub manifest_count: u64,
+    pub blob_count: u64,
+    pub size: u64,
+}
+
+/// Content that later collections remove.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GarbageLater {
+    pub tag_count: u64,
+    pub manifest_count: u64,
+    pub blob_count: u64,
+    pub size: u64,
+    pub days: Vec<DayShare>,
+    pub undo: UndoShare,
+}
+
+/// Blobs that are removed on one day.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DayShare {
+    pub date: String,
+    pub blob_count: u64,
+    pub size: u64,
+}
+
+/// Blobs that are there only because something was deleted.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UndoShare {
+    pub blob_count: u64,
+    pub size: u64,
+}
+
+/// Bytes of the database.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseItem {
+    pub size: u64,
+    pub free_size: u64,
+    pub log_size: u64,
+}
+
+/// Bytes of the disk.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiskUsage {
+    pub free_size: u64,
+    pub reserve_size: u64,
+    /// Why pushes are refused.
+    pub reason: Option<String>,
 }
 
 /// Returns the disk usage of a repository.
@@ -178,8 +265,8 @@ impl StoreReport {
         days
     }
 
-    /// Converts it to JSON.
-    pub fn as_json(&self) -> Value {
+    /// Converts it to what `docs/json.md` describes.
+    pub fn item(&self) -> StoreItem {
         let StoreUsage {
             totals,
             upload_bytes,
@@ -187,28 +274,58 @@ impl StoreReport {
             free_disk,
         } = &self.usage;
         let (now, later) = (self.forecast.due(), self.forecast.later());
-        let days = self.days().into_iter().map(
-            |(day, share)| json!({ "date": day, "size": share.bytes, "blobCount": share.blobs }),
-        );
-        json!({
-            "repositoryCount": totals.repositories,
-            "tagCount": totals.tags,
-            "manifests": { "count": totals.manifests, "size": totals.manifest_bytes },
-            "blobs": { "count": totals.blobs, "size": totals.blob_bytes },
-            "uploads": { "count": totals.uploads, "size": upload_bytes },
-            "garbage": {
-                "now": {
-                    "tagCount": now.tags, "manifestCount": now.manifests, "blobCount": now.blobs + totals.removals,
-                    "size": now.bytes + totals.removal_bytes,
+        let waiting = self.forecast.waiting();
+        let undo = waiting
+            .iter()
+            .find(|waiting| waiting.cause == WaitCause::Undo);
+        let undo = undo.map(|waiting| waiting.totals).unwrap_or_default();
+        let held = |count, size| Held { count, size };
+        let day = |(date, share): (String, RemovalTotals)| DayShare {
+            date,
+            blob_count: share.blobs,
+            size: share.bytes,
+        };
+        StoreItem {
+            repository_count: totals.repositories,
+            tag_count: totals.tags,
+            manifests: held(totals.manifests, totals.manifest_bytes),
+            blobs: held(totals.blobs, totals.blob_bytes),
+            uploads: held(totals.uploads, *upload_bytes),
+            garbage: Garbage {
+                now: GarbageNow {
+                    tag_count: now.tags,
+                    manifest_count: now.manifests,
+                    blob_count: now.blobs + totals.removals,
+                    size: now.bytes + totals.removal_bytes,
                 },
-                "later": {
-                    "tagCount": later.tags, "manifestCount": later.manifests, "blobCount": later.blobs, "size": later.bytes,
-                    "days": days.collect::<Vec<_>>(),
+                later: GarbageLater {
+                    tag_count: later.tags,
+                    manifest_count: later.manifests,
+                    blob_count: later.blobs,
+                    size: later.bytes,
+                    days: self.days().into_iter().map(day).collect(),
+                    undo: UndoShare {
+                        blob_count: undo.blobs,
+                        size: undo.bytes,
+                    },
                 },
             },
-            "trash": { "count": totals.trash, "size": totals.trash_bytes },
-            "database": { "size": database.file, "freeSize": database.free, "logSize": database.log },
-            "disk": { "freeSize": free_disk, "reserveSize": self.reserve, "reason": self.refusal },
-        })
+            trash: held(totals.trash, totals.trash_bytes),
+            database: DatabaseItem {
+                size: database.file,
+                free_size: database.free,
+                log_size: database.log,
+            },
+            disk: DiskUsage {
+                free_size: *free_disk,
+                reserve_size: self.reserve,
+                reason: self.refusal.clone(),
+            },
+        }
+    }
+
+    /// Converts it to JSON.
+    pub fn as_json(&self) -> Value {
+        json!(self.item())
     }
 }

@@ -82,10 +82,13 @@ pub async fn trash(
     name: &RepositoryName,
 ) -> Result<Page, Error> {
     let head = Head::of(registry, reader, name, Tab::Trash).await?;
-    let page = report::trash_of(registry, &reader.viewer, name, PAGE).await?;
+    let page = report::trash_of(registry, Some(name), &reader.viewer, String::new(), PAGE).await?;
     let twin = Twin {
         command: format!("registry restore {name}"),
-        api: "trash".to_owned(),
+        api: format!(
+            "trash{}",
+            Query::default().with("repository", Some(name.as_str()))
+        ),
     };
     Page::of(&TrashPage {
         shell: Shell::new(

@@ -47,7 +47,7 @@ fn child(manifest: &str, extra: Value) -> Value {
 }
 
 /// Pushes an index as buildx does, with a signature by tag and a referrer; returns the images and the attestation.
-fn push_index(client: &mut Client) -> [String; 3] {
+pub fn push_index(client: &mut Client) -> [String; 3] {
     let images = ["amd64", "arm64"].map(|architecture| {
         push_image(client, architecture, u64::from(architecture == "arm64") + 1)
     });

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{FAST, push_index};
+use super::{FAST, inspecting, push_index};
 use crate::import::Store;
 use crate::login::line;
 use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, sha256};
@@ -142,6 +142,13 @@ impl Printed {
 fn alone(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command.args(arguments).output().expect("it runs")
+}
+
+/// An index with an attestation.
+fn attested(printed: &mut Printed) {
+    let server = Server::start();
+    inspecting::push_index(&mut server.client());
+    printed.run(&server, "registry inspect", &["inspect", "app:v1"]);
 }
 
 /// Verification and backup of a store whose files are lost.
@@ -499,6 +506,7 @@ fn first_line(data: &str) -> Output {
 fn every_command_prints_what_is_documented() {
     let mut printed = Printed::default();
     show(&mut printed);
+    attested(&mut printed);
     hand_on(&mut printed);
     import(&mut printed);
     webhooks(&mut printed);

@@ -8,7 +8,7 @@ mod gc;
 mod gc_now;
 mod help;
 mod hostile_text;
-mod inspecting;
+pub mod inspecting;
 pub mod json;
 mod listing;
 mod mirror_config;

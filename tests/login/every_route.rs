@@ -173,6 +173,9 @@ const KINDS: &str = "
     GET /v1/_ping /v1/_ping nothing 200
     GET /api/v1/deletions/{name}/{reference} 1 remove 200
     GET /api/v1/deletions/{name}/{reference} {image} remove 200
+    GET /api/v1/selections/{name} - remove 200
+    DELETE /api/v1/selections/{name} ?tags=absent remove 200
+    POST /api/v1/selections/{name} - remove 404
     DELETE /api/v1/manifests/{name}/{reference} absent remove 404
     DELETE /api/v1/manifests/{name}/{reference} {none} remove 404
     POST /api/v1/trash/{name}/{reference} absent remove 404
@@ -208,6 +211,9 @@ const KINDS: &str = "
     GET /api/v1/why/{digest} /api/v1/why/{empty} nothing 200
     GET /api/v1/why/{digest} /api/v1/why/{none} nothing 404
     GET /api/v1/trash /api/v1/trash nothing 200
+    GET /api/v1/digests/{name}/{prefix} abcd pull 200
+    HEAD /api/v1/digests/{name}/{prefix} abcd pull 200
+    HEAD /api/v1/selections/{name} - remove 200
     HEAD /api/v1/repositories /api/v1/repositories nothing 200
     HEAD /api/v1/tags /api/v1/tags?sort=size nothing 200
     HEAD /api/v1/tags/{name} - pull 200
@@ -296,7 +302,7 @@ impl Kind {
     fn place(&self, repository: &str) -> String {
         let (before, after) = self.template.split_once("{name}").expect("a repository");
         match after {
-            "" => format!("{before}{repository}"),
+            "" => format!("{before}{repository}{}", self.path()),
             _ => format!("{before}{repository}/{}", self.path()),
         }
     }

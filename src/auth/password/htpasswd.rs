@@ -1,5 +1,6 @@
 //! Authentication by user and password.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,6 +75,11 @@ impl Htpasswd {
         self.users.recent().await.hash_of(name).is_some()
             // one missing a moment ago may have been added since
             || self.users.current().await.hash_of(name).is_some()
+    }
+
+    /// Returns the users that the file lists now.
+    pub(in crate::auth) async fn names(&self) -> BTreeSet<String> {
+        self.users.current().await.names()
     }
 
     /// Returns what tells a user's line in the file from any other; `None` if there is none.

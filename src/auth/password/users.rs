@@ -1,6 +1,6 @@
 //! Content of a htpasswd file: a user and a bcrypt hash on each line.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::basic::text;
 use super::bcrypt_hash::{BcryptHash, DEFAULT_COST};
@@ -72,6 +72,10 @@ pub(super) struct Users {
 }
 
 impl Users {
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        self.lines.keys().cloned().collect()
+    }
+
     /// Parses a whole file. The last of several lines of one user counts, as in distribution, and a warning is logged.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use tarkeep::oci::{Digest, Glob, RepositoryName, TagName};
 use tarkeep::registry::{self, ManifestReference, Registry, Removal, Undo};
+use tarkeep::report::{RestorableItem, Who};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::listing;
@@ -90,6 +91,15 @@ pub(crate) async fn tag(
         .await?;
     let name = format!("{repository}:{tag}");
     Ok(removal.map(|removal| format!("tag {tag} {}", of(&removal, &name))))
+}
+
+/// Says that a tag was removed, as a server's trash tells of it.
+pub(crate) fn said(repository: &RepositoryName, tag: &TagName, item: &RestorableItem) -> String {
+    let (at, Who { name, address }) = (values::time(item.deleted.0), &item.who);
+    let by = values::plain(&values::named(name.as_deref(), address.as_deref()));
+    let command = format!("registry restore {repository}:{tag}");
+    let undo = values::brings_back(&command, item.until.0);
+    format!("tag {tag} was removed on {at} by {by}: {undo}")
 }
 
 /// Describes a removal: `was removed on … by …: registry restore … brings it back until …`.

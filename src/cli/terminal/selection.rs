@@ -1,8 +1,8 @@
 //! Selection of content by a reference, with globs or without.
 
-use tarkeep::oci::{Digest, Glob, RepositoryName, TagName};
-use tarkeep::registry::{self, Deletion, ManifestReference, Registry, compare_names};
-use tarkeep::report::{SelectedItem, Selection};
+use tarkeep::oci::{Digest, RepositoryName, TagName};
+use tarkeep::registry::{self, ManifestReference, Registry};
+use tarkeep::report::{self, SelectedItem, Selection};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::listing;
@@ -33,7 +33,7 @@ impl Named {
         let mut rows = Vec::new();
         self.in_each(registry, async |name| {
             rows.extend(match &self.part {
-                Part::Whole => tags(registry, name, None).await?,
+                Part::Whole => report::selected_tags(registry, name, None).await?,
                 Part::Tags(names) => tagged(registry, name, names).await?,
                 Part::Digest(prefix) => {
                     let digest = self.digest_in(registry, name, prefix).await?;
@@ -90,29 +90,17 @@ impl Named {
         name: &RepositoryName,
         selection: &mut Selection,
     ) -> Result<(), Error> {
-        let deletion = match &self.part {
-            Part::Whole => {
-                selection.items.extend(tags(registry, name, None).await?);
-                Deletion::Everything
-            }
+        match &self.part {
+            Part::Whole => selection.add_repository(registry, name).await?,
             Part::Digest(prefix) => {
                 let digest = &self.digest_in(registry, name, prefix).await?;
-                return Ok(selection.add_manifest(registry, name, digest).await?);
+                selection.add_manifest(registry, name, digest).await?;
             }
-            Part::Tags(names) => {
-                let rows = tagged(registry, name, names).await?;
-                if rows.is_empty() {
-                    return Ok(());
-                }
-                let names = rows
-                    .iter()
-                    .filter_map(|row| TagName::parse(row.tag.as_deref()?).ok())
-                    .collect();
-                selection.items.extend(rows);
-                Deletion::Tags(names)
+            Part::Tags(Names::One(tag)) => selection.add_tag(registry, name, tag).await?,
+            Part::Tags(Names::Matching(pattern)) => {
+                selection.add_tags(registry, name, pattern).await?;
             }
-        };
-        selection.deletions.push((name.clone(), deletion));
+        }
         Ok(())
     }
 }
@@ -140,30 +128,6 @@ async fn tagged(
             let manifest = registry.manifests().get(name, &reference).await?;
             Ok(vec![row(name, Some(tag.as_str()), &manifest.digest)])
         }
-        Names::Matching(pattern) => tags(registry, name, Some(pattern)).await,
+        Names::Matching(pattern) => Ok(report::selected_tags(registry, name, Some(pattern)).await?),
     }
-}
-
-/// Lists the tags of a repository that match the pattern, if any, with numbers in them by value.
-async fn tags(
-    registry: &Registry,
-    name: &RepositoryName,
-    pattern: Option<&Glob>,
-) -> Result<Vec<SelectedItem>, Error> {
-    // fails for an unknown repository
-    registry.tags().list(name, String::new(), Some(0)).await?;
-    let mut rows = Vec::new();
-    let mut after = Some(String::new());
-    while let Some(last) = after {
-        let page = registry.tags().list_detailed(name, last, None).await?;
-        let matching = page
-            .items
-            .into_iter()
-            .filter(|row| pattern.is_none_or(|pattern| pattern.matches(&row.name)));
-        rows.extend(matching.map(|found| row(name, Some(&found.name), &found.digest)));
-        after = page.next;
-    }
-    let tag = |row: &SelectedItem| row.tag.clone().unwrap_or_default();
-    rows.sort_by(|one: &SelectedItem, other| compare_names(&tag(one), &tag(other)));
-    Ok(rows)
 }

@@ -1,5 +1,6 @@
 //! Reports for administrators: the audit log, tokens, webhooks, upstreams and quotas.
 
+use crate::auth::Access;
 use crate::http::api_v1::lists::Made;
 use crate::http::api_v1::parameters::{AuditParameters, DeliveryParameters, TokenParameters};
 use crate::http::response::error::ApiError;
@@ -19,13 +20,15 @@ pub(super) async fn audit(
 
 pub(super) async fn tokens(
     registry: &Registry,
+    access: &Access,
     parameters: &TokenParameters,
 ) -> Result<Made, ApiError> {
     let which = match parameters.all {
         Some(true) => Tokens::All,
         Some(false) | None => Tokens::Unrevoked,
     };
-    let tokens = report::tokens(registry, which, None).await?;
+    let users = access.users().await;
+    let tokens = report::tokens(registry, which, users.as_ref()).await?;
     Ok(Made::list("tokens", &tokens))
 }
 

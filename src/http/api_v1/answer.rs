@@ -6,6 +6,7 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 
+use crate::auth::Access;
 use crate::escape;
 use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::request::conditions::precondition;
@@ -17,6 +18,7 @@ use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{Algorithm, Digest};
 use crate::registry::Registry;
+use crate::report::Selection;
 
 /// Description of this API; tests make it of the table of endpoints and of the documentation.
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
@@ -24,13 +26,14 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 /// Answers a call, once there is room for its answer.
 pub(crate) async fn answer(
     registry: &Registry,
+    access: &Access,
     room: &ListRoom,
     call: &ApiCall,
     head: &Parts,
     body: Body,
 ) -> Result<Response<Body>, ApiError> {
     if call.endpoint().is_change() {
-        let done = changes::run(registry, call, head, body).await?;
+        let done = changes::run(registry, access, call, head, body).await?;
         let text = escape::json(&done.to_string()).into_owned();
         let mut answer = builder::json(StatusCode::OK, text);
         let no_store = HeaderValue::from_static("no-store");
@@ -41,13 +44,18 @@ pub(crate) async fn answer(
         return Ok(builder::json(StatusCode::OK, DOCUMENT.to_owned()));
     }
     let make = || async {
-        let made = make(registry, call, head).await?;
+        let made = make(registry, access, call, head).await?;
         Ok(rendered(call, &made, head))
     };
     room.answer(head, make).await
 }
 
-async fn make(registry: &Registry, call: &ApiCall, head: &Parts) -> Result<Made, ApiError> {
+async fn make(
+    registry: &Registry,
+    access: &Access,
+    call: &ApiCall,
+    head: &Parts,
+) -> Result<Made, ApiError> {
     let viewer = &viewer(head);
     match call {
         ApiCall::Repositories(list) => lists::repositories(registry, viewer, list).await,
@@ -63,16 +71,24 @@ async fn make(registry: &Registry, call: &ApiCall, head: &Parts) -> Result<Made,
         ApiCall::Why { digest } => facts::why(registry, viewer, digest).await,
         ApiCall::Trash(page) => lists::trash(registry, viewer, page).await,
         ApiCall::Audit(parameters) => administration::audit(registry, viewer, parameters).await,
-        ApiCall::Tokens(parameters) => administration::tokens(registry, parameters).await,
+        ApiCall::Tokens(parameters) => administration::tokens(registry, access, parameters).await,
         ApiCall::Webhooks => administration::webhooks(registry).await,
         ApiCall::Deliveries(parameters) => administration::deliveries(registry, parameters).await,
         ApiCall::Upstreams => administration::upstreams(registry).await,
         ApiCall::Quotas => administration::quotas(registry).await,
         ApiCall::Deletion { name, reference } => {
-            facts::deletion(registry, viewer, name, reference).await
+            let selection = Selection::of(registry, name, reference).await?;
+            facts::deletion(registry, viewer, selection).await
         }
+        ApiCall::Selection { name, tags } => {
+            let selection = Selection::within(registry, name, tags.as_ref()).await?;
+            facts::deletion(registry, viewer, selection).await
+        }
+        ApiCall::Digests { name, prefix } => facts::digests(registry, name, prefix).await,
         // answered elsewhere
         ApiCall::Delete { .. }
+        | ApiCall::DeleteAll { .. }
+        | ApiCall::RestoreAll { .. }
         | ApiCall::Restore { .. }
         | ApiCall::TokenCreate
         | ApiCall::TokenRotate { .. }

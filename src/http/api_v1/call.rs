@@ -3,12 +3,12 @@
 use http::Uri;
 
 use crate::http::api_v1::parameters::{
-    AuditParameters, DeliveryParameters, LastParameter, ListParameters, PageParameters,
-    TokenParameters, read,
+    AuditParameters, DeliveryParameters, LastParameter, ListParameters, TagsParameter,
+    TokenParameters, TrashParameters, read,
 };
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
-use crate::oci::{Digest, RepositoryName, TagName};
+use crate::oci::{Digest, Glob, RepositoryName, TagName};
 use crate::registry::ManifestReference;
 
 /// A request of `/api/v1`.
@@ -39,7 +39,7 @@ pub(crate) enum ApiCall {
     Why {
         digest: Digest,
     },
-    Trash(PageParameters),
+    Trash(TrashParameters),
     Audit(AuditParameters),
     Tokens(TokenParameters),
     Webhooks,
@@ -50,6 +50,24 @@ pub(crate) enum ApiCall {
     Deletion {
         name: RepositoryName,
         reference: ManifestReference,
+    },
+    /// A deletion of several tags, or of a repository, that is foreseen.
+    Selection {
+        name: RepositoryName,
+        tags: Option<Glob>,
+    },
+    DeleteAll {
+        name: RepositoryName,
+        tags: Option<Glob>,
+    },
+    /// Everything that was deleted from a repository is restored.
+    RestoreAll {
+        name: RepositoryName,
+    },
+    /// Digests that begin with a prefix.
+    Digests {
+        name: RepositoryName,
+        prefix: String,
     },
     Delete {
         name: RepositoryName,
@@ -104,7 +122,6 @@ impl ApiCall {
         let name = || RepositoryName::parse(path.name);
         let of_repositories = || read::<ListParameters>(uri)?.without_tags();
         let reference = || ManifestReference::parse(path.last);
-        let token = || path.last.to_owned();
         let none = |call| read(uri).map(|NoParameters {}| call);
         let of_one = || read::<ListParameters>(uri)?.without_repositories();
         Ok(match endpoint {
@@ -139,9 +156,38 @@ impl ApiCall {
             Endpoint::ApiWebhooks => none(Self::Webhooks)?,
             Endpoint::ApiUpstreams => none(Self::Upstreams)?,
             Endpoint::ApiQuotas => none(Self::Quotas)?,
+            Endpoint::ApiDocument => none(Self::Document)?,
+            _ => return Self::build_change(endpoint, path, uri),
+        })
+    }
+
+    /// Builds the call of an endpoint that changes something, or foresees a change.
+    fn build_change(
+        endpoint: Endpoint,
+        path: MatchedPath<'_>,
+        uri: &Uri,
+    ) -> Result<Self, ApiError> {
+        let name = || RepositoryName::parse(path.name);
+        let reference = || ManifestReference::parse(path.last);
+        let token = || path.last.to_owned();
+        let none = |call| read(uri).map(|NoParameters {}| call);
+        Ok(match endpoint {
             Endpoint::ApiDeletion => none(Self::Deletion {
                 name: name()?,
                 reference: reference()?,
+            })?,
+            Endpoint::ApiSelection => Self::Selection {
+                name: name()?,
+                tags: read::<TagsParameter>(uri)?.glob()?,
+            },
+            Endpoint::ApiDeleteAll => Self::DeleteAll {
+                name: name()?,
+                tags: read::<TagsParameter>(uri)?.glob()?,
+            },
+            Endpoint::ApiRestoreAll => none(Self::RestoreAll { name: name()? })?,
+            Endpoint::ApiDigests => none(Self::Digests {
+                name: name()?,
+                prefix: path.last.to_owned(),
             })?,
             Endpoint::ApiDelete => none(Self::Delete {
                 name: name()?,
@@ -158,7 +204,6 @@ impl ApiCall {
                 event: number(path.last)?,
                 webhook: read::<WebhookParameter>(uri)?.webhook,
             },
-            Endpoint::ApiDocument => none(Self::Document)?,
             _ => return Err(ApiError::UnknownPath),
         })
     }
@@ -182,6 +227,10 @@ impl ApiCall {
             Self::Upstreams => Endpoint::ApiUpstreams,
             Self::Quotas => Endpoint::ApiQuotas,
             Self::Deletion { .. } => Endpoint::ApiDeletion,
+            Self::Selection { .. } => Endpoint::ApiSelection,
+            Self::DeleteAll { .. } => Endpoint::ApiDeleteAll,
+            Self::RestoreAll { .. } => Endpoint::ApiRestoreAll,
+            Self::Digests { .. } => Endpoint::ApiDigests,
             Self::Delete { .. } => Endpoint::ApiDelete,
             Self::Restore { .. } => Endpoint::ApiRestore,
             Self::TokenCreate => Endpoint::ApiTokenCreate,
@@ -217,6 +266,10 @@ impl ApiCall {
             | Self::History { name, .. }
             | Self::UsageOf { name, .. }
             | Self::Deletion { name, .. }
+            | Self::Selection { name, .. }
+            | Self::DeleteAll { name, .. }
+            | Self::RestoreAll { name }
+            | Self::Digests { name, .. }
             | Self::Delete { name, .. }
             | Self::Restore { name, .. } => Some(name),
             Self::Repositories(_)

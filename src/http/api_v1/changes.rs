@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::auth::Access;
 use crate::http::api::request::actor::actor;
 use crate::http::api_v1::call::ApiCall;
 use crate::http::api_v1::seen::viewer;
 use crate::http::limits::BODY_TIMEOUT;
 use crate::http::response::error::ApiError;
-use crate::oci::RepositoryName;
-use crate::registry::{ManifestReference, Registry};
+use crate::registry::Registry;
 use crate::report::{self, OVERLAP, Outcome, Selection, TokenChangeError, TokenWords, Undo};
 
 /// Maximum length of a body, in bytes.
@@ -47,17 +47,28 @@ struct RotationBody {
 /// Makes a change, and returns the object that says so.
 pub(super) async fn run(
     registry: &Registry,
+    access: &Access,
     call: &ApiCall,
     head: &Parts,
     body: Body,
 ) -> Result<Value, ApiError> {
     check_site(head)?;
     match call {
-        ApiCall::Delete { name, reference } => delete(registry, name, reference, head).await,
+        ApiCall::Delete { name, reference } => {
+            let selection = Selection::of(registry, name, reference).await?;
+            delete(registry, selection, head).await
+        }
+        ApiCall::DeleteAll { name, tags } => {
+            let selection = Selection::within(registry, name, tags.as_ref()).await?;
+            delete(registry, selection, head).await
+        }
         ApiCall::Restore { name, reference } => {
             Ok(report::restore(registry, name, reference, actor(head)).await?)
         }
-        ApiCall::TokenCreate => create_token(registry, head, body).await,
+        ApiCall::RestoreAll { name } => {
+            Ok(report::restore_all(registry, name, &actor(head)).await?)
+        }
+        ApiCall::TokenCreate => create_token(registry, access, head, body).await,
         ApiCall::TokenRotate { token } => rotate_token(registry, token, head, body).await,
         ApiCall::TokenRevoke { token } => {
             Ok(report::revoke_token(registry, token, actor(head)).await?)
@@ -78,18 +89,22 @@ fn check_site(head: &Parts) -> Result<(), ApiError> {
 
 async fn delete(
     registry: &Registry,
-    name: &RepositoryName,
-    reference: &ManifestReference,
+    selection: Selection,
     head: &Parts,
 ) -> Result<Value, ApiError> {
-    let selection = Selection::of(registry, name, reference).await?;
     let report = report::foresee_deletion(registry, selection).await?;
     let undo = Undo::of(&report.selection, "", &registry.settings().retention);
     report.delete(registry, actor(head)).await?;
-    Ok(report.as_json(&Outcome::Done(undo), &viewer(head)))
+    let outcome = Outcome::Done(undo);
+    Ok(json!(report.item(&outcome, registry, &viewer(head))))
 }
 
-async fn create_token(registry: &Registry, head: &Parts, body: Body) -> Result<Value, ApiError> {
+async fn create_token(
+    registry: &Registry,
+    access: &Access,
+    head: &Parts,
+    body: Body,
+) -> Result<Value, ApiError> {
     let body: NewTokenBody = json_body(head, body).await?;
     let words = TokenWords {
         name: body.name,
@@ -99,6 +114,13 @@ async fn create_token(registry: &Registry, head: &Parts, body: Body) -> Result<V
         expires: body.expires,
     };
     let (token, _) = words.parse()?;
+    if let Some(user) = &token.owner
+        && !access.is_user(user).await
+    {
+        return Err(ApiError::Parameter(format!(
+            "nobody logs in as '{user}' with a password, so nobody could use this token: add the user, or leave it out"
+        )));
+    }
     let made = report::create_token(registry, token, actor(head)).await?;
     Ok(json!(made))
 }

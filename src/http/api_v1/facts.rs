@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::http::api_v1::lists::Made;
+use crate::http::api_v1::lists::{Made, check_listed};
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{Error, ManifestReference, Registry};
@@ -52,10 +52,24 @@ pub(super) async fn why(
 pub(super) async fn deletion(
     registry: &Registry,
     viewer: &Viewer,
-    name: &RepositoryName,
-    reference: &ManifestReference,
+    selection: Selection,
 ) -> Result<Made, ApiError> {
-    let selection = Selection::of(registry, name, reference).await?;
     let report = report::foresee_deletion(registry, selection).await?;
-    Ok(Made::whole(report.as_json(&Outcome::Foreseen, viewer)))
+    let item = report.item(&Outcome::Foreseen, registry, viewer);
+    Ok(Made::whole(json!(item)))
+}
+
+/// Completes a shortened digest.
+pub(super) async fn digests(
+    registry: &Registry,
+    name: &RepositoryName,
+    prefix: &str,
+) -> Result<Made, ApiError> {
+    check_listed(registry, name).await?;
+    let found = registry
+        .manifests()
+        .find_digests(Some(name), prefix)
+        .await?;
+    let found: Vec<_> = found.iter().map(Digest::as_str).collect();
+    Ok(Made::list("digests", &found))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::http::api_v1::parameters::{ListParameters, PageParameters, Sort};
+use crate::http::api_v1::parameters::{ListParameters, Sort, TrashParameters};
 use crate::http::response::error::ApiError;
 use crate::oci::RepositoryName;
 use crate::registry::{Error, ListQuery, Page, Registry, TagKey};
@@ -150,15 +150,16 @@ async fn tag_usage(
 pub(super) async fn trash(
     registry: &Registry,
     viewer: &Viewer,
-    page: &PageParameters,
+    page: &TrashParameters,
 ) -> Result<Made, ApiError> {
     let last = page.last.clone().unwrap_or_default();
-    let page = report::trash(registry, viewer, last, page.limit()).await?;
+    let (repository, limit) = (page.repository()?, page.limit());
+    let page = report::trash_of(registry, repository.as_ref(), viewer, last, limit).await?;
     Ok(Made::page("restorable", page))
 }
 
 /// Fails for a repository without content.
-async fn check_listed(registry: &Registry, name: &RepositoryName) -> Result<(), Error> {
+pub(super) async fn check_listed(registry: &Registry, name: &RepositoryName) -> Result<(), Error> {
     let tags = registry.tags();
     tags.list(name, String::new(), Some(0)).await.map(drop)
 }

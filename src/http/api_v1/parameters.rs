@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
 use crate::http::response::error::ApiError;
-use crate::oci::Glob;
+use crate::oci::{Glob, RepositoryName};
 use crate::registry::{DeliveryFilter, ListOrder, ListPlace, ListQuery, Millis, Visibility};
 use crate::report::{AuditQuery, AuditWords};
 
@@ -64,12 +64,20 @@ impl Sort {
     }
 }
 
-/// Query of a list that nothing chooses from.
+/// Query of the trash.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct PageParameters {
+pub(crate) struct TrashParameters {
     pub n: Option<usize>,
     pub last: Option<String>,
+    pub repository: Option<String>,
+}
+
+/// Query of a route about some tags of a repository.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TagsParameter {
+    tags: Option<String>,
 }
 
 /// Query of a list whose pages have one length.
@@ -150,9 +158,21 @@ impl DeliveryParameters {
     }
 }
 
-impl PageParameters {
+impl TrashParameters {
     pub(in crate::http) fn limit(&self) -> usize {
         limit(self.n)
+    }
+
+    /// Returns the repository whose trash it is.
+    pub(super) fn repository(&self) -> Result<Option<RepositoryName>, ApiError> {
+        let name = self.repository.as_deref().map(RepositoryName::parse);
+        Ok(name.transpose()?)
+    }
+}
+
+impl TagsParameter {
+    pub(super) fn glob(&self) -> Result<Option<Glob>, ApiError> {
+        glob(self.tags.as_deref())
     }
 }
 

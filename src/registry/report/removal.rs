@@ -4,7 +4,7 @@ use crate::meta::Millis;
 use crate::oci::Digest;
 
 /// Kind of a removed item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RemovalKind {
     /// A tag that a rule removes, now or later.

@@ -2,6 +2,8 @@
 
 mod later;
 pub(crate) mod restore;
+mod restore_elsewhere;
+mod restored;
 pub(crate) mod rm;
 pub(crate) mod tag;
 mod undo;

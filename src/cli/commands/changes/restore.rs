@@ -4,20 +4,21 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{self, Registry, RemovedTagRow, Retention};
+use tarkeep::registry::Registry;
+use tarkeep::remote::Remote;
 use tarkeep::report::{self, RestorableItem, RestoredItem, Viewer};
 
 use crate::cli::actor;
-use crate::cli::commands::changes::later;
+use crate::cli::commands::changes::restore_elsewhere;
+use crate::cli::commands::changes::restored::Shown;
 use crate::cli::error::Error;
-use crate::cli::store::Store;
-use crate::cli::terminal::json;
+use crate::cli::place::{Place, RemoteList};
 use crate::cli::terminal::keys;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output, Screen};
 use crate::cli::terminal::reference::{self, Names, Part, Reference};
 use crate::cli::terminal::table::{Cell, Column};
-use crate::cli::terminal::values::{count, plain};
+use crate::cli::terminal::values::count;
 
 /// Number of items that are read at once.
 const PAGE: usize = 1000;
@@ -30,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "REPOSITORY[:TAG|@DIGEST]")]
     reference: Option<String>,
     #[command(flatten)]
-    store: Store,
+    place: Place,
     #[command(flatten)]
     output: Output,
 }
@@ -38,11 +39,14 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let Arguments {
         reference,
-        store,
+        place,
         output: Output { format },
     } = arguments;
     let reference = reference.as_deref().map(Reference::parse).transpose()?;
-    let (registry, retention) = store.open_with_rules().await?;
+    if let Some(remote) = place.server()? {
+        return elsewhere(&remote, reference, format).await;
+    }
+    let registry = place.store.open().await?;
     let Some(reference) = reference else {
         return list(&registry, format).await;
     };
@@ -50,7 +54,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let (repository, part) = named.one_repository("restore")?;
     let mut restorer = Restorer {
         repository,
-        json: (format == Format::Json).then(Vec::new),
+        shown: Shown::new(format),
         tags: BTreeSet::new(),
     };
     let outcome = match part {
@@ -60,9 +64,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             restorer.manifest(&registry, &digest).await
         }
         Part::Tags(Names::One(tag)) => restorer.tag(&registry, &tag).await,
-        Part::Tags(Names::Matching(_)) | Part::Whole => {
-            restorer.everything(&registry, &retention).await
-        }
+        Part::Tags(Names::Matching(_)) | Part::Whole => restorer.everything(&registry).await,
     };
     restorer.finish(&registry).await.and(outcome)
 }
@@ -70,130 +72,64 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 /// Restores content, and prints each item.
 struct Restorer {
     repository: RepositoryName,
-    /// Restored items, if they are to be printed as JSON.
-    json: Option<Vec<RestoredItem>>,
+    shown: Shown,
     /// Restored tags.
     tags: BTreeSet<String>,
 }
 
 impl Restorer {
-    /// Restores everything that was deleted from the repository, newest first: a tag that several manifests had goes to the
-    /// last one. A failure does not stop the others.
-    async fn everything(
-        &mut self,
-        registry: &Registry,
-        retention: &Retention,
-    ) -> Result<(), Error> {
-        let mut manifests = Vec::new();
-        let mut after = Some(String::new());
-        while let Some(last) = after {
-            let page = registry.trash().list(Some(&self.repository), last).await?;
-            manifests.extend(
-                page.items
-                    .into_iter()
-                    .map(|row| (row.deleted_at, row.digest)),
-            );
-            after = page.next;
-        }
-        manifests.sort_by_key(|(deleted_at, _)| std::cmp::Reverse(*deleted_at));
-        let (mut failed, mut first) = (0, None);
-        for (_, digest) in &manifests {
-            match self.manifest(registry, digest).await {
-                // restored with its index
-                Ok(()) | Err(Error::Registry(registry::Error::NothingToRestore(_))) => {}
-                Err(error) => {
-                    failed += 1;
-                    first.get_or_insert((digest, error));
-                }
+    /// Restores everything that was deleted from the repository. A failure does not stop the others.
+    async fn everything(&mut self, registry: &Registry) -> Result<(), Error> {
+        let (who, repository) = (actor::local_user(), self.repository.clone());
+        let (mut count_restored, mut written) = (0, Ok(()));
+        let (mut failures, mut first) = (0, None);
+        let add = |item| {
+            count_restored += 1;
+            let added = self.add(item);
+            if written.is_ok() {
+                written = added;
             }
-        }
-        let tags = self.removed_tags(registry, retention).await?;
-        for row in &tags {
-            match self.tag(registry, &reference::tag(&row.tag)?).await {
-                // pushed meanwhile
-                Ok(()) | Err(Error::Registry(registry::Error::NothingToRestore(_))) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        };
+        let failed = |digest, error| {
+            failures += 1;
+            first.get_or_insert((digest, error));
+        };
+        report::restore_everything(registry, &repository, &who, add, failed).await?;
+        written?;
         match first {
             Some((digest, error)) => Err(Error::Other(format!(
                 "{} could not be restored; the first, {digest}: {error}",
-                count(failed, "manifest")
+                count(failures, "manifest")
             ))),
-            None if manifests.is_empty() && tags.is_empty() => {
-                let ended = registry.trash().last_undo_end(Some(&self.repository));
+            None if count_restored == 0 => {
+                let ended = registry.trash().last_undo_end(Some(&repository));
                 let why = match ended.await? {
                     Some(end) => format!("the undo of what was deleted there ended on {end}"),
                     None => "nothing was deleted there within the grace period".to_owned(),
                 };
                 Err(Error::Other(format!(
-                    "nothing in {} can be restored, because {why}: registry restore lists what can be restored",
-                    self.repository
+                    "nothing in {repository} can be restored, because {why}: registry restore lists what can be restored"
                 )))
             }
             None => Ok(()),
         }
     }
 
-    /// Lists tags that were removed without their manifests; call it after restoring manifests.
-    async fn removed_tags(
-        &self,
-        registry: &Registry,
-        retention: &Retention,
-    ) -> Result<Vec<RemovedTagRow>, Error> {
-        let mut tags = Vec::new();
-        let mut after = Some(String::new());
-        while let Some(last) = after {
-            let page = registry
-                .trash()
-                .removed_tags(Some(&self.repository), retention, last)
-                .await?;
-            tags.extend(page.items);
-            after = page.next;
-        }
-        Ok(tags)
+    fn add(&mut self, item: RestoredItem) -> Result<(), Error> {
+        self.tags.extend(item.tags.iter().cloned());
+        self.shown.add(item)
     }
 
     async fn manifest(&mut self, registry: &Registry, digest: &Digest) -> Result<(), Error> {
         let who = actor::local_user();
         let item = report::restore_manifest(registry, &self.repository, digest, who).await?;
-        self.tags.extend(item.tags.iter().cloned());
-        if let Some(items) = &mut self.json {
-            items.push(item);
-            return Ok(());
-        }
-        let children = format!("its {}", count(item.child_count, "child manifest"));
-        let names = format!(
-            "{} {}",
-            if item.tags.len() == 1 { "tag" } else { "tags" },
-            item.tags.join(", ")
-        );
-        let with = match (item.child_count, item.tags.len()) {
-            (0, 0) => String::new(),
-            (0, _) => format!(" with {names}"),
-            (_, 0) => format!(" with {children}"),
-            (_, _) => format!(" with {children} and {names}"),
-        };
-        output::say(&format!(
-            "restored {} in {}{}",
-            item.digest,
-            self.repository,
-            plain(&with)
-        ))
+        self.add(item)
     }
 
     async fn tag(&mut self, registry: &Registry, tag: &TagName) -> Result<(), Error> {
         let who = actor::local_user();
         let item = report::restore_tag(registry, &self.repository, tag, who).await?;
-        self.tags.extend(item.tags.iter().cloned());
-        if let Some(items) = &mut self.json {
-            items.push(item);
-            return Ok(());
-        }
-        output::say(&format!(
-            "restored tag {tag} in {}, which points at {}",
-            item.repository, item.digest
-        ))
+        self.add(item)
     }
 
     /// Says which restored tags a rule removes later; prints everything if it is to be JSON, unless nothing was restored.
@@ -203,30 +139,43 @@ impl Restorer {
             .tags()
             .removals_of_restored(&self.repository, tags)
             .await?;
-        match self.json.take() {
-            Some(items) if items.is_empty() => Ok(()),
-            Some(items) => {
-                let restored = report::restored_json(&items, &self.repository, &removals);
-                json::print(&restored)
-            }
-            None => later::say(&self.repository, &removals),
-        }
+        let shown = std::mem::take(&mut self.shown);
+        shown.finish(&report::removal_items(&self.repository, &removals))
+    }
+}
+
+const COLUMNS: [Column; 8] = [
+    Column::fixed("WHAT"),
+    Column::name("REPOSITORY"),
+    Column::fixed("DIGEST"),
+    Column::name("TAGS"),
+    Column::number("SIZE"),
+    Column::fixed("DELETED"),
+    Column::text("BY"),
+    Column::fixed("UNTIL"),
+];
+
+/// Lists what can be restored, or restores, at a server.
+async fn elsewhere(
+    remote: &Remote,
+    reference: Option<Reference>,
+    format: Format,
+) -> Result<(), Error> {
+    if let Some(reference) = reference {
+        return restore_elsewhere::run(remote, reference, format).await;
+    }
+    let mut list = List::begin(format, "restorable", &COLUMNS)?;
+    let asked = RemoteList::new(remote, "trash", "restorable");
+    let push = |item: RestorableItem| list.push(|| cells(&item), || json!(item));
+    match (asked.each(push).await?, format) {
+        (0, Format::Text) => output::say("nothing can be restored"),
+        _ => list.finish(),
     }
 }
 
 /// Lists what can be restored.
 async fn list(registry: &Registry, format: Format) -> Result<(), Error> {
-    let columns = [
-        Column::fixed("WHAT"),
-        Column::name("REPOSITORY"),
-        Column::fixed("DIGEST"),
-        Column::name("TAGS"),
-        Column::number("SIZE"),
-        Column::fixed("DELETED"),
-        Column::text("BY"),
-        Column::fixed("UNTIL"),
-    ];
-    let mut list = List::begin(format, "restorable", &columns)?;
+    let mut list = List::begin(format, "restorable", &COLUMNS)?;
     let (owner, mut is_empty) = (Viewer::owner(), true);
     let mut after = Some(String::new());
     while let Some(last) = after {

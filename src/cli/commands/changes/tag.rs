@@ -3,11 +3,13 @@
 use serde_json::json;
 use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{Gaps, Promotion, Registry, RestoreTarget, TagRestoration, now};
-use tarkeep::report::{self, StateItem, Viewer};
+use tarkeep::remote::Remote;
+use tarkeep::report::{self, RestorableItem, StateItem, Viewer};
 
 use crate::cli::actor;
 use crate::cli::commands::changes::later;
 use crate::cli::error::Error;
+use crate::cli::place::{Place, RemoteList};
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::keys;
@@ -52,7 +54,7 @@ struct History {
     #[arg(value_name = "REPOSITORY:TAG")]
     reference: String,
     #[command(flatten)]
-    store: Store,
+    place: Place,
     #[command(flatten)]
     output: Output,
 }
@@ -169,25 +171,29 @@ async fn new_place(
     }
 }
 
+const COLUMNS: [Column; 6] = [
+    Column::fixed("DIGEST"),
+    Column::fixed("SINCE"),
+    Column::text("BY"),
+    Column::text("FROM"),
+    Column::fixed("UNTIL"),
+    Column::text("ENDED"),
+];
+
 async fn history(arguments: History) -> Result<(), Error> {
     let History {
         reference,
-        store,
+        place,
         output: Output { format },
     } = arguments;
     let reference = Reference::parse(&reference)?;
-    let registry = store.open().await?;
+    if let Some(remote) = place.server()? {
+        return history_elsewhere(&remote, reference, format).await;
+    }
+    let registry = place.store.open().await?;
     let named = reference.resolve(&registry, "tag history").await?;
     let (repository, tag) = named.tag("tag history")?;
-    let columns = [
-        Column::fixed("DIGEST"),
-        Column::fixed("SINCE"),
-        Column::text("BY"),
-        Column::text("FROM"),
-        Column::fixed("UNTIL"),
-        Column::text("ENDED"),
-    ];
-    let mut list = List::object(format, &columns);
+    let mut list = List::object(format, &COLUMNS);
     let owner = Viewer::owner();
     let mut page = report::history(&registry, &repository, &tag, None, &owner).await?;
     if page.items.is_empty() {
@@ -195,9 +201,7 @@ async fn history(arguments: History) -> Result<(), Error> {
             "{repository} has no tag {tag}, and no history of it: registry ls {repository} lists its tags"
         )));
     }
-    list.field("repository", &json!(repository.as_str()))?;
-    list.field("tag", &json!(tag.as_str()))?;
-    list.next("states")?;
+    begin(&mut list, &repository, &tag)?;
     loop {
         for state in &page.items {
             list.push(|| as_row(state), || json!(state))?;
@@ -209,6 +213,42 @@ async fn history(arguments: History) -> Result<(), Error> {
     match removed::tag(&registry, &repository, &tag).await? {
         Some(sentence) if format == Format::Text => output::say(&sentence),
         _ => Ok(()),
+    }
+}
+
+fn begin(list: &mut List, repository: &RepositoryName, tag: &TagName) -> Result<(), Error> {
+    list.field("repository", &json!(repository.as_str()))?;
+    list.field("tag", &json!(tag.as_str()))?;
+    list.next("states")
+}
+
+async fn history_elsewhere(
+    remote: &Remote,
+    reference: Reference,
+    format: Format,
+) -> Result<(), Error> {
+    let (repository, tag) = reference.elsewhere("tag history")?.tag("tag history")?;
+    let path = format!("history/{repository}/{tag}");
+    let states: Vec<StateItem> = RemoteList::new(remote, path, "states").all().await?;
+    let mut list = List::object(format, &COLUMNS);
+    begin(&mut list, &repository, &tag)?;
+    for state in &states {
+        list.push(|| as_row(state), || json!(state))?;
+    }
+    list.finish()?;
+    let is_removed = states.first().is_some_and(|state| state.end.is_some());
+    if format == Format::Json || !is_removed {
+        return Ok(());
+    }
+    let mut trash = RemoteList::new(remote, "trash", "restorable");
+    trash.parameters = vec![("repository", repository.to_string())];
+    let trash: Vec<RestorableItem> = trash.all().await?;
+    let found = trash
+        .iter()
+        .find(|item| item.tags.iter().any(|one| one == tag.as_str()));
+    match found {
+        Some(item) => output::say(&removed::said(&repository, &tag, item)),
+        None => Ok(()),
     }
 }
 
@@ -254,6 +294,7 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
             (restoration, removals)
         }
     };
+    let removals = report::removal_items(&repository, &removals);
     match format {
         Format::Json => json::print(&json!({
             "repository": repository.as_str(),
@@ -262,7 +303,7 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
             "was": restoration.was.as_ref().map(Digest::as_str),
             "pushed": restoration.pushed_at.map(json::time),
             "dryRun": dry_run,
-            "removals": report::removal_items(&repository, &removals),
+            "removals": removals,
         })),
         Format::Text => {
             let undo = match &restoration.was {
@@ -272,7 +313,7 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
                 _ => String::new(),
             };
             output::say(&(sentence(&repository, &tag, &restoration, dry_run) + &undo))?;
-            later::say(&repository, &removals)
+            later::say(&removals)
         }
     }
 }

@@ -3,7 +3,6 @@
 use tarkeep::report::OVERLAP;
 
 use crate::cli::place::Place;
-use crate::cli::store::Store;
 use crate::cli::terminal::output::Output;
 
 #[derive(clap::Args)]
@@ -48,7 +47,7 @@ pub(super) struct CreateArguments {
     #[arg(long = "for", value_name = "USER")]
     pub owner: Option<String>,
     #[command(flatten)]
-    pub store: Store,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }
@@ -86,7 +85,7 @@ pub(super) struct RotateArguments {
     #[command(flatten)]
     pub lifetime: Lifetime,
     #[command(flatten)]
-    pub store: Store,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }
@@ -96,7 +95,7 @@ pub(super) struct RevokeArguments {
     /// Name of the token
     pub name: String,
     #[command(flatten)]
-    pub store: Store,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }

@@ -4,12 +4,14 @@ use serde_json::json;
 use tarkeep::auth::{Rights, Who};
 use tarkeep::config::Config;
 use tarkeep::registry::NewToken;
-use tarkeep::report::{self, MadeSecret, TokenChangeError, TokenWords};
+use tarkeep::report::{self, MadeSecret, RotatedSecret, TokenChangeError, TokenWords};
 
 use super::arguments::{CreateArguments, RevokeArguments, RotateArguments};
 use crate::cli::actor;
 use crate::cli::error::Error;
 use crate::cli::from_config::{access, known_users};
+use crate::cli::place;
+use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::values::plain;
@@ -30,21 +32,36 @@ pub(super) async fn create(arguments: CreateArguments) -> Result<(), Error> {
             arguments.may.join(",")
         ));
     }
-    let config = arguments.store.server_configuration();
+    let made = match arguments.place.server()? {
+        Some(remote) => {
+            let body = json!({
+                "name": words.name, "repositories": words.repositories, "may": words.may, "user": words.user,
+                "expires": words.expires,
+            });
+            let made = remote.post("tokens", &[], &body).await;
+            made.map_err(place::failed)?
+        }
+        None => create_here(arguments.place.store, token).await?,
+    };
+    match arguments.output.format {
+        Format::Json => json::print(&json!(made)),
+        Format::Text => shown(&made),
+    }
+}
+
+async fn create_here(store: Store, token: NewToken) -> Result<MadeSecret, Error> {
+    let config = store.server_configuration();
     if let (Some(config), Some(user)) = (&config, &token.owner) {
         known_users::check_owner(config, user)?;
     }
     let powerless = powerless(&token, config.as_ref());
-    let registry = arguments.store.open_or_create().await?;
+    let registry = store.open_or_create().await?;
     let made = report::create_token(&registry, token, actor::local_user());
     let made = made.await.map_err(failed)?;
     if let Some(note) = powerless {
         output::complain(&note);
     }
-    match arguments.output.format {
-        Format::Json => json::print(&json!(made)),
-        Format::Text => shown(&made),
-    }
+    Ok(made)
 }
 
 /// Returns a note about a token that was made for nothing, and to which no rule gives anything.
@@ -74,11 +91,22 @@ fn powerless(token: &NewToken, config: Option<&Config>) -> Option<String> {
 }
 
 pub(super) async fn rotate(arguments: RotateArguments) -> Result<(), Error> {
-    let registry = arguments.store.open().await?;
     let (overlap, expires) = (&*arguments.overlap, arguments.lifetime.expires.as_deref());
-    let by = actor::local_user();
-    let rotated = report::rotate_token(&registry, &arguments.name, overlap, expires, by);
-    let rotated = rotated.await.map_err(failed)?;
+    let name = &arguments.name;
+    let rotated: RotatedSecret = match arguments.place.server()? {
+        Some(remote) => {
+            let body = json!({ "overlap": overlap, "expires": expires });
+            let path = path(name)?;
+            let rotated = remote.post(&path, &[], &body).await;
+            rotated.map_err(place::failed)?
+        }
+        None => {
+            let registry = arguments.place.store.open().await?;
+            let by = actor::local_user();
+            let rotated = report::rotate_token(&registry, name, overlap, expires, by);
+            rotated.await.map_err(failed)?
+        }
+    };
     if arguments.output.format == Format::Json {
         return json::print(&json!(rotated));
     }
@@ -91,11 +119,29 @@ pub(super) async fn rotate(arguments: RotateArguments) -> Result<(), Error> {
 }
 
 pub(super) async fn revoke(arguments: RevokeArguments) -> Result<(), Error> {
-    let registry = arguments.store.open().await?;
-    let revoked = report::revoke_token(&registry, &arguments.name, actor::local_user()).await?;
+    let name = &arguments.name;
+    let revoked = match arguments.place.server()? {
+        Some(remote) => {
+            let path = path(name)?;
+            remote.delete(&path, &[]).await.map_err(place::failed)?
+        }
+        None => {
+            let registry = arguments.place.store.open().await?;
+            report::revoke_token(&registry, name, actor::local_user()).await?
+        }
+    };
     match arguments.output.format {
         Format::Json => json::print(&revoked),
-        Format::Text => output::say(&format!("revoked {}", plain(&arguments.name))),
+        Format::Text => output::say(&format!("revoked {}", plain(name))),
+    }
+}
+
+/// Returns the route of a token.
+fn path(name: &str) -> Result<String, Error> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    match name.bytes().all(is_plain) {
+        true => Ok(format!("tokens/{name}")),
+        false => Err(Error::Other(format!("there is no token '{}'", plain(name)))),
     }
 }
 

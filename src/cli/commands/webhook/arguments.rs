@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use crate::cli::place::Place;
-use crate::cli::store::Store;
 use crate::cli::terminal::output::Output;
 
 #[derive(clap::Args)]
@@ -56,7 +55,7 @@ pub(super) struct ResendArguments {
     /// Number of the event, as `registry webhook deliveries` shows it
     pub event: i64,
     #[command(flatten)]
-    pub store: Store,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }

@@ -24,7 +24,16 @@ pub(crate) async fn digest(
         .manifests()
         .find_digests(repository, prefix)
         .await?;
-    match (&found[..], repository) {
+    only(&found, repository, prefix)
+}
+
+/// Returns the one digest that was found.
+pub(super) fn only(
+    found: &[Digest],
+    repository: Option<&RepositoryName>,
+    prefix: &str,
+) -> Result<Digest, Error> {
+    match (found, repository) {
         ([digest], _) => Ok(digest.clone()),
         ([], Some(name)) => Err(Error::Other(format!(
             "no manifest of {name} has a digest that begins with {prefix}: registry ls {name} lists digests of tags"

@@ -4,6 +4,7 @@
 //! tag may be globs.
 
 mod digests;
+pub(crate) mod elsewhere;
 mod host;
 mod named;
 mod names;

@@ -15,6 +15,13 @@ pub(crate) struct Named {
     pub part: Part,
 }
 
+/// An image of a repository, as named.
+pub(super) enum Image {
+    Tag(TagName),
+    /// A digest or a prefix of one.
+    Digest(String),
+}
+
 impl Named {
     /// Returns the repository and the tag.
     ///
@@ -92,17 +99,25 @@ impl Named {
         registry: &Registry,
         command: &str,
     ) -> Result<(RepositoryName, ManifestReference), Error> {
-        match (self.repositories, self.part) {
-            (Names::One(repository), Part::Whole) => {
-                let latest = ManifestReference::Tag(tag("latest")?);
-                Ok((repository, latest))
+        let (repository, image) = self.image(command)?;
+        let reference = match image {
+            Image::Tag(tag) => ManifestReference::Tag(tag),
+            Image::Digest(prefix) => {
+                ManifestReference::Digest(digest(registry, Some(&repository), &prefix).await?)
             }
+        };
+        Ok((repository, reference))
+    }
+
+    /// Returns the repository and the image in it that is named.
+    pub(super) fn image(self, command: &str) -> Result<(RepositoryName, Image), Error> {
+        match (self.repositories, self.part) {
+            (Names::One(repository), Part::Whole) => Ok((repository, Image::Tag(tag("latest")?))),
             (Names::One(repository), Part::Tags(Names::One(tag))) => {
-                Ok((repository, ManifestReference::Tag(tag)))
+                Ok((repository, Image::Tag(tag)))
             }
             (Names::One(repository), Part::Digest(prefix)) => {
-                let digest = digest(registry, Some(&repository), &prefix).await?;
-                Ok((repository, ManifestReference::Digest(digest)))
+                Ok((repository, Image::Digest(prefix)))
             }
             (repositories, part) => Err(mismatch(
                 command,

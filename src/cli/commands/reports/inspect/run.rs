@@ -1,9 +1,12 @@
 //! Finding an image and everything about it.
 
-use tarkeep::report;
+use serde_json::json;
+use tarkeep::remote::Remote;
+use tarkeep::report::{self, ImageItem};
 
 use crate::cli::commands::reports::inspect::text;
 use crate::cli::error::Error;
+use crate::cli::place::{Place, failed};
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{Format, Output};
@@ -17,7 +20,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "REPOSITORY[:TAG|@DIGEST]")]
     reference: String,
     #[command(flatten)]
-    store: Store,
+    place: Place,
     #[command(flatten)]
     output: Output,
 }
@@ -25,17 +28,32 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let Arguments {
         reference,
-        store,
+        place,
         output: Output { format },
     } = arguments;
     let reference = Reference::parse(&reference)?;
+    let image = match place.server()? {
+        Some(remote) => elsewhere(&remote, reference).await?,
+        None => local(place.store, reference).await?,
+    };
+    match format {
+        Format::Json => json::print(&json!(image)),
+        Format::Text => text::print(&image),
+    }
+}
+
+async fn local(store: Store, reference: Reference) -> Result<ImageItem, Error> {
     let registry = store.open().await?;
     let named = reference.resolve(&registry, "inspect").await?;
     let (name, reference) = named.manifest(&registry, "inspect").await?;
     let report = report::image(&registry, &name, &reference).await;
     let report = removed::explained(&registry, report.map_err(Error::from)).await?;
-    match format {
-        Format::Json => json::print(&report.as_json()),
-        Format::Text => text::print(&report),
-    }
+    Ok(report.item())
+}
+
+async fn elsewhere(remote: &Remote, reference: Reference) -> Result<ImageItem, Error> {
+    let named = reference.elsewhere("inspect")?;
+    let (name, reference) = named.manifest_elsewhere(remote, "inspect").await?;
+    let path = format!("manifests/{name}/{reference}");
+    Ok(remote.get(&path, &[]).await.map_err(failed)?.body)
 }

@@ -2,98 +2,87 @@
 
 use std::io::stdout;
 
-use tarkeep::oci::{Descriptor, ImageConfig, Referrer, RepositoryName};
-use tarkeep::registry::{ChildDescription, Damaged, ImageDescription, SignatureTag};
-use tarkeep::report::{ImageReport, built};
+use tarkeep::oci::{Descriptor, Manifest};
+use tarkeep::report::{DamageItem, ImageItem, ReferrerItem, RunItem, SignatureItem, Time};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::output::{self, Screen, written};
 use crate::cli::terminal::table::{Cell, Column, Table};
 use crate::cli::terminal::values::{plain, short_digest, size, time};
 
-pub(super) fn print(report: &ImageReport) -> Result<(), Error> {
-    let ImageReport {
-        repository,
-        description,
-        referrers,
-        damage,
-    } = report;
-    for (label, value) in facts(repository, description) {
+/// Prints an image.
+///
+/// # Errors
+/// A manifest that is none, from a server.
+pub(super) fn print(image: &ImageItem) -> Result<(), Error> {
+    let bytes = image.manifest.to_string();
+    let manifest = Manifest::parse(Some(&image.media_type), bytes.as_bytes());
+    let manifest = manifest.map_err(|error| Error::Other(error.to_string()))?;
+    for (label, value) in facts(image, &manifest) {
         if !value.is_empty() {
             output::fact(label, &plain(&value))?;
         }
     }
-    for Damaged { digest, damage } in damage {
+    for DamageItem { digest, reason } in &image.damage {
         output::fact(
             "Damaged",
             &plain(&format!(
-                "{digest}: {damage}; not served until it is pushed again"
+                "{digest}: {reason}; not served until it is pushed again"
             )),
         )?;
     }
-    let manifest = &description.manifest;
     // the config of an image is shown as facts
-    let config = manifest
-        .config
-        .iter()
-        .filter(|_| description.config.is_none());
+    let config = manifest.config.iter().filter(|_| image.image.is_none());
     print_descriptors("Config", config)?;
     print_descriptors("Layers", manifest.layers.iter())?;
-    print_children(&description.children)?;
-    print_signatures(&description.signature_tags, referrers)
+    print_children(image)?;
+    print_signatures(&image.signatures, &image.referrers)
 }
 
 /// Returns facts with their labels; empty ones are not shown.
-fn facts(name: &RepositoryName, description: &ImageDescription) -> Vec<(&'static str, String)> {
-    let ImageDescription {
-        summary,
-        manifest,
-        tags,
-        parents,
-        config,
-        ..
-    } = description;
+fn facts(image: &ImageItem, manifest: &Manifest) -> Vec<(&'static str, String)> {
     let subject = manifest.subject.as_ref().map(ToString::to_string);
     let mut facts = vec![
-        ("Repository", name.to_string()),
-        ("Digest", summary.digest.to_string()),
-        ("Media type", summary.media_type.clone()),
+        ("Repository", image.repository.clone()),
+        ("Digest", image.digest.clone()),
+        ("Media type", image.media_type.clone()),
     ];
     // that of an image is its config's
-    let artifact_type = manifest.artifact_type.clone().filter(|_| config.is_none());
+    let artifact_type = image.artifact_type.clone();
+    let artifact_type = artifact_type.filter(|_| image.image.is_none());
     facts.extend([
         ("Artifact type", artifact_type.unwrap_or_default()),
-        ("Tags", tags.join(", ")),
-        ("Size", format!("{} in total", size(summary.size))),
-        ("Platforms", summary.platforms.join(", ")),
-        ("Pushed", time(summary.pushed_at)),
+        ("Tags", image.tags.join(", ")),
+        ("Size", format!("{} in total", size(image.size))),
+        ("Platforms", image.platforms.join(", ")),
+        ("Pushed", time(image.pushed.0)),
     ]);
-    facts.extend(config.iter().flat_map(config_facts));
+    let created = image.created.map(|Time(at)| time(at)).unwrap_or_default();
+    if let Some(run) = &image.image {
+        facts.push(("Created", created));
+        facts.extend(run_facts(run));
+    }
     facts.push(("Subject", subject.unwrap_or_default()));
-    facts.extend(
-        parents
-            .iter()
-            .map(|parent| ("Referenced by", parent.to_string())),
-    );
+    let parents = image.referenced_by.iter();
+    facts.extend(parents.map(|parent| ("Referenced by", parent.clone())));
     let annotations = manifest.annotations.iter();
     facts.extend(annotations.map(|(key, value)| ("Annotation", format!("{key}={value}"))));
     facts
 }
 
-fn config_facts(config: &ImageConfig) -> Vec<(&'static str, String)> {
+fn run_facts(run: &RunItem) -> Vec<(&'static str, String)> {
     let mut facts = vec![
-        ("Created", built(config).map(time).unwrap_or_default()),
-        ("Entrypoint", words(&config.entrypoint)),
-        ("Command", words(&config.command)),
+        ("Entrypoint", words(&run.entrypoint)),
+        ("Command", words(&run.command)),
         (
             "Directory",
-            config.working_directory.clone().unwrap_or_default(),
+            run.working_directory.clone().unwrap_or_default(),
         ),
-        ("Runs as", config.user.clone().unwrap_or_default()),
+        ("Runs as", run.runs_as.clone().unwrap_or_default()),
     ];
-    let environment = config.environment.iter();
+    let environment = run.environment.iter();
     facts.extend(environment.map(|variable| ("Environment", variable.clone())));
-    let labels = config.labels.iter();
+    let labels = run.labels.iter();
     facts.extend(labels.map(|(key, value)| ("Label", format!("{key}={value}"))));
     facts
 }
@@ -157,8 +146,8 @@ fn kind(descriptor: &Descriptor) -> &str {
 }
 
 /// Prints the children of an index, each with its attestations below it.
-fn print_children(children: &[ChildDescription]) -> Result<(), Error> {
-    if children.is_empty() {
+fn print_children(image: &ImageItem) -> Result<(), Error> {
+    if image.children.is_empty() && image.attestations.is_empty() {
         return Ok(());
     }
     let columns = [
@@ -168,36 +157,34 @@ fn print_children(children: &[ChildDescription]) -> Result<(), Error> {
         Column::text("TYPE"),
     ];
     let mut table = begin("Platforms", &columns)?;
-    let row = |child: &ChildDescription, label: String| {
+    let row = |label: String, bytes: Option<u64>, name: &str, media_type: &str| {
         vec![
             label.into(),
-            child.size.map_or("not stored".into(), Cell::Size),
-            digest(&child.digest),
-            (&*child.media_type).into(),
+            bytes.map_or("not stored".into(), Cell::Size),
+            digest(name),
+            media_type.into(),
         ]
     };
-    let is_child = |digest: &str| children.iter().any(|child| child.digest == digest);
-    for child in children {
-        match &child.attested {
-            Some(attested) if is_child(attested) => continue,
-            Some(attested) => {
-                let label = format!("attestation of {}", short_digest(attested));
-                written(table.row(row(child, label)))?;
-            }
-            None => written(table.row(row(child, child.platform.clone().unwrap_or_default())))?,
+    for child in &image.children {
+        let label = child.platform.clone().unwrap_or_default();
+        written(table.row(row(label, child.size, &child.digest, &child.media_type)))?;
+        let own = image.attestations.iter();
+        for about in own.filter(|about| about.subject == child.digest) {
+            let label = "  attestation".to_owned();
+            written(table.row(row(label, about.size, &about.digest, &about.media_type)))?;
         }
-        let attestations = children
-            .iter()
-            .filter(|other| other.attested.as_deref() == Some(&*child.digest));
-        for attestation in attestations {
-            written(table.row(row(attestation, "  attestation".to_owned())))?;
-        }
+    }
+    let is_child = |digest: &str| image.children.iter().any(|child| child.digest == digest);
+    let others = image.attestations.iter();
+    for about in others.filter(|about| !is_child(&about.subject)) {
+        let label = format!("attestation of {}", short_digest(&about.subject));
+        written(table.row(row(label, about.size, &about.digest, &about.media_type)))?;
     }
     end(table)
 }
 
 /// Prints signatures by tag, and referrers.
-fn print_signatures(tags: &[SignatureTag], referrers: &[Referrer]) -> Result<(), Error> {
+fn print_signatures(tags: &[SignatureItem], referrers: &[ReferrerItem]) -> Result<(), Error> {
     if tags.is_empty() && referrers.is_empty() {
         return Ok(());
     }
@@ -210,21 +197,18 @@ fn print_signatures(tags: &[SignatureTag], referrers: &[Referrer]) -> Result<(),
     let mut table = begin("Signatures and other referrers", &columns)?;
     for signature in tags {
         written(table.row(vec![
-            Cell::from(&signature.digest),
+            Cell::digest(&signature.digest),
             Cell::Size(signature.size),
             "signature by tag".into(),
-            signature.tag.as_str().into(),
+            (&*signature.tag).into(),
         ]))?;
     }
     for referrer in referrers {
+        let kind = referrer.artifact_type.as_deref();
         written(table.row(vec![
             digest(&referrer.digest),
-            Cell::Size(referrer.size as u64),
-            referrer
-                .artifact_type
-                .as_deref()
-                .unwrap_or(&referrer.media_type)
-                .into(),
+            Cell::Size(referrer.size),
+            kind.unwrap_or(&referrer.media_type).into(),
             Cell::Empty,
         ]))?;
     }
