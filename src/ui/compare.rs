@@ -10,6 +10,7 @@ use crate::oci::{ImageConfig, RepositoryName};
 use crate::registry::{Error, ImageDescription, ManifestReference, Registry};
 use crate::ui::layers::{Layer, layers};
 use crate::ui::page::Page;
+use crate::ui::parts::label_name;
 use crate::ui::parts::{Size, Text, scaled, short};
 use crate::ui::query::Query;
 use crate::ui::shell::{Section, Shell, Twin};
@@ -61,6 +62,7 @@ struct ComparePage {
 #[template(path = "compare_form.html")]
 struct FormPage {
     shell: Shell,
+    from: Option<Named>,
 }
 
 /// Relation of a line in both images.
@@ -198,13 +200,14 @@ impl HtmlSafe for Stacks {}
 ///
 /// # Errors
 /// None of its own.
-pub fn compare_form(reader: &Reader) -> Result<Page, Error> {
+pub fn compare_form(reader: &Reader, from: Option<Named>) -> Result<Page, Error> {
     let twin = Twin {
         command: format!("registry ls --server {}", reader.site.url),
         api: "repositories".to_owned(),
     };
     Page::of(&FormPage {
         shell: Shell::new(reader, Section::Repositories, "Compare", twin),
+        from,
     })
 }
 
@@ -419,7 +422,7 @@ fn named_settings(config: Option<&ImageConfig>) -> BTreeMap<String, String> {
         (format!("ENV {name}"), value.to_owned())
     });
     let labels = config.labels.iter();
-    let labels = labels.map(|(name, value)| (format!("LABEL {name}"), value.clone()));
+    let labels = labels.map(|(name, value)| (format!("LABEL {}", label_name(name)), value.clone()));
     all.extend(variables.chain(labels));
     all
 }

@@ -30,7 +30,7 @@ struct HomePage {
     rows: Vec<Row>,
     layout: Layout,
     order: ListOrder,
-    /// Glob that chooses from the list.
+    /// Text that chooses from the list, as it was typed.
     chosen: Option<String>,
     links: Links,
     disk: Option<DiskItem>,
@@ -102,7 +102,7 @@ impl Repository {
     }
 }
 
-/// Makes the list of repositories.
+/// Makes the list of repositories; `typed` is what the query's pattern was made of.
 ///
 /// # Errors
 /// Those of the database.
@@ -111,17 +111,19 @@ pub async fn home(
     reader: &Reader,
     query: ListQuery,
     layout: Layout,
+    typed: Option<String>,
 ) -> Result<Page, Error> {
-    let (order, chosen) = (query.order, query.pattern.as_ref().map(ToString::to_string));
+    let order = query.order;
+    let glob = query.pattern.as_ref().map(ToString::to_string);
     let is_first = query.after.is_none();
     let list = report::repositories(registry, query).await?;
     let shell = Shell::new(
         reader,
         Section::Repositories,
         "Repositories",
-        twin(reader, order, chosen.as_deref()),
+        twin(reader, order, glob.as_deref()),
     );
-    if list.items.is_empty() && is_first && chosen.is_none() {
+    if list.items.is_empty() && is_first && glob.is_none() {
         return Page::of(&NothingPage { shell });
     }
     let is_exclusive = reader.viewer.sees_everything();
@@ -129,6 +131,7 @@ pub async fn home(
         true => report::disk(registry).await,
         false => None,
     };
+    let chosen = typed.filter(|_| glob.is_some());
     let links = links(order, layout, chosen.as_deref(), &list, is_first);
     let is_whole = is_first && list.next.is_none();
     let repositories = repositories(registry, reader, list.items).await?;

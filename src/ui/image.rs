@@ -11,7 +11,7 @@ use crate::registry::{
 use crate::report::{self, ImageReport, StateItem, TagFactsItem, built};
 use crate::ui::layers::{Layer, Strip, layers};
 use crate::ui::page::Page;
-use crate::ui::parts::{CommandBox, Moment, Promise, Short, Size, Text, link, short};
+use crate::ui::parts::{CommandBox, Moment, Promise, Short, Size, Text, label_name, link, short};
 use crate::ui::query::Query;
 use crate::ui::shell::{Section, Shell, Twin};
 use crate::ui::site::Reader;
@@ -147,11 +147,6 @@ impl ImagePage {
         };
         all.into_iter().take(LABELS).map(label).collect()
     }
-}
-
-/// Returns the name of a label without the namespace that everybody uses.
-fn label_name(key: &str) -> &str {
-    key.strip_prefix("org.opencontainers.image.").unwrap_or(key)
 }
 
 /// Makes the page of an image.

@@ -131,7 +131,8 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
     Ok(match call {
         UiCall::Home(parameters) => {
             let query = parameters.list().of_repositories(Sort::Name, shown())?;
-            ui::home(registry, reader, query, parameters.layout()).await?
+            let typed = parameters.repositories.clone();
+            ui::home(registry, reader, query, parameters.layout(), typed).await?
         }
         UiCall::Repository { name, list } => {
             let query = list.list().of_tags(Sort::Pushed)?;
@@ -154,8 +155,8 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
             let last = list.last.as_deref();
             ui::history(registry, reader, (name, tag), last).await?
         }
-        UiCall::Compare(None) => ui::compare_form(reader)?,
-        UiCall::Compare(Some(Compared { from, to, platform })) => {
+        UiCall::Compare(Compared::One(named)) => ui::compare_form(reader, named.clone())?,
+        UiCall::Compare(Compared::Two { from, to, platform }) => {
             let (from, to) = (from.clone(), to.clone());
             ui::compare(registry, reader, from, to, platform.as_deref()).await?
         }

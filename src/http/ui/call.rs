@@ -37,7 +37,7 @@ pub(crate) enum UiCall {
         tag: TagName,
         list: LastParameter,
     },
-    Compare(Option<Compared>),
+    Compare(Compared),
     Usage,
     Activity(ActivityParameters),
     Tokens,

@@ -54,10 +54,14 @@ pub(crate) struct CompareParameters {
 
 /// Images to compare.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Compared {
-    pub from: Named,
-    pub to: Named,
-    pub platform: Option<String>,
+pub(crate) enum Compared {
+    /// One at most is named; the reader is asked for the other.
+    One(Option<Named>),
+    Two {
+        from: Named,
+        to: Named,
+        platform: Option<String>,
+    },
 }
 
 /// Query of the audit log.
@@ -150,19 +154,23 @@ impl LastParameter {
 }
 
 impl CompareParameters {
-    /// Returns the images, if both are named.
+    /// Returns the images that are named.
     ///
     /// # Errors
     /// Invalid names, tags and digests.
-    pub(super) fn images(&self) -> Result<Option<Compared>, ApiError> {
-        match (filled(self.from.as_ref()), filled(self.to.as_ref())) {
-            (Some(from), Some(to)) => Ok(Some(Compared {
-                from: named(&from)?,
-                to: named(&to)?,
+    pub(super) fn images(&self) -> Result<Compared, ApiError> {
+        let parsed = |field: &Option<String>| {
+            let text = filled(field.as_ref());
+            text.map(|text| named(&text)).transpose()
+        };
+        Ok(match (parsed(&self.from)?, parsed(&self.to)?) {
+            (Some(from), Some(to)) => Compared::Two {
+                from,
+                to,
                 platform: filled(self.platform.as_ref()),
-            })),
-            _ => Ok(None),
-        }
+            },
+            (from, to) => Compared::One(from.or(to)),
+        })
     }
 }
 

@@ -50,6 +50,11 @@ pub fn link(text: &str) -> Option<&str> {
     (is_address && text.chars().all(is_plain)).then_some(text)
 }
 
+/// Returns the name of a label without the namespace that everybody uses.
+pub fn label_name(key: &str) -> &str {
+    key.strip_prefix("org.opencontainers.image.").unwrap_or(key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
