@@ -334,12 +334,15 @@ async fn write_promises(registry: &Registry) {
     }
 }
 
-/// Deletes rows of the audit log that are too old.
+/// Deletes rows of the audit log that are too old, and logins to the page that have ended.
 async fn forget_audit(registry: &Registry) {
     loop {
         let changed = registry.settings_changed();
         if let Err(error) = registry.audit().forget().await {
             tracing::warn!(%error, "cannot delete old rows of the audit log; retrying in an hour");
+        }
+        if let Err(error) = registry.sessions().forget().await {
+            tracing::warn!(%error, "cannot delete logins that have ended; retrying in an hour");
         }
         let _ = tokio::time::timeout(AUDIT_INTERVAL, changed).await;
     }

@@ -118,6 +118,36 @@ impl Access {
         outcome
     }
 
+    /// Checks a user and password, or a token, from a form; returns the login's name, and what it proves for a session.
+    ///
+    /// # Errors
+    /// The refusal, as for any other login.
+    pub async fn log_in(
+        &self,
+        login: Login<'_>,
+        user: &str,
+        password: &str,
+    ) -> Result<(String, String), Refusal> {
+        let current = self.current.load_full();
+        let credentials = Credentials::new(user.to_owned(), password.as_bytes().to_vec());
+        let outcome = current.log_in(login, credentials, &self.kept).await;
+        let counter = match &outcome {
+            Ok(_) => &self.kept.stats.accepted,
+            Err(Refusal::TooMany { .. }) => &self.kept.stats.throttled,
+            Err(_) => &self.kept.stats.refused,
+        };
+        counter.add(1);
+        if let Err(refusal) = &outcome {
+            self.note(refusal, login, Some(user.to_owned()));
+        }
+        outcome
+    }
+
+    /// Reports whether there is any login.
+    pub async fn can_log_in(&self) -> bool {
+        self.current.load_full().can_log_in(&self.kept).await
+    }
+
     /// Makes a token for a client, for the token service.
     ///
     /// # Errors

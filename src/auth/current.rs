@@ -65,15 +65,61 @@ impl Current {
         }
     }
 
+    /// Returns whom the session of a request stands for.
+    async fn proven(&self, login: Login<'_>, kept: &Kept) -> Option<Identity> {
+        let known = Known {
+            users: self.authenticator.users(),
+            trust: &self.trust,
+        };
+        kept.issued
+            .proven(login.session?, login.address, known)
+            .await
+    }
+
+    /// Checks credentials from a form; returns the login's name, and what it proves.
+    pub(super) async fn log_in(
+        &self,
+        login: Login<'_>,
+        credentials: Option<Credentials>,
+        kept: &Kept,
+    ) -> Result<(String, String), Refusal> {
+        let refused = |message, fault| Refusal::Challenge {
+            challenge: self.basic_challenge(),
+            message,
+            fault,
+        };
+        if credentials.is_none() {
+            return Err(refused(None, Some("no user and password")));
+        }
+        let proof = Proof::of(credentials.as_ref(), self.authenticator.users()).await;
+        match self.authenticate_by(login, credentials, kept).await {
+            Ok(identity) => {
+                let name = identity.name().map(str::to_owned);
+                let proven = name.zip(proof.text(&identity));
+                proven.ok_or_else(|| refused(None, Some("no login of this registry")))
+            }
+            Err(Rejection::Unauthenticated { message, fault, .. }) => Err(refused(message, fault)),
+            Err(rejection) => Err(rejection.into()),
+        }
+    }
+
     pub(super) async fn admit(
         &self,
         login: Login<'_>,
         asked: Asked<'_>,
         kept: &Kept,
     ) -> Result<Requester, Refusal> {
+        let proven = self.proven(login, kept).await;
+        let login = Login {
+            // a session that is worth nothing is none
+            session: login.session.filter(|_| proven.is_some()),
+            ..login
+        };
         let (is_absent, has_rules) = (login.is_absent(), self.settings.rules.is_some());
         let identity = if self.is_open() || (has_rules && is_absent) {
             Ok(Identity::anonymous())
+        } else if let Some(identity) = proven {
+            Ok(identity)
         } else {
             self.authenticate(login, kept).await
         };
@@ -138,7 +184,7 @@ impl Current {
     }
 
     /// Reports whether there is any login.
-    async fn can_log_in(&self, kept: &Kept) -> bool {
+    pub(super) async fn can_log_in(&self, kept: &Kept) -> bool {
         self.settings.method != Method::None
             || !self.trust.is_empty()
             || (!self.is_open() && kept.issued.has_tokens().await)

@@ -15,6 +15,8 @@ pub struct Login<'r> {
     pub address: Option<IpAddr>,
     /// Value of the `User-Agent` header.
     pub user_agent: Option<&'r [u8]>,
+    /// Proof of a session that stands in for credentials.
+    pub session: Option<&'r str>,
 }
 
 /// Login that was refused, for the audit log.
@@ -70,7 +72,7 @@ impl Login<'_> {
 
     /// Reports whether the request brings no credentials.
     pub(super) fn is_absent(&self) -> bool {
-        self.authorization.is_none_or(|text| text == Self::EMPTY)
+        self.session.is_none() && self.authorization.is_none_or(|text| text == Self::EMPTY)
     }
 }
 

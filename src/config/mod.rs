@@ -31,7 +31,7 @@ pub use environment::FILE_VARIABLE;
 pub use error::{Error, Problem};
 pub use loaded::Loaded;
 pub use schema::{
-    AccessLog, AccessRule, AccessSection, Audit, Auth, Backup, Catalog, Challenge, Class,
+    AccessLog, AccessRule, AccessSection, Ahead, Audit, Auth, Backup, Catalog, Challenge, Class,
     ClientAuth, Config, ContentPolicy, DebugServer, Delete, EventsOptions, FileCheck, Filesystem,
     Formatter, Gc, H2c, HeaderSource, Health, Htpasswd, Http, Http2, HttpCheck, IgnoredEvents,
     Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level, Limits, Log, Maintenance,

@@ -1,7 +1,6 @@
 //! Choice of what is exported.
 
-use crate::export::platform::PlatformName;
-use crate::oci::{Digest, RepositoryName, TagName};
+use crate::oci::{Digest, PlatformName, RepositoryName, TagName};
 
 /// An image that was asked for.
 #[derive(Clone, Debug)]

@@ -23,5 +23,4 @@ pub use destination::Destination;
 pub use earlier::EarlierExport;
 pub use error::Error;
 pub use plan::{AbsentChild, Amount, EntryKind, Plan, PlannedEntry};
-pub use platform::PlatformName;
 pub use run::{Watcher, write};

@@ -190,7 +190,7 @@ impl Planner<'_> {
         };
         if !read.manifest.children.is_empty() {
             let children = &read.manifest.children;
-            let child = wanted.choose(children);
+            let child = platform::choose(wanted, children);
             let child = child.ok_or_else(|| other(platform::present(children)))?;
             let digest = Digest::parse(&child.digest).map_err(registry::Error::from)?;
             return Ok(visit(digest, child.platform.clone()));

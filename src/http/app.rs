@@ -43,6 +43,8 @@ use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::http::ui::answer as ui;
+use crate::http::ui::call::UiCall;
+use crate::http::ui::sessions::Door;
 use crate::mirror::Mirrors;
 use crate::registry::{Error, NotedEvent, Registry};
 
@@ -155,6 +157,14 @@ impl App {
         request.extensions_mut().insert(Arc::new(marked));
     }
 
+    fn door(&self) -> Door<'_> {
+        Door {
+            registry: &self.registry,
+            access: &self.access,
+            settings: &self.settings,
+        }
+    }
+
     async fn probe(&self, head: Parts, body: Body) -> Result<Response<Body>, ApiError> {
         let request = Request::from_parts(head, body);
         Ok(self.pages.clone().call(request).await.into_response())
@@ -249,7 +259,7 @@ async fn respond(app: Arc<App>, mut request: Request<Body>) -> Response<Body> {
         request.map(|body| observation.receive(RequestBody::wrap(body, &state, patience)));
     let site = (side == Side::Page).then(|| ui::Asked::of(&request));
     let action = match action {
-        Ok(action) => authorize::admit(&app.access, &app.settings, action, &mut request).await,
+        Ok(action) => admit(&app, action, &mut request).await,
         Err(error) => Err(error),
     };
     let requester = request.extensions().get::<Requester>();
@@ -414,7 +424,30 @@ async fn dispatch(
         Action::PostToken => token::post(&app.access, &head, body).await,
         Action::SearchV1(query) => lists().search(query).await,
         Action::Api(call) => api(&app, &call, &head, body).await,
-        Action::Ui(call) => ui::answer(registry, &app.list_room, &app.settings, &call, &head).await,
+        Action::Ui(call) => page(&app, &call, &head, body).await,
+    }
+}
+
+/// Authenticates and authorizes a request; on pages a session stands in for a login.
+async fn admit(app: &App, action: Action, request: &mut Request<Body>) -> Result<Action, ApiError> {
+    app.door().recognise(&action, request).await?;
+    authorize::admit(&app.access, &app.settings, action, request).await
+}
+
+async fn page(
+    app: &App,
+    call: &UiCall,
+    head: &Parts,
+    body: Body,
+) -> Result<Response<Body>, ApiError> {
+    match call {
+        UiCall::LoginForm(_) | UiCall::LogIn | UiCall::LogOut => {
+            app.door().answer(call, head, body).await
+        }
+        _ => {
+            let (registry, access) = (&app.registry, &app.access);
+            ui::answer(registry, access, &app.list_room, &app.settings, call, head).await
+        }
     }
 }
 

@@ -160,6 +160,9 @@ endpoints! {
     UiTokens:         GET     "/ui/tokens",                          Administrator, Reads, Ui;
     UiUpstreams:      GET     "/ui/upstreams",                       Administrator, Reads, Ui;
     UiWebhooks:       GET     "/ui/webhooks",                        Administrator, Reads, Ui;
+    UiLoginForm:      GET     "/ui/login",                           Public,  Reads,   Ui;
+    UiLogIn:          POST    "/ui/login",                           Public,  Reads,   Ui;
+    UiLogOut:         POST    "/ui/logout",                          Public,  Reads,   Ui;
     UiAsset:          GET     "/ui/assets/{file}",                   Public,  Reads,   Ui;
     Options:          OPTIONS "*",                                   Public,  Reads,   Other;
     Redirect:         GET     "(a path with empty segments)",        Public,  Reads,   Other;
@@ -346,9 +349,12 @@ mod tests {
     #[test]
     fn methods_and_effects_agree() {
         for endpoint in Endpoint::ALL {
-            // making a token changes nothing
+            // making a token changes nothing, and logging in is reading
             let is_read = matches!(endpoint.info().method, "GET" | "OPTIONS")
-                || *endpoint == Endpoint::PostToken;
+                || matches!(
+                    endpoint,
+                    Endpoint::PostToken | Endpoint::UiLogIn | Endpoint::UiLogOut
+                );
             assert_eq!(is_read, !endpoint.is_change(), "{endpoint:?}");
         }
     }

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use crate::http::proxy::base_url::ExternalUrl;
 use crate::http::proxy::client::TrustedProxies;
 use crate::http::response::extra_headers::ExtraHeaders;
+use crate::registry::SessionTimes;
 use crate::tls::Tls;
 
 /// Settings of the HTTP server. The default is HTTP/1.1 without encryption, with relative locations.
@@ -25,6 +26,8 @@ pub struct ServerSettings {
     /// `None` for no encryption.
     pub tls: Option<Arc<Tls>>,
     pub page: PageSwitch,
+    /// Ends of logins to the page.
+    pub sessions: SessionTimes,
 }
 
 /// Switch of the page at `/ui/`.

@@ -38,6 +38,12 @@ pub enum Error {
         "{url} does not list its repositories ({cause}): name those that you want, with --only NAME"
     )]
     NoCatalog { url: String, cause: upstream::Error },
+    #[error("only {remaining} of {limit} requests remain at {url}, and they are left to clients")]
+    Reserved {
+        url: String,
+        remaining: u64,
+        limit: u64,
+    },
     /// The receiver of the pieces has ended, and says why.
     #[error("the import was interrupted")]
     Interrupted,

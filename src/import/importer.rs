@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::import::archive::{LayoutDirectory, Place, Spooled};
 use crate::import::claims::Claims;
 use crate::import::error::Error;
-use crate::import::importing::Importing;
+use crate::import::importing::{Importing, StoredBlobs};
 use crate::import::report::{ImportState, Ledger, Report};
 use crate::import::selection::Selection;
 use crate::import::source::Source;
@@ -68,6 +68,7 @@ impl Importer {
             ledger: Arc::clone(&self.ledger),
             claims: Claims::default(),
             moves_tags: self.moves_tags,
+            stored: StoredBlobs::Enough,
             waiter: Waiter::new(Handle::current()),
         };
         if let Some(registry) = &self.registry {

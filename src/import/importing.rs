@@ -38,7 +38,17 @@ pub(super) struct Importing {
     pub ledger: Arc<Ledger>,
     pub claims: Claims,
     pub moves_tags: bool,
+    pub stored: StoredBlobs,
     pub waiter: Waiter,
+}
+
+/// Rule about blobs of another registry that are stored here already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum StoredBlobs {
+    /// Shown at once: an owner vouches for the other registry.
+    Enough,
+    /// Shown if the other registry has them, too: it cannot show content of others by its digest.
+    AskFirst,
 }
 
 impl Importing {
@@ -178,9 +188,17 @@ impl Importing {
     ) -> Result<(), Error> {
         let (mut stored, mut new) = (Vec::new(), Vec::new());
         for blob in blobs {
-            match self.stored_blob(&blob.digest)? {
-                Some(_) => stored.push(blob.digest),
-                None => new.push(blob),
+            if self.stored_blob(&blob.digest)?.is_none() {
+                new.push(blob);
+                continue;
+            }
+            let refusal = match self.stored {
+                StoredBlobs::Enough => None,
+                StoredBlobs::AskFirst => self.waiter.wait(blob.ask())??,
+            };
+            match refusal {
+                None => stored.push(blob.digest),
+                Some(damage) => arrived.failed.push((blob.digest, damage)),
             }
         }
         let fetched = stream::iter(new).map(|blob| async {

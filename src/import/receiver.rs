@@ -3,10 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::remote::RemoteBlob;
-use crate::oci::{Digest, ManifestError, RepositoryName, TagName};
+use crate::oci::{Descriptor, Digest, ManifestError, RepositoryName, TagName};
 use crate::registry::{ImportPiece, ImportedBlob, ImportedTag, Present, TagFate, Wanted};
 
 /// Maximum number of tags in a piece.
@@ -33,6 +35,25 @@ pub(super) trait Receiver: Sync {
     /// Reports whether a manifest may come that no index needs.
     fn is_wanted(&self, _repository: &RepositoryName, _digest: &Digest) -> Result<bool, Error> {
         Ok(true)
+    }
+
+    /// Returns the bytes of a sound manifest that the repository has, but for what it names.
+    fn known_manifest(
+        &self,
+        _repository: &RepositoryName,
+        _digest: &Digest,
+    ) -> Result<Option<Bytes>, Error> {
+        Ok(None)
+    }
+
+    /// Reports whether a child of an index is to come, of all these.
+    fn wants_child(&self, _child: &Digest, _children: &[Descriptor]) -> bool {
+        true
+    }
+
+    /// Returns further tags of another registry that are to come with these manifests.
+    fn companions(&self, _manifests: &HashSet<Digest>) -> BTreeSet<String> {
+        BTreeSet::new()
     }
 
     /// Learns of tags whose images did not come, with these digests.

@@ -26,6 +26,7 @@ mod timeline;
 
 pub use access::audit::{AuditAction, AuditRow, AuditSubject};
 pub use access::audit_filter::AuditFilter;
+pub use access::sessions::SessionRow;
 pub use access::signing_keys::SigningKeyRow;
 pub use access::tokens::{ListedToken, SecretRow, SecretUse, TokenRow};
 pub use actor::Actor;
@@ -39,6 +40,7 @@ pub use content::pulls::ManifestUses;
 pub use content::quarantine::{Absence, Damaged, Quarantined, WithdrawnFile};
 pub use content::quotas::{QuotaMember, QuotaRow, QuotaUse};
 pub use content::repositories::RepositorySource;
+pub use content::syncs::{Sync, SyncEnd, SyncRow};
 pub use content::tag_history::{RecordedState, TagEnd, TagState};
 pub use content::tags::{TagActivity, TagOrigin, TagSource, TagTarget};
 pub use content::uploads::{ExpiredUpload, OpenUpload, UploadRow};

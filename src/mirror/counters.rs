@@ -18,6 +18,12 @@ pub struct MirrorCounters {
     pub pulls: Counter,
     /// Pulls that were served with what is here, although the upstream failed or has it no more.
     pub stale: Counter,
+    /// Runs that fetched ahead everything that they name.
+    pub whole_syncs: Counter,
+    /// Runs that could not bring something.
+    pub partial_syncs: Counter,
+    /// Runs that did not go through.
+    pub failed_syncs: Counter,
     /// Counts that were recorded last: pulls, stale ones, fetches and their bytes.
     recorded: Mutex<[u64; 4]>,
     gone: Mutex<HashSet<(RepositoryName, TagName)>>,
@@ -52,7 +58,7 @@ impl MirrorCounters {
     }
 
     /// Takes the mark from a tag that the upstream has; true if it had one.
-    pub(super) fn mark_present(&self, name: &RepositoryName, tag: &TagName) -> bool {
+    pub fn mark_present(&self, name: &RepositoryName, tag: &TagName) -> bool {
         let mut gone = self.gone.lock();
         !gone.is_empty() && gone.remove(&(name.clone(), tag.clone()))
     }

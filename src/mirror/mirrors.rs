@@ -19,7 +19,9 @@ use super::recent::Recent;
 use super::settings::MirrorSettings;
 use crate::log_limit::LogLimiter;
 use crate::oci::{Digest, Glob, Referrer, RepositoryName, TagName};
-use crate::registry::{self, Actor, AdoptionItem, ImportPiece, Registry, RepositorySource};
+use crate::registry::{
+    self, Actor, AdoptionItem, ImportPiece, Registry, RepositorySource, SyncRule,
+};
 use crate::upstream::{BackgroundLimits, Upstream};
 
 /// Maximum number of tags whose last check is remembered.
@@ -49,6 +51,18 @@ pub struct Adopted {
     pub allow: Vec<Glob>,
     /// Maximum number of requests in a second that do not come from clients.
     pub rate: Option<NonZeroU32>,
+}
+
+/// An upstream from which content is fetched ahead of clients.
+#[derive(Clone)]
+pub struct Synced {
+    /// Name below which its repositories are.
+    pub prefix: Option<RepositoryName>,
+    pub url: String,
+    pub allow: Vec<Glob>,
+    pub rules: Vec<SyncRule>,
+    pub upstream: Upstream,
+    pub counters: Arc<MirrorCounters>,
 }
 
 /// Times at which an upstream was last asked for tags.
@@ -187,6 +201,24 @@ impl Mirrors {
         adopting
             .map(|mirror| (mirror.adopted(), mirror.in_background()))
             .collect()
+    }
+
+    /// Returns the upstreams from which content is fetched ahead of clients.
+    pub fn synced(&self) -> Vec<Synced> {
+        let all = self.all.load();
+        let synced = all.iter().filter(|mirror| !mirror.settings.sync.is_empty());
+        let synced = synced.map(|mirror| {
+            let settings = &mirror.settings;
+            Synced {
+                prefix: settings.prefix.clone(),
+                url: settings.upstream.url.clone(),
+                allow: settings.allow.clone(),
+                rules: settings.sync.clone(),
+                upstream: mirror.in_background(),
+                counters: Arc::clone(&mirror.counters),
+            }
+        });
+        synced.collect()
     }
 
     /// Reports whether a repository is of a registry that is being adopted.

@@ -23,6 +23,6 @@ pub use counters::MirrorCounters;
 pub use error::Error;
 pub use lists::Listed;
 pub use manifest::Currency;
-pub use mirrors::{Adopted, Mirrors, NewMirrors};
+pub use mirrors::{Adopted, Mirrors, NewMirrors, Synced};
 pub use settings::MirrorSettings;
 pub use states::Watched;

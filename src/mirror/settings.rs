@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::oci::{Glob, RepositoryName};
+use crate::registry::SyncRule;
 use crate::upstream;
 
 /// Settings of a mirror.
@@ -22,4 +23,6 @@ pub struct MirrorSettings {
     pub adopts: bool,
     /// Maximum number of requests in a second that do not come from clients.
     pub rate: Option<NonZeroU32>,
+    /// Content that is fetched ahead of clients.
+    pub sync: Vec<SyncRule>,
 }

@@ -77,6 +77,12 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// Variant; 64-bit ARM has one that is often left out.
+    pub fn variant(&self) -> Option<&str> {
+        let named = self.variant.as_deref().filter(|text| !text.is_empty());
+        named.or((self.architecture == "arm64").then_some("v8"))
+    }
+
     /// Reads the platform from an image's config; `None` if it is none, or readers could see another one in it.
     pub fn of_config(bytes: &[u8]) -> Option<Self> {
         check_config(bytes).ok()?;

@@ -10,6 +10,7 @@ mod manifest;
 mod media_type;
 mod name;
 mod outline;
+mod platform_name;
 mod referrer;
 mod unambiguous;
 
@@ -20,5 +21,6 @@ pub use manifest::{Descriptor, Manifest, ManifestError, Platform, Reference};
 pub use media_type::MediaType;
 pub use name::{NameError, RepositoryName, TagName};
 pub use outline::{MAX_DEPTH, Outline};
+pub use platform_name::PlatformName;
 pub use referrer::{Referrer, annotations};
 pub use unambiguous::{check_image_config, check_manifest};

@@ -89,6 +89,12 @@ pub struct Tokens<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// Logins to the page.
+#[derive(Clone, Copy)]
+pub struct Sessions<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// The audit log.
 #[derive(Clone, Copy)]
 pub struct Audit<'r> {
@@ -182,6 +188,11 @@ impl Registry {
     /// Tokens of machines.
     pub fn tokens(&self) -> Tokens<'_> {
         Tokens { registry: self }
+    }
+
+    /// Logins to the page.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions { registry: self }
     }
 
     /// The audit log.

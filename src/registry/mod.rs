@@ -37,11 +37,12 @@ pub use crate::meta::{
     DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace, DeliveryRow, DeliveryState,
     EndpointRow, Idle, Jump, ListedToken, ListeningEndpoint, Millis, NewEvent, Quarantined, Queue,
     QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow, RepositorySource, SecretRow, SecretUse,
-    SigningKeyRow, TagEnd, TagRow, TagState, TakeOver, TokenRow, Told, Totals, TrashRow, UndoEnd,
-    UpstreamRow, UpstreamState, Usage, VerificationRun, WalkEnd, WalkedRepository, backup_mark,
-    now, remove_copy, settle_log,
+    SigningKeyRow, Sync, SyncEnd, SyncRow, TagEnd, TagRow, TagState, TakeOver, TokenRow, Told,
+    Totals, TrashRow, UndoEnd, UpstreamRow, UpstreamState, Usage, VerificationRun, WalkEnd,
+    WalkedRepository, backup_mark, now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;
+pub use access::sessions::{NewSession, SessionTimes};
 pub use access::tokens::{NewSecret, NewToken, Rotated, Rotation, is_token_name};
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::incomplete::{IncompleteImage, IncompleteImages};
@@ -91,6 +92,7 @@ pub use policy::keep_untagged::KeepUntagged;
 pub use policy::quota::{QuotaRule, QuotaRules, shown_size};
 pub use policy::retention::Retention;
 pub use policy::rule_removal::RuleRemoval;
+pub use policy::sync_rule::SyncRule;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule, is_signature};
 pub use report::deleted::{DeletedForecast, EndingUndo};
 pub use report::dependents::Dependent;

@@ -74,7 +74,7 @@ pub struct FreedItem {
     pub at: Option<Time>,
 }
 
-/// How what was deleted comes back.
+/// Undo of a deletion, as reports show it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct UndoItem {
     /// One for each repository.

@@ -45,7 +45,7 @@ pub struct ImageItem {
     pub manifest: Value,
 }
 
-/// How an image is run.
+/// Configuration by which an image is run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunItem {

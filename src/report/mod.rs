@@ -13,6 +13,7 @@ mod quotas;
 mod repositories;
 mod restoring;
 mod selection;
+mod syncs;
 mod tag_facts;
 mod tags;
 mod token_changes;
@@ -45,6 +46,7 @@ pub use restoring::{
     restore_manifest, restore_tag, restored_json,
 };
 pub use selection::{SelectedItem, Selection, selected_tags};
+pub use syncs::{SyncItem, SyncProblem};
 pub use tag_facts::{TagFactsItem, tag_facts};
 pub use tags::{TagItem, tags};
 pub use token_changes::{

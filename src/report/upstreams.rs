@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::{CacheRule, Error, Registry, UpstreamRow};
 use crate::report::adoptions::AdoptionProgress;
+use crate::report::syncs::SyncItem;
 use crate::report::values::Time;
 
 /// An upstream.
@@ -31,6 +32,7 @@ pub struct UpstreamItem {
     pub fetched_size: u64,
     /// `None` if it is not moved here.
     pub adoption: Option<AdoptionProgress>,
+    pub sync: Vec<SyncItem>,
 }
 
 /// Maximum number of problems of all adoptions that are listed.
@@ -64,6 +66,7 @@ impl UpstreamItem {
             stale_count: state.stale,
             fetched_size: state.fetched,
             adoption: None,
+            sync: Vec::new(),
         }
     }
 }
@@ -81,6 +84,12 @@ pub async fn upstreams(registry: &Registry) -> Result<Vec<UpstreamItem>, Error> 
         UpstreamItem::new(row, rule)
     });
     let mut items: Vec<_> = items.collect();
+    for row in registry.upstreams().syncs().await? {
+        let item = items.iter_mut().find(|item| item.name == row.sync.upstream);
+        if let Some(item) = item {
+            item.sync.push(SyncItem::of(&row));
+        }
+    }
     let adoptions = registry.upstreams().adoptions().await?;
     if adoptions.is_empty() {
         return Ok(items);

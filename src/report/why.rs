@@ -61,7 +61,7 @@ pub struct StepItem {
     pub digest: String,
 }
 
-/// What a path ends in.
+/// End of a path.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndItem {

@@ -28,6 +28,8 @@ impl Change {
             "token-revoke" => ("key", "token revoked"),
             "token-first-use" => ("key", "token used first"),
             "login-refused" => ("warning", "logins refused"),
+            "login" => ("user", "logged in"),
+            "logout" => ("user", "logged out"),
             "configure" => ("json", "configuration loaded"),
             _ => ("info", "changed"),
         };
@@ -45,9 +47,10 @@ impl Change {
     ) -> Result<Vec<Self>, Error> {
         let everything = AuditQuery::parse(AuditWords::default());
         let everything = everything.map_err(Error::Internal)?;
-        // the push of a manifest is told by its tag
         let page = report::audit(registry, &everything, viewer, None, 3 * limit).await?;
-        let told = page.items.into_iter().filter(|item| item.action != "push");
+        // the push of a manifest is told by its tag, and a start changes nothing
+        let is_told = |item: &AuditItem| !matches!(&*item.action, "push" | "configure");
+        let told = page.items.into_iter().filter(is_told);
         Ok(told.take(limit).map(Self::of).collect())
     }
 

@@ -6,7 +6,8 @@
 //! - `site`, `shell`: addresses, and the frame of every page. `assets`: stylesheet, script and pictures.
 //! - `parts`: sizes, times, names and bars. `query`: queries of links. `page`: a page that is ready.
 //! - `changes`: rows of the audit log in words. `disk`: the bar of the disk.
-//! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `compare`, `usage`, `activity`, `administration`: pages. `failure`: errors.
+//! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `compare`, `usage`, `activity`, `administration`: pages.
+//! - `login`: the form that logs in. `failure`: errors.
 
 mod activity;
 mod administration;
@@ -20,6 +21,7 @@ mod history;
 mod home;
 mod image;
 mod layers;
+mod login;
 mod page;
 mod parts;
 mod query;
@@ -38,6 +40,7 @@ pub use gone::{trash, untagged};
 pub use history::history;
 pub use home::{Layout, home};
 pub use image::image;
+pub use login::{LoginPage, login};
 pub use page::Page;
 pub use repository::repository;
 pub use site::{Reader, Site};

@@ -15,7 +15,12 @@ impl Query {
         if let Some(value) = value {
             let mut pairs = form_urlencoded::Serializer::new(self.0);
             pairs.append_pair(key, value);
-            self.0 = pairs.finish();
+            // names read better with the characters that a query may have as they are
+            self.0 = pairs
+                .finish()
+                .replace("%2F", "/")
+                .replace("%3A", ":")
+                .replace("%40", "@");
         }
         self
     }

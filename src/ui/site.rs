@@ -46,6 +46,8 @@ pub struct Reader {
     pub viewer: Viewer,
     /// Name of their login.
     pub user: Option<String>,
+    /// True if somebody could log in.
+    pub has_logins: bool,
     pub site: Site,
 }
 

@@ -89,7 +89,7 @@ fn what_the_configuration_forbids_is_forbidden() {
     refused.refused(403, "DENIED");
 }
 
-/// What a passer-by made would outlast the rules that come later.
+/// Tokens of a passer-by would outlast the rules that come later.
 #[test]
 fn without_rules_nobody_makes_a_token_from_afar() {
     let server = Server::start();

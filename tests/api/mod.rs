@@ -4,7 +4,7 @@ mod afar;
 mod changes;
 mod openapi;
 mod pages;
-mod people;
+pub mod people;
 mod same;
 
 use serde_json::Value;

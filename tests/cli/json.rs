@@ -468,12 +468,15 @@ fn mirrors(printed: &mut Printed) {
         held.blobs.remove(&sha256(&broken.layers[0]));
     });
     let upstreams = format!(
-        "[{{prefix: hub, url: '{0}'}}, {{prefix: old, url: '{0}', adopt: true}}]",
+        "[{{prefix: hub, url: '{0}', sync: [{{repository: broken, tags: ['*']}}]}}, {{prefix: old, url: '{0}', adopt: true}}]",
         hub.url()
     );
     let mut server = Server::with(&[("REGISTRY_UPSTREAMS", &upstreams)]);
     crate::support::eventually("a walk ends", || {
         crate::upstream::adopt::adoptions(&server)[1]["problemCount"] == 2
+    });
+    crate::support::eventually("something is fetched ahead", || {
+        server.log().contains("fetched ahead")
     });
     crate::support::Image::small(1).assert_pulls(&mut server.client(), "hub/a/b", "v1");
     let keep = ["upstream", "keep", "hub/a/b:v1", "own/app:v1"];

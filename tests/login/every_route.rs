@@ -168,6 +168,9 @@ const KINDS: &str = "
     GET /v2/_events /v2/_events?since=0 nothing 200
     GET /v2/_token /v2/_token?service=registry&scope=repository:secret/app:pull nothing 200
     GET / / nothing 200
+    GET /ui/login /ui/login nothing 200
+    POST /ui/login /ui/login nothing 403
+    POST /ui/logout /ui/logout nothing 403
     GET /livez /livez nothing 200
     GET /readyz /readyz nothing 200
     GET /v1/_ping /v1/_ping nothing 200

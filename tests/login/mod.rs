@@ -62,6 +62,11 @@ impl Guarded {
         }
     }
 
+    /// Writes another htpasswd file in place of this one.
+    pub fn replace_users(&self, content: &str) {
+        std::fs::write(&self.path, content).expect("written");
+    }
+
     fn client(&self) -> Client {
         self.server.client()
     }

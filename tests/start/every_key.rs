@@ -156,6 +156,19 @@ const CASES: &[Case] = &[
             stream.read_exact(&mut first).is_ok() && first == [0]
         },
     ),
+    Case("ui.idle", "ui: {idle: 1h}", "ui: {idle: 2h}", |seen| {
+        let page = seen.client().get("/ui/login");
+        String::from_utf8_lossy(&page.body).contains("2 hours without use")
+    }),
+    Case(
+        "ui.lifetime",
+        "ui: {lifetime: 1h}",
+        "ui: {lifetime: 2h}",
+        |seen| {
+            let page = seen.client().get("/ui/login");
+            String::from_utf8_lossy(&page.body).contains("after 2 hours in any case")
+        },
+    ),
     Case(
         "ui.enabled",
         "ui: {enabled: true}",

@@ -184,12 +184,21 @@ fn the_announced_address_can_be_pushed_to() {
     }
 }
 
-/// 100 ms is the promise; the factor is for a busy machine and an unoptimised build.
+/// 100 ms is the promise; the factor is for a busy machine and an unoptimised build, and what a slow disk costs comes on top.
 #[test]
 fn a_start_does_not_wait_for_leftover_uploads() {
     const PROMISE: Duration = Duration::from_millis(100);
     let temporary = tempfile::TempDir::new().expect("a directory");
-    stop_gracefully(Running::start(serve(temporary.path())));
+    let fastest_start = || {
+        let starts = (0..3).map(|_| {
+            let server = Running::start(serve(temporary.path()));
+            assert_eq!(server.client().get("/v2/").status, 200);
+            // killed, so that leftovers are still there for the next one
+            server.started.elapsed()
+        });
+        starts.min().expect("three starts")
+    };
+    let without = fastest_start();
     let database =
         rusqlite::Connection::open(temporary.path().join("registry.db")).expect("the database");
     let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
@@ -201,14 +210,8 @@ fn a_start_does_not_wait_for_leftover_uploads() {
         let name = format!("{number:08x}-0000-4000-8000-000000000001");
         std::fs::write(temporary.path().join("uploads").join(name), "left over").expect("a file");
     }
-    let fastest = (0..3)
-        .map(|_| {
-            let server = Running::start(serve(temporary.path()));
-            assert_eq!(server.client().get("/v2/").status, 200);
-            server.started.elapsed()
-        })
-        .min();
-    assert!(fastest < Some(PROMISE * 5), "{fastest:?}");
+    let with = fastest_start();
+    assert!(with < without + PROMISE * 5, "{without:?}, then {with:?}");
 }
 
 fn stop_gracefully(mut server: Running) {

@@ -3,6 +3,7 @@
 mod content;
 mod hostile;
 mod pages;
+mod sessions;
 
 use crate::support::client::Response;
 

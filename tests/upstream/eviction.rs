@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 /// Lease, which is also the longest time for which evicted content stays.
-const LEASE: &str = "300ms";
+pub const LEASE: &str = "300ms";
 
 /// Starts a mirror that collects all the time and keeps as told.
 pub fn keeping(hub: &Hub, keep: &Value, more: &[(&str, &str)]) -> Server {
@@ -43,7 +43,7 @@ pub fn tags(server: &Server) -> Vec<String> {
     rows.collect::<Result<_, _>>().expect("rows")
 }
 
-fn number(server: &Server, sql: &str) -> i64 {
+pub fn number(server: &Server, sql: &str) -> i64 {
     let found = database(server).query_row(sql, [], |row| row.get(0));
     found.expect("a number")
 }
@@ -77,10 +77,10 @@ fn what_nobody_pulls_any_more_goes_and_says_why() {
     let (hub, image) = hub();
     let other = Image::small(3);
     hub.add("library/other", "1", &other);
-    let server = keeping(&hub, &json!({ "unused": "700ms" }), &[]);
+    let server = keeping(&hub, &json!({ "unused": "4s" }), &[]);
     let mut client = server.client();
     image.assert_pulls(&mut client, "hub/library/redis", "7");
-    other.push(&mut client, "team/own", "1");
+    other.push_again(&mut client, "team/own", "1");
     let kept = server.cli(&["upstream", "keep", "hub/library/redis:7", "team/redis:7"]);
     assert!(kept.status.success(), "{kept:?}");
     eventually("only what is pulled stays", || {
@@ -94,7 +94,7 @@ fn what_nobody_pulls_any_more_goes_and_says_why() {
     wait_for_files(&server, &own);
     image.assert_pulls(&mut client, "team/redis", "7");
     other.assert_pulls(&mut client, "team/own", "1");
-    let reason = "unused in the cache of hub for 700ms";
+    let reason = "unused in the cache of hub for 4s";
     let history = server.cli(&["tag", "history", "hub/library/redis:7"]);
     let history = String::from_utf8_lossy(&history.stdout).into_owned();
     let audit = sole(&server, &["audit", "--action=untag"]).to_string();
@@ -110,13 +110,13 @@ fn what_nobody_pulls_any_more_goes_and_says_why() {
 fn an_evicted_image_is_in_the_trash_and_can_be_restored_with_what_is_left() {
     let (hub, image) = hub();
     let more = [("REGISTRY_GC_GRACE", "1h")];
-    let server = keeping(&hub, &json!({ "unused": "100ms" }), &more);
+    let server = keeping(&hub, &json!({ "unused": "4s" }), &more);
     let mut client = server.client();
     image.assert_pulls(&mut client, "hub/library/redis", "7");
     eventually("it goes", || tags(&server).is_empty());
     // a long grace period is not for evicted content
     wait_for_files(&server, &[]);
-    let reason = "unused in the cache of hub for 100ms";
+    let reason = "unused in the cache of hub for 4s";
     for words in [&["restore"][..], &["why", &image.digest()]] {
         let output = server.cli(words);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -184,7 +184,7 @@ fn the_least_recently_used_goes_first_beyond_the_size_and_shared_content_stays()
     // room for the shared layer and two more
     let server = keeping(&hub, &json!({ "size": "62000B" }), &[]);
     let mut client = server.client();
-    images[3].push(&mut client, "team/own", "1");
+    images[3].push_again(&mut client, "team/own", "1");
     for number in [0, 1] {
         images[number].assert_pulls(&mut client, &format!("hub/library/i{number}"), "1");
     }

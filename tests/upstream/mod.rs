@@ -16,6 +16,7 @@ mod old;
 mod pulls;
 mod refused;
 mod surroundings;
+mod sync;
 mod ways;
 
 use std::time::Duration;

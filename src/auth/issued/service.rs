@@ -57,6 +57,21 @@ impl Proof {
     }
 }
 
+impl Proof {
+    /// Text of a proof, to be judged again with each request; `None` for whoever sent no credentials.
+    pub(in crate::auth) fn text(self, identity: &Identity) -> Option<String> {
+        let credential = match identity.trust_grant() {
+            // a token of another server ends soon, and there is nobody to ask
+            Some(_) => return None,
+            None => self.0,
+        };
+        match credential {
+            Credential::Anonymous => None,
+            credential => serde_json::to_string(&credential).ok(),
+        }
+    }
+}
+
 impl Issued {
     /// Makes a token for a client whose credentials were found right, with what it may have now of the scopes.
     pub(in crate::auth) async fn issue(
@@ -134,7 +149,28 @@ impl Issued {
         address: Option<IpAddr>,
         Known { users, trust }: Known<'_>,
     ) -> Result<Identity, Void> {
-        match &claims.credential {
+        self.stands_for(&claims.credential, address, Known { users, trust })
+            .await
+    }
+
+    /// Returns whom the text of a proof stands for now; `None` if it is worth nothing any more.
+    pub(in crate::auth) async fn proven(
+        &self,
+        proof: &str,
+        address: Option<IpAddr>,
+        known: Known<'_>,
+    ) -> Option<Identity> {
+        let credential = serde_json::from_str(proof).ok()?;
+        self.stands_for(&credential, address, known).await.ok()
+    }
+
+    async fn stands_for(
+        &self,
+        credential: &Credential,
+        address: Option<IpAddr>,
+        Known { users, trust }: Known<'_>,
+    ) -> Result<Identity, Void> {
+        match credential {
             Credential::Anonymous => Ok(Identity::anonymous()),
             Credential::User { name, fingerprint } => {
                 let is_same = match users {

@@ -245,6 +245,7 @@ mod tests {
                 authorization: Some(authorization.as_bytes()),
                 address: None,
                 user_agent: None,
+                session: None,
             };
             htpasswd
                 .authenticate(login, Credentials::of(login), &stats)
@@ -285,6 +286,7 @@ mod tests {
                 authorization: Some(authorization.as_bytes()),
                 address,
                 user_agent: None,
+                session: None,
             };
             htpasswd
                 .authenticate(login, Credentials::of(login), &stats)

@@ -5,6 +5,8 @@ use std::time::Duration;
 use tarkeep::config::{Config, Mirror, Violations, collect};
 use tarkeep::registry::CacheRule;
 
+use crate::cli::from_config::syncs;
+
 /// Time for which distribution keeps what it cached.
 const TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -21,7 +23,7 @@ pub(super) fn caches(config: &Config) -> Result<Vec<CacheRule>, Violations> {
         .upstreams
         .iter()
         .enumerate()
-        .map(|(number, given)| rule(&format!("upstreams[{number}].keep"), given));
+        .map(|(number, given)| rule(&format!("upstreams[{number}]"), given));
     Ok(limited(collect(rules)?))
 }
 
@@ -35,7 +37,7 @@ fn rule(place: &str, given: &Mirror) -> Result<CacheRule, Violations> {
     let unused = given.keep.unused.map(|unused| unused.0);
     let nothing = |key: &str| {
         let sentence = "in upstreams, keep allows nothing: leave that out to keep everything";
-        Violations::of(format!("{place}.{key}"), sentence)
+        Violations::of(format!("{place}.keep.{key}"), sentence)
     };
     match (unused, given.keep.size) {
         (Some(Duration::ZERO), _) => Err(nothing("unused")),
@@ -44,6 +46,7 @@ fn rule(place: &str, given: &Mirror) -> Result<CacheRule, Violations> {
             name: given.prefix.clone(),
             unused,
             size,
+            sync: syncs::rules(place, given)?,
         }),
     }
 }
@@ -85,6 +88,7 @@ mod tests {
             name: "hub".to_owned(),
             unused: Some(Duration::from_secs(30 * 86_400)),
             size: Some(9),
+            sync: Vec::new(),
         };
         assert_eq!(both.expect("rules"), [expected]);
         for nothing in [json!({ "unused": "0s" }), json!({ "size": 0 })] {

@@ -2,11 +2,12 @@
 
 use std::num::NonZeroU32;
 
-use tarkeep::config::{self, Violations, collect, combine};
+use tarkeep::config::{self, Interval, Violations, collect, combine};
 use tarkeep::http::{
     Address, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PageSwitch, PathPrefix, Rates,
     ServerSettings, TrustedProxies,
 };
+use tarkeep::registry::SessionTimes;
 
 use crate::cli::from_config::{defaults, tls};
 
@@ -39,7 +40,18 @@ pub(crate) fn settings(
             Some(false) => PageSwitch::Off,
             Some(true) | None => PageSwitch::On,
         },
+        sessions: sessions(&config.ui),
     })
+}
+
+/// Returns the ends of logins to the page.
+fn sessions(ui: &config::Ui) -> SessionTimes {
+    let default = SessionTimes::default();
+    let time = |given: Option<Interval>, default| given.map_or(default, |Interval(time)| time);
+    SessionTimes {
+        idle: time(ui.idle, default.idle),
+        lifetime: time(ui.lifetime, default.lifetime),
+    }
 }
 
 /// Returns notes about keys without effect.

@@ -13,6 +13,7 @@ pub(crate) mod known_users;
 pub(crate) mod log;
 pub(crate) mod registry;
 mod retention;
+pub(crate) mod syncs;
 pub(crate) mod tls;
 pub(crate) mod trust;
 pub(crate) mod upstreams;

@@ -11,7 +11,7 @@ use tarkeep::oci::{Glob, RepositoryName};
 use tarkeep::registry::RepositorySource;
 use tarkeep::upstream::{Credentials, Dialect, Helper, Login, Queue, Settings};
 
-use crate::cli::from_config::defaults;
+use crate::cli::from_config::{defaults, syncs};
 
 /// Time for which a tag is not asked for again.
 const FRESH: Duration = Duration::from_secs(300);
@@ -97,6 +97,7 @@ fn proxy(config: &Config) -> Result<Option<MirrorSettings>, Violations> {
         allow: Vec::new(),
         adopts: false,
         rate: None,
+        sync: Vec::new(),
     }))
 }
 
@@ -134,11 +135,12 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
     collect(all.iter().enumerate().map(|(number, given)| {
         let place = format!("upstreams[{number}]");
         let before = &all[..number];
-        let (prefix, namespace, login, allow) = combine((
+        let (prefix, namespace, login, allow, sync) = combine((
             prefix(&place, given, before),
             namespace(&place, given, before),
             login(&place, given),
             globs(&place, given),
+            syncs::rules(&place, given),
         ))?;
         if given.adopt && (given.keep.unused.is_some() || given.keep.size.is_some()) {
             let sentence = "what is adopted is kept whole, as one's own: leave out keep";
@@ -161,6 +163,7 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
             allow,
             adopts: given.adopt,
             rate: given.rate.and_then(NonZeroU32::new),
+            sync,
         })
     }))
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tarkeep::import::Adopter;
+use tarkeep::import::{Adopter, WalkedRegistry};
 use tarkeep::mirror::{Adopted, Mirrors};
-use tarkeep::oci::{Glob, RepositoryName};
+use tarkeep::oci::RepositoryName;
 use tarkeep::registry::{self, Adoption, Registry};
 use tarkeep::upstream::Upstream;
 use tokio::task::AbortHandle;
@@ -72,13 +72,14 @@ pub(super) async fn run(mirrors: Mirrors, registry: Registry) {
 }
 
 fn start(adopted: Adopted, upstream: Upstream, registry: &Registry) -> Walking {
-    let adopter = Adopter {
+    let walked = WalkedRegistry {
         registry: registry.clone(),
         upstream,
         url: adopted.url.clone(),
         prefix: adopted.prefix.clone(),
-        allow: adopted.allow.iter().map(Glob::clone).collect(),
+        allow: adopted.allow.clone(),
     };
+    let adopter = Adopter { walked };
     let task = tokio::spawn(adopter.run()).abort_handle();
     Walking { adopted, task }
 }

@@ -9,6 +9,7 @@ mod reload;
 pub(crate) mod serve;
 pub(super) mod signals;
 mod sockets;
+mod syncs;
 mod token_source;
 mod upstreams;
 mod webhooks;

@@ -17,6 +17,7 @@ use crate::cli::from_config::upstreams;
 use crate::cli::server::adoptions;
 use crate::cli::server::announce::cannot_bind;
 use crate::cli::server::reload::{Part, Reloader};
+use crate::cli::server::syncs;
 
 /// Interval at which the states of upstreams are recorded.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -49,7 +50,7 @@ pub(super) async fn add(
     Ok((server, recorder))
 }
 
-/// Tasks that record what the upstreams do, and adopt those that are moved here.
+/// Tasks that record what the upstreams do, adopt those that are moved here, and fetch ahead from others.
 pub(super) struct Recorder {
     mirrors: Mirrors,
     registry: Registry,
@@ -65,6 +66,7 @@ impl Recorder {
         let mut tasks = JoinSet::new();
         tasks.spawn(record(mirrors.clone(), registry.clone()));
         tasks.spawn(adoptions::run(mirrors.clone(), registry.clone()));
+        tasks.spawn(syncs::run(mirrors.clone(), registry.clone()));
         Self {
             mirrors,
             registry,
@@ -89,6 +91,10 @@ impl Recorder {
                 // an error is in the log, and the task that walks tries again
                 let _ = runtime.block_on(adoptions::record(&registry, new.adopted()));
                 mirrors.replace(new);
+                // new mirrors know no gone tags yet; without them, the next pulls and restarts learn them
+                if let Err(error) = runtime.block_on(mirrors.remember_gone(&registry)) {
+                    tracing::warn!(%error, "cannot read which tags are gone upstream");
+                }
             }))
         })
     }

@@ -166,9 +166,14 @@ const OURS: &[Row] = &[
     Row("upstreams[].proxy", Url, "(HTTPS_PROXY, HTTP_PROXY, NO_PROXY)", Live, "Proxy to it: a URL that begins with http://"),
     Row("upstreams[].allow", Texts, "(all)", Live, "Globs of repositories there that may be fetched"),
     Row("upstreams[].adopt", Switch, "false", Live, "Move that registry here: what comes is one's own, pushes are taken, and a walk brings the rest"),
-    Row("upstreams[].rate", SMALL, "(no limit)", Live, "Maximum number of requests in a second of that walk"),
+    Row("upstreams[].rate", SMALL, "(no limit)", Live, "Maximum number of requests in a second of that walk, or of sync"),
     Row("upstreams[].keep.unused", Time, "(any time)", Live, "Time after their last pull for which its images are kept"),
     Row("upstreams[].keep.size", Bytes, "(any size)", Live, "Maximum size of the blobs that its images need, each counted once; the least recently pulled go first"),
+    Row("upstreams[].sync[].repository", Text, "", Live, "Glob of repositories there whose images are fetched ahead of clients"),
+    Row("upstreams[].sync[].tags", Texts, "", Live, "Globs of their tags; needed without semver"),
+    Row("upstreams[].sync[].semver", Text, "(any)", Live, "Range of versions that the tags must be in, as Cargo writes them: '>=1.2, <2'"),
+    Row("upstreams[].sync[].platforms", Texts, "(all)", Live, "Platforms of an index that are fetched: linux/amd64, linux/arm64/v8"),
+    Row("upstreams[].sync[].every", Time, "6h", Live, "Time from the end of one run to the next, at least 1s"),
     Row("storage.reserve", COUNT, "268435456", Live, "Minimum free disk, in bytes; below it pushes get 507"),
     Row("storage.import", Word(&["auto", "off"]), "auto", Restart, "Take over the store of registry:2 in the data directory at the first start, or do not start beside it"),
     Row("storage.startempty", Switch, "false", Restart, "Allow an empty registry in a directory that holds a store of registry:2, which stays untouched"),
@@ -212,11 +217,14 @@ const OURS: &[Row] = &[
     Row("policies[].tags[].younger", Time, "", Live, "Keep those moved within this time"),
     Row("policies[].tags[].pulled", Time, "", Live, "Keep those pulled within this time"),
     Row("ui.enabled", Switch, "true", Live, "Serve the page at /ui/, and lead browsers there"),
+    Row("ui.idle", Time, "12h", Live, "Time without use after which a login to the page ends"),
+    Row("ui.lifetime", Time, "168h", Live, "Time after which a login to the page ends in any case"),
 ];
 
 /// Keys that must be present if their section is.
-const REQUIRED: [&str; 25] = [
+const REQUIRED: [&str; 26] = [
     "upstreams[].url",
+    "upstreams[].sync[].repository",
     "webhooks[].name",
     "webhooks[].url",
     "quotas[].repositories",

@@ -2,10 +2,16 @@
 
 use serde::Deserialize;
 
+use crate::config::schema::interval::Interval;
+
 /// The page at `/ui/`. Ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ui {
     /// Serve it [default: true].
     pub enabled: Option<bool>,
+    /// Time without use after which a login ends [default: 12h].
+    pub idle: Option<Interval>,
+    /// Time after which a login ends in any case [default: 168h].
+    pub lifetime: Option<Interval>,
 }

@@ -51,6 +51,29 @@ pub struct Mirror {
     /// Limits of what is cached of it.
     #[serde(default)]
     pub keep: Keep,
+    /// Content that is fetched ahead of clients.
+    #[serde(default)]
+    pub sync: Vec<Ahead>,
+}
+
+/// Content that is fetched ahead of clients.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ahead {
+    /// Glob of repositories upstream.
+    pub repository: String,
+    /// Globs of tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Range of versions that tags must be in.
+    #[serde(default)]
+    pub semver: Option<String>,
+    /// Platforms of an index [default: all].
+    #[serde(default)]
+    pub platforms: Vec<String>,
+    /// Time from one run to the next.
+    #[serde(default)]
+    pub every: Option<Interval>,
 }
 
 /// Limits of what is cached of an upstream.

@@ -10,7 +10,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Ur
 use sha2::{Digest as _, Sha256};
 use std::time::Instant;
 
-use crate::auth::Requester;
+use crate::auth::{Access, Requester};
 use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::request::conditions::precondition;
 use crate::http::api::request::upstream_ways::UpstreamListener;
@@ -95,6 +95,7 @@ pub(crate) fn root(head: &Parts, settings: &LiveSettings) -> Response<Body> {
 /// Answers a request of the page, once there is room for its answer.
 pub(crate) async fn answer(
     registry: &Registry,
+    access: &Access,
     room: &ListRoom,
     settings: &LiveSettings,
     call: &UiCall,
@@ -116,6 +117,7 @@ pub(crate) async fn answer(
     let reader = Reader {
         viewer: viewer(head),
         user: user.map(str::to_owned),
+        has_logins: access.can_log_in().await,
         site,
     };
     let make = || async {
@@ -171,7 +173,9 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
         UiCall::Upstreams => ui::upstreams(registry, reader).await?,
         UiCall::Webhooks => ui::webhooks(registry, reader).await?,
         // answered elsewhere
-        UiCall::Asset { .. } => return Err(ApiError::UnknownPath),
+        UiCall::LoginForm(_) | UiCall::LogIn | UiCall::LogOut | UiCall::Asset { .. } => {
+            return Err(ApiError::UnknownPath);
+        }
     })
 }
 
@@ -246,13 +250,13 @@ pub(crate) fn failure(error: ApiError, asked: &Asked, settings: &ServerSettings)
 }
 
 /// Path of a request below the prefix.
-fn path_of(uri: &Uri, settings: &ServerSettings) -> String {
+pub(super) fn path_of(uri: &Uri, settings: &ServerSettings) -> String {
     let inner = settings.external_url.prefix().strip(uri);
     inner.map_or_else(String::new, |inner| inner.path().to_owned())
 }
 
 /// Describes the address by which a page was asked for, for its links and commands.
-fn site(
+pub(super) fn site(
     uri: &Uri,
     headers: &HeaderMap,
     client: Option<&Client>,

@@ -6,7 +6,7 @@ use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
     ActivityParameters, CompareParameters, Compared, HomeParameters, ImageParameters,
-    LastParameter, TagsParameters, read,
+    LastParameter, LoginParameters, TagsParameters, read,
 };
 use crate::oci::{RepositoryName, TagName};
 use crate::registry::ManifestReference;
@@ -43,6 +43,9 @@ pub(crate) enum UiCall {
     Tokens,
     Upstreams,
     Webhooks,
+    LoginForm(LoginParameters),
+    LogIn,
+    LogOut,
     /// A stylesheet, script or picture.
     Asset {
         file: String,
@@ -87,6 +90,9 @@ impl UiCall {
             Endpoint::UiTokens => Self::Tokens,
             Endpoint::UiUpstreams => Self::Upstreams,
             Endpoint::UiWebhooks => Self::Webhooks,
+            Endpoint::UiLoginForm => Self::LoginForm(read(uri)?),
+            Endpoint::UiLogIn => Self::LogIn,
+            Endpoint::UiLogOut => Self::LogOut,
             Endpoint::UiAsset => Self::Asset {
                 file: path.last.to_owned(),
             },
@@ -108,6 +114,9 @@ impl UiCall {
             Self::Tokens => Endpoint::UiTokens,
             Self::Upstreams => Endpoint::UiUpstreams,
             Self::Webhooks => Endpoint::UiWebhooks,
+            Self::LoginForm(_) => Endpoint::UiLoginForm,
+            Self::LogIn => Endpoint::UiLogIn,
+            Self::LogOut => Endpoint::UiLogOut,
             Self::Asset { .. } => Endpoint::UiAsset,
         }
     }
@@ -127,6 +136,9 @@ impl UiCall {
             | Self::Tokens
             | Self::Upstreams
             | Self::Webhooks
+            | Self::LoginForm(_)
+            | Self::LogIn
+            | Self::LogOut
             | Self::Asset { .. } => None,
         }
     }

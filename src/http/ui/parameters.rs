@@ -22,6 +22,13 @@ pub(crate) struct HomeParameters {
     pub view: Option<View>,
 }
 
+/// Query of the form that logs in.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct LoginParameters {
+    /// Page to go on to.
+    pub to: Option<String>,
+}
+
 /// Query of the list of tags.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct TagsParameters {

@@ -110,9 +110,29 @@ impl RemoteBlob {
                 Ok(Some(Damage::AlteredBlob(self.digest.clone())))
             }
             Ok(Err(error)) => Err(error.into()),
-            Err(upstream::Error::NotFound) => Ok(Some(Damage::MissingBlob(self.digest.clone()))),
-            Err(error) if error.is_passing() => Err(self.registry.failed(error)),
-            Err(error) => Ok(Some(Damage::Upstream(error))),
+            Err(error) => self.refusal(error).map(Some),
+        }
+    }
+
+    /// Asks whether the registry has it; returns what is wrong with it, if it is left out.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] for failures that may pass.
+    pub async fn ask(&self) -> Result<Option<Damage>, Error> {
+        let upstream = &self.registry.upstream;
+        let asking = || upstream.blob_size(&self.repository, &self.digest);
+        match patiently(self.registry.attempts, asking).await {
+            Ok(_) => Ok(None),
+            Err(error) => self.refusal(error).map(Some),
+        }
+    }
+
+    /// Returns why it is left out; fails for what may pass.
+    fn refusal(&self, error: upstream::Error) -> Result<Damage, Error> {
+        match error {
+            upstream::Error::NotFound => Ok(Damage::MissingBlob(self.digest.clone())),
+            error if error.is_passing() => Err(self.registry.failed(error)),
+            error => Ok(Damage::Upstream(error)),
         }
     }
 

@@ -35,6 +35,8 @@ struct Target<'r> {
     seen: HashSet<Digest>,
     /// Manifests that were recorded.
     sound: HashSet<Digest>,
+    /// Children of indexes that are not to come.
+    left_out: HashSet<Digest>,
     /// False once the registry has said that it lists no referrers.
     has_referrers: bool,
 }
@@ -45,9 +47,17 @@ enum Step {
         digest: Digest,
         parent: Parent,
     },
-    Record(Box<ImportedManifest>),
+    Record(Box<ImportedManifest>, Recorded),
     /// Referrers of a manifest, after it.
     Referrers(Digest),
+}
+
+/// State of a manifest here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Recorded {
+    /// The repository has it, though not all that it names.
+    Already,
+    NotYet,
 }
 
 /// Holder that names a manifest.
@@ -72,18 +82,25 @@ impl Transfer<'_> {
             return Ok(false);
         };
         let wanted = self.receiver.wanted(name, listed)?;
-        let tags = self.targets(source, wanted.tags, report)?;
+        let mut tags = self.targets(source, wanted.tags, report)?;
         let mut target = Target {
             source,
             name,
             present: self.receiver.present(name)?,
             seen: HashSet::new(),
             sound: HashSet::new(),
+            left_out: HashSet::new(),
             has_referrers: true,
         };
         for digest in tags.values().chain(&wanted.roots) {
             self.image(&mut target, digest)?;
         }
+        let companions = self.receiver.companions(&target.seen);
+        let companions = self.targets(source, companions, report)?;
+        for digest in companions.values() {
+            self.image(&mut target, digest)?;
+        }
+        tags.extend(companions);
         let mut pieces = self.tags(&target, tags)?;
         pieces.push(ImportPiece::End);
         self.receiver.take(pieces)?;
@@ -212,19 +229,16 @@ impl Transfer<'_> {
                         steps.pop();
                         continue;
                     }
-                    let Some(manifest) = self.manifest(target, &digest, parent)? else {
+                    let Some((manifest, recorded)) = self.manifest(target, &digest, parent)? else {
                         steps.pop();
                         continue;
                     };
-                    let sizes = sizes(&manifest);
-                    let children = manifest.children().map(|child| {
-                        visit(child, Parent::Index(sizes.get(child).copied().unwrap_or(0)))
-                    });
-                    let children: Vec<_> = children.collect();
-                    steps.push(Step::Record(Box::new(manifest)));
-                    steps.extend(children);
+                    let children = self.children(target, &manifest);
+                    steps.push(Step::Record(Box::new(manifest), recorded));
+                    let children = children.into_iter();
+                    steps.extend(children.map(|(child, size)| visit(&child, Parent::Index(size))));
                 }
-                Step::Record(manifest) => self.record(target, *manifest)?,
+                Step::Record(manifest, recorded) => self.record(target, *manifest, recorded)?,
                 Step::Referrers(digest) => {
                     let about = self.referrers(target, &digest)?;
                     steps.extend(about.iter().map(|digest| visit(digest, Parent::Other)));
@@ -234,8 +248,37 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// Fetches a manifest; `None` if it is left out, or a blob that an index lists.
+    /// Returns the children of an index that are to come, with their sizes in bytes.
+    fn children(&self, target: &mut Target<'_>, index: &ImportedManifest) -> Vec<(Digest, u64)> {
+        let sizes = sizes(index);
+        let mut wanted = Vec::new();
+        for child in index.children() {
+            if self.receiver.wants_child(child, index.child_descriptors()) {
+                wanted.push((child.clone(), sizes.get(child).copied().unwrap_or(0)));
+            } else {
+                target.left_out.insert(child.clone());
+            }
+        }
+        wanted
+    }
+
+    /// Finds a manifest here, or fetches it; `None` if it is left out, or a blob that an index lists.
     fn manifest(
+        &self,
+        target: &mut Target<'_>,
+        digest: &Digest,
+        parent: Parent,
+    ) -> Result<Option<(ImportedManifest, Recorded)>, Error> {
+        if let Some(known) = self.receiver.known_manifest(target.name, digest)? {
+            let known = ImportedManifest::parse(digest.clone(), known, now());
+            return Ok(Some((known?, Recorded::Already)));
+        }
+        let fetched = self.fetch(target, digest, parent)?;
+        Ok(fetched.map(|manifest| (manifest, Recorded::NotYet)))
+    }
+
+    /// Fetches a manifest; `None` if it is left out, or a blob that an index lists.
+    fn fetch(
         &self,
         target: &mut Target<'_>,
         digest: &Digest,
@@ -276,7 +319,12 @@ impl Transfer<'_> {
         })
     }
 
-    fn record(&self, target: &mut Target<'_>, manifest: ImportedManifest) -> Result<(), Error> {
+    fn record(
+        &self,
+        target: &mut Target<'_>,
+        manifest: ImportedManifest,
+        recorded: Recorded,
+    ) -> Result<(), Error> {
         let sizes = sizes(&manifest);
         let is_child = manifest.children().collect::<HashSet<_>>();
         let blobs = manifest
@@ -294,12 +342,16 @@ impl Transfer<'_> {
         for digest in manifest.required() {
             let is_there = target.present.blobs.contains(digest)
                 || target.present.manifests.contains(digest)
-                || target.sound.contains(digest);
+                || target.sound.contains(digest)
+                || target.left_out.contains(digest);
             if !is_there {
                 self.report(target, manifest.digest(), Damage::Gap(digest.clone()));
             }
         }
         target.sound.insert(manifest.digest().clone());
+        if recorded == Recorded::Already {
+            return Ok(());
+        }
         let piece = ImportPiece::Manifests(target.name.clone(), vec![manifest]);
         self.receiver.take(vec![piece])
     }

@@ -29,12 +29,16 @@ pub enum AuditAction {
     TokenFirstUsed,
     /// Logins that were refused, gathered over some seconds.
     LoginRefused,
+    /// A login to the page that began.
+    LoggedIn,
+    /// A login to the page that its user ended.
+    LoggedOut,
     /// A configuration that a server took.
     Configured,
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Push,
         Self::Tag,
         Self::Untag,
@@ -45,6 +49,8 @@ impl AuditAction {
         Self::TokenRevoked,
         Self::TokenFirstUsed,
         Self::LoginRefused,
+        Self::LoggedIn,
+        Self::LoggedOut,
         Self::Configured,
     ];
 
@@ -60,6 +66,8 @@ impl AuditAction {
             Self::TokenRevoked => "token-revoke",
             Self::TokenFirstUsed => "token-first-use",
             Self::LoginRefused => "login-refused",
+            Self::LoggedIn => "login",
+            Self::LoggedOut => "logout",
             Self::Configured => "configure",
         }
     }

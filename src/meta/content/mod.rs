@@ -11,6 +11,7 @@ pub(super) mod quarantine;
 pub(super) mod quotas;
 pub(super) mod repositories;
 pub(super) mod settings;
+pub(super) mod syncs;
 pub(super) mod tag_history;
 pub(super) mod tags;
 pub(super) mod uploads;

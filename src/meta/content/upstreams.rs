@@ -6,7 +6,7 @@ use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::sqlite::reader::Reader;
 use crate::meta::sqlite::writer::WriteTx;
-use crate::oci::{RepositoryName, TagName};
+use crate::oci::RepositoryName;
 
 /// State of an upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl WriteTx<'_> {
     pub fn set_gone(
         &self,
         repository: &RepositoryName,
-        tag: &TagName,
+        tag: &str,
         since: Option<Millis>,
     ) -> Result<(), Error> {
         self.connection
@@ -126,7 +126,7 @@ impl WriteTx<'_> {
                 "UPDATE tags SET gone_at = ?3 WHERE name = ?2 AND (gone_at IS NULL) <> (?3 IS NULL)
                  AND repository_id = (SELECT id FROM repositories WHERE name = ?1 AND upstream IS NOT NULL)",
             )?
-            .execute(params![repository.as_str(), tag.as_str(), since])?;
+            .execute(params![repository.as_str(), tag, since])?;
         Ok(())
     }
 

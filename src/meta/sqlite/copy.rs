@@ -70,7 +70,8 @@ pub(in crate::meta) fn copy(
          DELETE FROM queues;
          DELETE FROM events;
          DELETE FROM endpoints;
-         DELETE FROM signing_keys;",
+         DELETE FROM signing_keys;
+         DELETE FROM sessions;",
     )?;
     copy.execute("DELETE FROM settings WHERE name = ?1", [DAMAGED])?;
     let text = serde_json::to_string(mark).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 25] = [
+const MIGRATIONS: [&str; 27] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -38,6 +38,8 @@ const MIGRATIONS: [&str; 25] = [
     include_str!("../../../migrations/23-upstreams.sql"),
     include_str!("../../../migrations/24-gone-tags.sql"),
     include_str!("../../../migrations/25-adoptions.sql"),
+    include_str!("../../../migrations/26-syncs.sql"),
+    include_str!("../../../migrations/27-sessions.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.
@@ -405,6 +407,17 @@ mod tests {
             opened.query_row("SELECT value FROM settings", [], |row| row.get::<_, String>(0)),
             Ok(r#"{"keep_untagged":{"For":{"secs":0,"nanos":0}},"policies":[{"keep_untagged":"Forever"},{"keep_untagged":null}]}"#.to_owned())
         );
+    }
+
+    #[test]
+    fn nothing_was_fetched_ahead_before() {
+        let (_directory, opened) = migrated(
+            25,
+            "INSERT INTO upstreams VALUES ('hub', 'https://a', 1, NULL, NULL, NULL, NULL, 0, 0, 0, 0)",
+        );
+        let counts = "SELECT (SELECT count(*) FROM upstreams), (SELECT count(*) FROM syncs)";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        assert_eq!(opened.query_row(counts, [], read), Ok((1, 0)));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub(super) mod pull;
 pub(super) mod push;
 pub(super) mod reference;
 pub(super) mod signature_tags;
+pub(super) mod syncs;
 pub(super) mod undo;
 pub(super) mod upstreams;
 pub(super) mod visibility;

@@ -52,7 +52,7 @@ impl<'r> Upstreams<'r> {
         since: Option<Millis>,
     ) -> Result<(), Error> {
         let (repository, tag) = (repository.clone(), tag.clone());
-        let change = move |tx: &WriteTx<'_>| Ok(tx.set_gone(&repository, &tag, since)?);
+        let change = move |tx: &WriteTx<'_>| Ok(tx.set_gone(&repository, tag.as_str(), since)?);
         self.registry.meta.write(change).await
     }
 

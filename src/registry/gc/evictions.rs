@@ -34,6 +34,8 @@ struct Eviction {
     registry: Registry,
     sweep: Arc<SweepOptions>,
     scope: CacheScope,
+    rule: CacheRule,
+    why: EvictionRule,
     actor: Actor,
     /// Images used after this time stay.
     cutoff: Millis,
@@ -112,6 +114,8 @@ impl SweepRun<'_> {
             registry: self.registry.clone(),
             sweep: Arc::clone(&self.sweep),
             scope: CacheScope::below(&rule.name),
+            rule: rule.clone(),
+            why,
             actor: gc_actor(&why.reason(rule)),
             cutoff: cutoff.min(now().saturating_sub(rest)),
             excess: Arc::new(AtomicU64::new(excess)),
@@ -137,29 +141,26 @@ impl SweepRun<'_> {
         outcome
     }
 
-    /// Lists images that may be evicted, the one that was used least recently first.
+    /// Lists images that may be evicted, the one that was used least recently first; those that are fetched ahead come last.
     async fn oldest(&mut self, eviction: &Eviction) -> Result<Vec<CachedImage>, Error> {
         let mut oldest = BinaryHeap::new();
         let mut after = (String::new(), String::new());
         loop {
-            let (scope, from) = (eviction.scope.clone(), after.clone());
-            let page = self
-                .registry
-                .scan(move |meta| meta.cached_images(&scope, (&from.0, &from.1), BATCH))
-                .await?;
-            let Some(last) = page.last() else { break };
-            after = (last.repository.clone(), last.digest.to_string());
-            for image in page {
-                if !image.is_gone && lived(image.used_at) <= eviction.cutoff {
-                    oldest.push(ByAge(image));
-                    if oldest.len() > MOST {
-                        oldest.pop();
-                    }
+            let (work, from) = (eviction.clone(), after.clone());
+            let page = self.registry.scan(move |meta| work.page(meta, &from));
+            let Some((last, candidates)) = page.await? else {
+                break;
+            };
+            after = last;
+            for candidate in candidates {
+                oldest.push(candidate);
+                if oldest.len() > MOST {
+                    oldest.pop();
                 }
             }
         }
         let oldest = oldest.into_sorted_vec().into_iter();
-        Ok(oldest.map(|ByAge(image)| image).collect())
+        Ok(oldest.map(|candidate| candidate.image).collect())
     }
 
     /// Logs and counts what a rule has evicted.
@@ -191,6 +192,30 @@ impl SweepRun<'_> {
 }
 
 impl Eviction {
+    /// Reads a page of images after a place; returns the next place, and those that may go.
+    fn page(
+        &self,
+        meta: &meta::Reader<'_>,
+        after: &(String, String),
+    ) -> Result<Option<(Place, Vec<Candidate>)>, meta::Error> {
+        let page = meta.cached_images(&self.scope, (&after.0, &after.1), BATCH)?;
+        let Some(last) = page.last() else {
+            return Ok(None);
+        };
+        let next = (last.repository.clone(), last.digest.to_string());
+        let mut candidates = Vec::new();
+        for image in page {
+            if image.is_gone || lived(image.used_at) > self.cutoff {
+                continue;
+            }
+            let is_ahead = self.rule.is_image_ahead(meta, &image)?;
+            if !is_ahead || self.why == EvictionRule::Size {
+                candidates.push(Candidate { is_ahead, image });
+            }
+        }
+        Ok(Some((next, candidates)))
+    }
+
     /// Evicts an image if it still may go; the caller's change is the whole eviction.
     fn evict(&self, tx: &WriteTx<'_>, found: &CachedImage) -> Result<Option<Evicted>, Error> {
         if self.excess.load(Ordering::Relaxed) == 0 {
@@ -212,7 +237,11 @@ impl Eviction {
         let retention = &self.sweep.retention;
         let is_pinned = |tag: &String| retention.is_pinned(&image.repository, tag);
         // the last look: a use from here on finds that the image is being evicted
-        if tags.iter().any(is_pinned) || !self.registry.uses.begin_eviction(&parts) {
+        let is_ahead = self.rule.is_ahead(&image.repository, &tags);
+        if tags.iter().any(is_pinned)
+            || (is_ahead && self.why == EvictionRule::Unused)
+            || !self.registry.uses.begin_eviction(&parts)
+        {
             return Ok(None);
         }
         let named = tx.tags_on(image.id)?;
@@ -290,30 +319,42 @@ impl Eviction {
     }
 }
 
-/// An image, ordered by the time of its last use.
-struct ByAge(CachedImage);
+/// Repository and digest of an image.
+type Place = (String, String);
 
-impl ByAge {
-    fn key(&self) -> (Millis, &str, &str) {
-        (self.0.used_at, &self.0.repository, self.0.digest.as_str())
+/// An image that may go, ordered by the time of its last use; those that are fetched ahead come after all others.
+struct Candidate {
+    is_ahead: bool,
+    image: CachedImage,
+}
+
+impl Candidate {
+    fn key(&self) -> (bool, Millis, &str, &str) {
+        let image = &self.image;
+        (
+            self.is_ahead,
+            image.used_at,
+            &image.repository,
+            image.digest.as_str(),
+        )
     }
 }
 
-impl PartialEq for ByAge {
+impl PartialEq for Candidate {
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
 }
 
-impl Eq for ByAge {}
+impl Eq for Candidate {}
 
-impl PartialOrd for ByAge {
+impl PartialOrd for Candidate {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for ByAge {
+impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.key().cmp(&other.key())
     }

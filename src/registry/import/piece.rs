@@ -166,6 +166,11 @@ impl ImportedManifest {
             .map(|reference| &reference.digest)
     }
 
+    /// Returns the descriptors of the children of an index.
+    pub fn child_descriptors(&self) -> &[Descriptor] {
+        &self.manifest.children
+    }
+
     pub fn subject(&self) -> Option<&Digest> {
         self.manifest.subject.as_ref()
     }

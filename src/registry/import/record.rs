@@ -209,10 +209,11 @@ impl Recording<'_> {
             }
             ImportPiece::Manifests(repository, manifests) => {
                 progress.add_manifests(manifests.len());
+                let quota = self.quota();
                 self.in_repository(&repository, |change| {
-                    manifests.into_iter().try_for_each(|manifest| {
-                        record_manifest(change, manifest, QuotaCheck::Skipped)
-                    })
+                    manifests
+                        .into_iter()
+                        .try_for_each(|manifest| record_manifest(change, manifest, quota))
                 })?;
             }
             ImportPiece::Tags(repository, tags) => {
@@ -224,6 +225,14 @@ impl Recording<'_> {
             ImportPiece::End => progress.add_repository(),
         }
         Ok(())
+    }
+
+    /// Applies quotas to caches, but for a store that is taken over.
+    fn quota(&self) -> QuotaCheck {
+        match (self.source, self.names) {
+            (RepositorySource::Upstream(_), Names::SyncedFirst) => QuotaCheck::Applied,
+            _ => QuotaCheck::Skipped,
+        }
     }
 
     fn repository(&self, name: &RepositoryName) -> Result<RepositoryId, Error> {

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::meta::{self, CachedImage, Reader};
+use crate::registry::policy::sync_rule::SyncRule;
+
 /// Limits of what is cached of one upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -14,9 +17,42 @@ pub struct CacheRule {
     pub unused: Option<Duration>,
     /// Maximum size of the blobs that images need, in bytes.
     pub size: Option<u64>,
+    /// Content that is fetched ahead of clients.
+    pub sync: Vec<SyncRule>,
 }
 
 impl CacheRule {
+    /// Reports whether any tag of a repository here is among those that are fetched ahead.
+    pub(in crate::registry) fn is_ahead(&self, repository: &str, tags: &[String]) -> bool {
+        let source = match &*self.name {
+            "" => Some(repository),
+            name => repository
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('/')),
+        };
+        source.is_some_and(|source| {
+            let holds = |tag: &String| self.sync.iter().any(|rule| rule.holds(source, tag));
+            !self.sync.is_empty() && tags.iter().any(holds)
+        })
+    }
+
+    /// Reports whether any tag of an image, or of a part of it, is among those that are fetched ahead.
+    pub(in crate::registry) fn is_image_ahead(
+        &self,
+        meta: &Reader<'_>,
+        image: &CachedImage,
+    ) -> Result<bool, meta::Error> {
+        if self.sync.is_empty() {
+            return Ok(false);
+        }
+        for (part, _) in meta.image_parts(image.id)? {
+            if self.is_ahead(&image.repository, &meta.tags_on(part)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns its upstream, in words.
     pub(in crate::registry) fn place(&self) -> String {
         match &*self.name {

@@ -7,4 +7,5 @@ pub(super) mod quota;
 pub(super) mod quota_use;
 pub(super) mod retention;
 pub(super) mod rule_removal;
+pub(super) mod sync_rule;
 pub(super) mod tag_policy;

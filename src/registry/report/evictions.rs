@@ -18,15 +18,15 @@ impl Simulation<'_> {
         for rule in &self.retention().caches {
             if !self.meta().is_upstream_failing(&rule.name)? {
                 let mut images = self.evictable(rule)?;
-                images.sort_by_key(|image| image.used_at);
+                images.sort_by_key(|(is_ahead, image)| (*is_ahead, image.used_at));
                 self.evict_by(rule, images, now)?;
             }
         }
         Ok(())
     }
 
-    /// Lists the images of a cache that may go.
-    fn evictable(&self, rule: &CacheRule) -> Result<Vec<CachedImage>, meta::Error> {
+    /// Lists the images of a cache that may go, and whether each is fetched ahead.
+    fn evictable(&self, rule: &CacheRule) -> Result<Vec<(bool, CachedImage)>, meta::Error> {
         let (scope, mut found) = (CacheScope::below(&rule.name), Vec::new());
         let mut after = (String::new(), String::new());
         loop {
@@ -41,7 +41,7 @@ impl Simulation<'_> {
                 let tags = self.meta().tags_on(image.id)?;
                 let is_pinned = |tag: &String| self.retention().is_pinned(&image.repository, tag);
                 if !image.is_gone && !tags.iter().any(is_pinned) {
-                    found.push(image);
+                    found.push((rule.is_image_ahead(self.meta(), &image)?, image));
                 }
             }
         }
@@ -51,21 +51,21 @@ impl Simulation<'_> {
     fn evict_by(
         &mut self,
         rule: &CacheRule,
-        images: Vec<CachedImage>,
+        images: Vec<(bool, CachedImage)>,
         now: Millis,
     ) -> Result<(), meta::Error> {
         let kept = self.meta().kept_size(&CacheScope::below(&rule.name))?;
         let mut excess = rule.size.map_or(0, |size| kept.saturating_sub(size));
         let rest = millis(self.retention().cache_rest());
-        for image in images {
+        for (is_ahead, image) in images {
             let used_at = lived(image.used_at);
             let is_due = |unused: Millis| used_at.saturating_add(unused) <= now;
-            let unused = rule.unused.map(millis);
+            let unused = rule.unused.map(millis).filter(|_| !is_ahead);
             let (why, at) = match unused {
                 Some(unused) if is_due(unused) || excess == 0 => {
                     (EvictionRule::Unused, used_at.saturating_add(unused))
                 }
-                None if excess == 0 => return Ok(()),
+                None if excess == 0 => continue,
                 _ => (EvictionRule::Size, now),
             };
             let going = Going {

@@ -6,4 +6,4 @@ mod server;
 mod state;
 
 pub use server::Hub;
-pub use state::Part;
+pub use state::{Part, Seen};

@@ -110,6 +110,11 @@ impl Hub {
         seen
     }
 
+    /// Sets the number of requests that remain, of 100.
+    pub fn leave(&self, remaining: u64) {
+        self.state().remaining = remaining;
+    }
+
     /// All tokens count no more.
     pub fn end_tokens(&self) {
         self.state().tokens.clear();

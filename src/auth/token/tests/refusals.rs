@@ -27,6 +27,7 @@ async fn only_what_no_server_has_made_is_a_failed_login() {
             authorization: Some(authorization.as_bytes()),
             address: None,
             user_agent: None,
+            session: None,
         };
         place.validator.authenticate(login).await
     };
@@ -190,6 +191,7 @@ async fn challenges_say_what_was_wrong() {
             authorization,
             address: None,
             user_agent: None,
+            session: None,
         };
         match access.admit(login, &scopes, &site).await {
             Ok(_) => "let in".to_owned(),

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "WHO")]
     who: Option<String>,
     /// Only this: push, tag, untag, delete, restore, token-create, token-rotate, token-revoke, token-first-use,
-    /// login-refused or configure
+    /// login-refused, login, logout or configure
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
     /// Only what happened since: 2h, 14d, 2026-11-21

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use tarkeep::export::{
     self, AbsentChild, Amount, ChosenImage, Companions, Destination, EarlierExport, EntryKind,
-    ExportOptions, LoadableBy, Plan, PlannedEntry, PlatformName,
+    ExportOptions, LoadableBy, Plan, PlannedEntry,
 };
-use tarkeep::oci::TagName;
+use tarkeep::oci::{PlatformName, TagName};
 use tarkeep::registry::Registry;
 
 use crate::cli::error::Error;
@@ -87,7 +87,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
                 .to_owned(),
         ));
     }
-    let platform = platform.as_deref().map(PlatformName::parse).transpose()?;
+    let named = |text: String| PlatformName::parse(&text).ok_or(export::Error::Platform(text));
+    let platform = platform.map(named).transpose()?;
     let references = parsed(&references)?;
     let earlier = earlier(&since, &destination)?;
     let (registry, _) = store.open_with_rules().await?;

@@ -3,8 +3,8 @@
 use serde_json::json;
 use tarkeep::report::{self, UpstreamItem};
 
-use super::adoption;
 use super::arguments::ListArguments;
+use super::{adoption, sync};
 use crate::cli::error::Error;
 use crate::cli::place::RemoteList;
 use crate::cli::terminal::list::List;
@@ -44,7 +44,10 @@ pub(super) async fn run(arguments: ListArguments) -> Result<(), Error> {
     }
     list.finish()?;
     match format {
-        Format::Text => adoption::say(&upstreams),
+        Format::Text => {
+            adoption::say(&upstreams)?;
+            sync::say(&upstreams)
+        }
         Format::Json => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ mod arguments;
 mod keep;
 mod ls;
 mod run;
+mod sync;
 
 pub(crate) use arguments::Arguments;
 pub(crate) use run::run;

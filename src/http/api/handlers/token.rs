@@ -48,6 +48,7 @@ async fn issue(
             .map(|value| value.as_bytes()),
         address: client.and_then(|client| client.address),
         user_agent: head.headers.get(USER_AGENT).map(|value| value.as_bytes()),
+        session: None,
     };
     let request = TokenRequest {
         login,

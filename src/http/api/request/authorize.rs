@@ -15,6 +15,10 @@ use crate::http::proxy::client::Client;
 use crate::http::response::error::ApiError;
 use crate::http::settings::LiveSettings;
 
+/// Proof by the session of a request for a page.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionProof(pub String);
+
 /// Authenticates a request and authorizes its action.
 ///
 /// The request carries the [`Requester`] from here on. Returns the action to run, which may be less than the client asked
@@ -38,6 +42,7 @@ pub(crate) async fn admit(
         authorization: headers.get(AUTHORIZATION).map(|value| value.as_bytes()),
         address: client.and_then(|client| client.address),
         user_agent: headers.get(USER_AGENT).map(|value| value.as_bytes()),
+        session: request.extensions().get().map(|SessionProof(text)| &**text),
     };
     let admitted = access.admit(login, &required, &site).await;
     let requester = admitted.map_err(|refusal| refused(refusal, required))?;

@@ -68,9 +68,31 @@ pub(crate) fn encode(
         all.iter()
             .map(|(prefix, counters, _)| (label(prefix), number(counters.gone_tags() as u64))),
     )?;
+    encode_syncs(&all, out)?;
     encode_quotas(&all, out)?;
     adoptions(&all, out)?;
     encode_evictions(evictions, out)
+}
+
+fn encode_syncs(all: &[Watched], out: &mut Families<'_>) -> fmt::Result {
+    out.family(
+        "registry_upstream_syncs",
+        "Runs that fetched ahead from an upstream, by upstream and outcome",
+        all.iter().flat_map(|(prefix, counters, _)| {
+            let outcomes = [
+                ("whole", &counters.whole_syncs),
+                ("partial", &counters.partial_syncs),
+                ("failed", &counters.failed_syncs),
+            ];
+            outcomes.map(|(outcome, counter)| {
+                let labels = [
+                    ("upstream", prefix.to_owned()),
+                    ("outcome", outcome.to_owned()),
+                ];
+                (labels, count(counter))
+            })
+        }),
+    )
 }
 
 fn encode_quotas(all: &[Watched], out: &mut Families<'_>) -> fmt::Result {

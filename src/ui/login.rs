@@ -1,0 +1,65 @@
+//! The form that logs in.
+
+use std::time::Duration;
+
+use askama::Template;
+
+use crate::registry::{Error, SessionTimes};
+use crate::ui::page::Page;
+use crate::ui::parts::Text;
+use crate::ui::shell::Shell;
+use crate::ui::site::Site;
+
+/// State of the form.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginPage<'f> {
+    /// User that was typed before.
+    pub user: &'f str,
+    /// Path below `/ui/` to go on to.
+    pub to: &'f str,
+    /// Why the login before was refused.
+    pub message: Option<&'f str>,
+    pub has_logins: bool,
+    pub times: SessionTimes,
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginForm<'f> {
+    shell: Shell,
+    user: &'f str,
+    to: &'f str,
+    message: Option<Text>,
+    has_logins: bool,
+    idle: String,
+    lifetime: String,
+}
+
+/// Renders the form.
+///
+/// # Errors
+/// [`Error::Internal`], which no template causes.
+pub fn login(site: &Site, page: &LoginPage<'_>) -> Result<Page, Error> {
+    Page::of(&LoginForm {
+        shell: Shell::bare(site, "Log in"),
+        user: page.user,
+        to: page.to,
+        message: page.message.map(Text::of),
+        has_logins: page.has_logins,
+        idle: words(page.times.idle),
+        lifetime: words(page.times.lifetime),
+    })
+}
+
+/// Returns a length of time in words: `12 hours`.
+fn words(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (number, unit) = match seconds {
+        s if s >= 86_400 && s % 86_400 == 0 => (s / 86_400, "day"),
+        s if s >= 3_600 && s % 3_600 == 0 => (s / 3_600, "hour"),
+        s if s >= 60 && s % 60 == 0 => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {unit}{plural}")
+}
