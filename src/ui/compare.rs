@@ -137,20 +137,20 @@ impl ComparePage {
         self.lines.iter().filter_map(of).sum()
     }
 
-    fn from_size(&self) -> Size {
+    fn former_size(&self) -> Size {
         Size(self.total(|line| line.from))
     }
 
-    fn to_size(&self) -> Size {
+    fn new_size(&self) -> Size {
         Size(self.total(|line| line.to))
     }
 
     fn grows(&self) -> bool {
-        self.to_size().0 >= self.from_size().0
+        self.new_size().0 >= self.former_size().0
     }
 
     fn difference(&self) -> Size {
-        Size(self.to_size().0.abs_diff(self.from_size().0))
+        Size(self.new_size().0.abs_diff(self.former_size().0))
     }
 
     fn swapped(&self) -> String {
