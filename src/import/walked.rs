@@ -94,11 +94,7 @@ impl WalkedRegistry {
     }
 
     /// Returns what receives its content here.
-    pub(super) fn importing(
-        &self,
-        actor: Actor,
-        waiter: Waiter,
-    ) -> Result<Importing, Error> {
+    pub(super) fn importing(&self, actor: Actor, waiter: Waiter) -> Result<Importing, Error> {
         self.registry.check_writable()?;
         Ok(Importing {
             registry: Some(self.registry.clone()),

@@ -32,7 +32,9 @@ pub use access::tokens::{ListedToken, SecretRow, SecretUse, TokenRow};
 pub use actor::Actor;
 pub use clock::{Millis, millis};
 pub use content::adoption_deletions::AdoptionItem;
-pub use content::adoptions::{Adoption, AdoptionProblem, AdoptionRow, WalkEnd, WalkedRepository};
+pub use content::adoptions::{
+    AdoptedRepository, Adoption, AdoptionProblem, AdoptionRow, WalkEnd, WalkedRepository,
+};
 pub use content::blobs::{BlobRow, LinkRow};
 pub use content::import::{FormerTarget, TagMemory, TakeOver, UnverifiedBlob};
 pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};

@@ -7,7 +7,9 @@ use super::error::Error;
 use super::flights::EarlyAnswer;
 use super::mirrors::{Mirrored, Mirrors};
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::{self, AdoptionItem, BodyError, ImportPiece, Part, Registry};
+use crate::registry::{
+    self, AdoptionItem, BodyError, ImportPiece, Part, Registry, RepositorySource,
+};
 use crate::upstream::BlobStream;
 
 impl Mirrors {

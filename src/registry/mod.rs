@@ -32,9 +32,9 @@ pub use crate::blob::{
     Hasher, KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId, Vouched,
 };
 pub use crate::meta::{
-    Actor, Adoption, AdoptionItem, AdoptionProblem, AdoptionRow, AffectedImage, AskedFor, Attempt,
-    AttemptOutcome, AuditAction, AuditFilter, AuditRow, BackupMark, ClockState, Damaged,
-    DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace, DeliveryRow, DeliveryState,
+    Actor, AdoptedRepository, Adoption, AdoptionItem, AdoptionProblem, AdoptionRow, AffectedImage,
+    AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow, BackupMark, ClockState,
+    Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace, DeliveryRow, DeliveryState,
     EndpointRow, Idle, Jump, ListedToken, ListeningEndpoint, Millis, NewEvent, Quarantined, Queue,
     QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow, RepositorySource, SecretRow, SecretUse,
     SigningKeyRow, Sync, SyncEnd, SyncRow, TagEnd, TagRow, TagState, TakeOver, TokenRow, Told,

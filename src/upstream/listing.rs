@@ -80,7 +80,10 @@ impl Upstream {
         let (mut found, mut pages) = (Vec::new(), 0);
         while let Some(url) = next {
             pages += 1;
-            let mut answer = match self.page(url.clone(), &scope, Some(MediaType::OCI_INDEX)).await {
+            let mut answer = match self
+                .page(url.clone(), &scope, Some(MediaType::OCI_INDEX))
+                .await
+            {
                 Err(Error::NotFound) if found.is_empty() => return Ok(None),
                 answer => answer?,
             };

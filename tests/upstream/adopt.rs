@@ -1,5 +1,6 @@
 //! Moving from a live registry: `adopt: true`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,10 +15,19 @@ const BASE: &str = "version: 0.1\nlog: {level: info}\nstorage: {reserve: 0}\n";
 
 /// Starts a server that adopts a registry under the names that it has there, with more keys.
 pub fn adopting(url: &str, more: &Value) -> Server {
+    Server::with(&[("REGISTRY_UPSTREAMS", &section(url, more))])
+}
+
+/// Starts such a server in a directory.
+pub fn adopting_at(directory: &Path, url: &str, more: &Value) -> Server {
+    Server::at(directory, &[("REGISTRY_UPSTREAMS", &section(url, more))])
+}
+
+fn section(url: &str, more: &Value) -> String {
     let mut upstream = json!({ "url": url, "adopt": true });
     let more = more.as_object().cloned().unwrap_or_default();
     upstream.as_object_mut().expect("an object").extend(more);
-    Server::with(&[("REGISTRY_UPSTREAMS", &json!([upstream]).to_string())])
+    json!([upstream]).to_string()
 }
 
 /// Returns how far the only adoption is.

@@ -1,5 +1,7 @@
 //! Mirrors: content of another registry, fetched when it is first asked for, and kept.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::support::hub::{Hub, Part};
@@ -18,6 +20,12 @@ fn mirror_of(url: &str, more: &Value) -> Server {
     let more = more.as_object().cloned().unwrap_or_default();
     upstream.as_object_mut().expect("an object").extend(more);
     Server::with(&[("REGISTRY_UPSTREAMS", &json!([upstream]).to_string())])
+}
+
+/// Starts a mirror of a registry below `hub`, in a directory.
+pub fn mirror_at(directory: &Path, hub: &Hub) -> Server {
+    let upstreams = json!([{ "prefix": "hub", "url": hub.url() }]).to_string();
+    Server::at(directory, &[("REGISTRY_UPSTREAMS", &upstreams)])
 }
 
 pub fn hub() -> (Hub, Image) {

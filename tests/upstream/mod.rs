@@ -14,6 +14,7 @@ mod logins;
 mod merged;
 mod mirror;
 mod old;
+mod others;
 mod pulls;
 mod refused;
 mod reloaded;

@@ -5,8 +5,8 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::meta::{
-    self, AdoptedRepository, Adoption, AdoptionItem, AdoptionProblem, AdoptionRow, WalkEnd, WalkedRepository, WriteTx,
-    now,
+    self, AdoptedRepository, Adoption, AdoptionItem, AdoptionProblem, AdoptionRow, WalkEnd,
+    WalkedRepository, WriteTx, now,
 };
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::error::Error;

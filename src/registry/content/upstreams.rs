@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::meta::{Millis, UpstreamRow, UpstreamState, WriteTx, now};
+use crate::meta::{self, Millis, UpstreamRow, UpstreamState, WriteTx, now};
 use crate::oci::{Descriptor, Digest, RepositoryName, TagName};
 use crate::registry::error::Error;
 use crate::registry::facades::Upstreams;

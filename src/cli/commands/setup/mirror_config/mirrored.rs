@@ -107,7 +107,10 @@ pub(super) fn upstreams(config: &Config, here: &Place) -> Result<Vec<Upstream>, 
     let named = config.upstreams.iter().filter_map(|upstream| {
         let host = upstream.ns.clone()?;
         Some(Upstream {
-            server: Settings::of(&host).url,
+            server: match &*host {
+                "docker.io" => Settings::of(&host).url,
+                host => format!("https://{host}"),
+            },
             host,
             prefix: Some(upstream.prefix.clone()),
             alone: upstream.listen.as_deref().map(|listen| alone(listen, here)),
