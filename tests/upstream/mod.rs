@@ -9,6 +9,7 @@ mod cut_over;
 mod eviction;
 mod faults;
 mod lists;
+mod log;
 mod logins;
 mod merged;
 mod mirror;
