@@ -231,7 +231,7 @@ impl Inner {
         let (head, body) = answer.into_parts();
         match head.status {
             StatusCode::UNAUTHORIZED
-                if self.dialect == Dialect::DockerHub && self.origin.is_at(&url) =>
+                if self.dialect == Dialect::DockerHub && is_token && self.origin.is_at(&url) =>
             {
                 // its way to say that there is no such name, or that nobody may know
                 return Err(Error::NotFound);
