@@ -15,7 +15,7 @@ use crate::support::{Image, Server, eventually, sha256};
 const HALF: usize = 150_000;
 
 /// A response that is read piece by piece.
-struct Reading {
+pub struct Reading {
     status: u16,
     /// All header lines, in small letters.
     headers: String,
@@ -23,7 +23,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn get(server: &Server, path: &str, range: &str) -> Self {
+    pub fn get(server: &Server, path: &str, range: &str) -> Self {
         let mut stream = server.client().connect();
         let patience = Some(Duration::from_secs(20));
         stream.set_read_timeout(patience).expect("a timeout");
@@ -54,7 +54,7 @@ impl Reading {
     }
 
     /// Reads until the connection breaks, or the body is complete.
-    fn read_rest(&mut self, count: usize) -> Vec<u8> {
+    pub fn read_rest(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut rest = self.body.by_ref().take(count as u64);
         if let Err(error) = rest.read_to_end(&mut bytes) {
