@@ -55,7 +55,7 @@ pub use content::precondition::{EntityTags, Precondition};
 pub use content::pull::blob::FoundBlob;
 pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
-pub use content::push::promotion::{Gaps, Promotion};
+pub use content::push::promotion::{MissingChild, Promotion, Purpose};
 pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::{ManifestReference, ReferenceError};

@@ -480,6 +480,8 @@ fn mirrors(printed: &mut Printed) {
     });
     crate::support::Image::small(1).assert_pulls(&mut server.client(), "hub/a/b", "v1");
     let keep = ["upstream", "keep", "hub/a/b:v1", "own/app:v1"];
+    // a client has the last byte before the blob is recorded
+    crate::support::eventually("it is stored", || server.cli(&keep).status.success());
     printed.run(&server, "registry upstream keep", &keep);
     server.stop();
     printed.run(&server, "registry upstream ls", &["upstream", "ls"]);

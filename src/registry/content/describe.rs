@@ -187,7 +187,7 @@ fn describe_child(
 /// Formats a platform as `OS/ARCHITECTURE[/VARIANT]`.
 ///
 /// Returns `None` for artifacts, and for attestations, which use `unknown/unknown`.
-fn name_of(platform: &Platform) -> Option<String> {
+pub(in crate::registry) fn name_of(platform: &Platform) -> Option<String> {
     let Platform {
         os,
         architecture,
