@@ -208,6 +208,47 @@ fn keeping_moves_no_tag() {
     own.assert_pulls(&mut client, "team/redis", "7");
 }
 
+/// Reports on a cached image name where it is from, and since when its tag is not there any more.
+#[test]
+fn reports_name_the_upstream_and_what_is_gone_there() {
+    let (hub, image) = hub();
+    let server = mirror(&hub, &json!({ "fresh": "0s" }));
+    let mut client = server.client();
+    image.assert_pulls(&mut client, "hub/library/redis", "7");
+    let keep = ["upstream", "keep", "hub/library/redis:7", "team/redis:7"];
+    eventually("it is kept", || server.cli(&keep).status.success());
+    let inspected = printed(&server, &["inspect", "hub/library/redis:7"]);
+    assert_eq!(inspected["upstream"], json!(hub.url()));
+    assert_eq!(inspected["goneTags"], json!([]));
+    hub.change("library/redis", |held| held.tags.clear());
+    assert_eq!(client.get(SEVEN).status, 200);
+    let inspected = printed(&server, &["inspect", "hub/library/redis:7"]);
+    let gone = &inspected["goneTags"][0];
+    assert_eq!(gone["tag"], json!("7"));
+    let why = printed(&server, &["why", "hub/library/redis:7"]);
+    let chains = why["chains"].as_array().expect("a list");
+    let of = |repository: &str| {
+        let mut chains = chains.iter();
+        chains.find(|chain| chain["repository"] == repository)
+    };
+    let cached = of("hub/library/redis").expect("a chain");
+    assert_eq!(cached["upstream"], json!(hub.url()));
+    assert_eq!(cached["end"]["tags"][0]["goneSince"], gone["since"]);
+    let own = of("team/redis").expect("a chain");
+    assert_eq!(own["upstream"], Value::Null);
+    assert_eq!(own["end"]["tags"][0]["goneSince"], Value::Null);
+    for command in ["inspect", "why"] {
+        let output = server.cli(&[command, "hub/library/redis:7"]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        for part in [&*hub.url(), "since 20"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+        let own = server.cli(&[command, "team/redis:7"]).stdout;
+        let own = String::from_utf8_lossy(&own).into_owned();
+        assert!(command == "why" || !own.contains(&hub.url()), "{own}");
+    }
+}
+
 fn assert_refused(server: &Server, words: &[&str], sentence: &str) -> String {
     let output = server.cli(words);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use crate::meta::{
-    Actor, BlobRow, ManifestId, NewManifest, RepositoryId, RepositorySource, TagOrigin, TagTarget, now,
+    Actor, BlobRow, ManifestId, NewManifest, RepositoryId, RepositorySource, TagOrigin, TagTarget,
+    now,
 };
 use crate::oci::{Digest, Manifest, RepositoryName, TagName};
 use crate::registry::content::describe::name_of;
