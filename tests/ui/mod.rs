@@ -1,4 +1,13 @@
 //! The page at `/ui/`.
 
+mod content;
+mod hostile;
 mod pages;
 mod sessions;
+
+use crate::support::client::Response;
+
+/// Returns the text of a page.
+fn text(page: &Response) -> String {
+    String::from_utf8(page.body.clone()).expect("a page is UTF-8")
+}

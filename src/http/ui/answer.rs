@@ -21,8 +21,10 @@ use crate::http::response::builder;
 use crate::http::response::error::{ApiError, ReportedError};
 use crate::http::settings::{LiveSettings, PageSwitch, ServerSettings};
 use crate::http::ui::call::UiCall;
+use crate::http::ui::parameters::Compared;
 use crate::oci::{Algorithm, Digest};
 use crate::registry::Registry;
+use crate::report::AuditQuery;
 use crate::ui::{self, Failure, Page, Reader, Site};
 
 /// Policy of the content of all pages: nothing from elsewhere, and nothing written into a page runs.
@@ -131,8 +133,45 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
     Ok(match call {
         UiCall::Home(parameters) => {
             let query = parameters.list().of_repositories(Sort::Name, shown())?;
-            ui::home(registry, reader, query, parameters.layout()).await?
+            let typed = parameters.repositories.clone();
+            ui::home(registry, reader, query, parameters.layout(), typed).await?
         }
+        UiCall::Repository { name, list } => {
+            let query = list.list().of_tags(Sort::Pushed)?;
+            ui::repository(registry, reader, name, query).await?
+        }
+        UiCall::Untagged { name, list } => {
+            let query = list.list().of_repositories(Sort::Pushed, shown())?;
+            ui::untagged(registry, reader, name, query).await?
+        }
+        UiCall::Trash { name } => ui::trash(registry, reader, name).await?,
+        UiCall::Image {
+            name,
+            reference,
+            parameters,
+        } => {
+            let platform = parameters.platform.as_deref();
+            ui::image(registry, reader, name, reference, platform).await?
+        }
+        UiCall::History { name, tag, list } => {
+            let last = list.last.as_deref();
+            ui::history(registry, reader, (name, tag), last).await?
+        }
+        UiCall::Compare(Compared::One(named)) => ui::compare_form(reader, named.clone())?,
+        UiCall::Compare(Compared::Two { from, to, platform }) => {
+            let (from, to) = (from.clone(), to.clone());
+            ui::compare(registry, reader, from, to, platform.as_deref()).await?
+        }
+        UiCall::Usage => ui::usage(registry, reader).await?,
+        UiCall::Activity(parameters) => {
+            let words = parameters.words();
+            let query = AuditQuery::parse(words.clone()).map_err(ApiError::Parameter)?;
+            let last = parameters.last.as_deref();
+            ui::activity(registry, reader, &query, words, last).await?
+        }
+        UiCall::Tokens => ui::tokens(registry, reader).await?,
+        UiCall::Upstreams => ui::upstreams(registry, reader).await?,
+        UiCall::Webhooks => ui::webhooks(registry, reader).await?,
         // answered elsewhere
         UiCall::LoginForm(_) | UiCall::LogIn | UiCall::LogOut | UiCall::Asset { .. } => {
             return Err(ApiError::UnknownPath);

@@ -1,9 +1,10 @@
 //! `/ui/`: requests of the page, which `crate::ui` makes.
 //!
-//! - `call`: a request becomes one [`call::UiCall`] before anything else happens.
+//! - `call`: a request becomes one [`call::UiCall`] before anything else happens. `parameters`: its query, typed.
 //! - `sessions`: logins by a form, and the cookies that stand for them.
 //! - `answer`: runs a call, answers with HTML or a file, and turns errors into pages.
 
 pub(crate) mod answer;
 pub(crate) mod call;
+mod parameters;
 pub(crate) mod sessions;
