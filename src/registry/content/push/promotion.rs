@@ -114,7 +114,7 @@ impl Tags<'_> {
 /// Step of a walk through an index and its children, which come first.
 enum Step {
     Visit(Digest),
-    Record(Manifest, NewManifest),
+    Record(Box<Manifest>, NewManifest),
 }
 
 /// Walk through an image of `source`.
@@ -156,7 +156,7 @@ impl RepositoryChange<'_> {
                         self.visit(&mut walk, digest)?;
                     }
                 }
-                Step::Record(manifest, new) => adopted = self.record(&mut walk, manifest, &new)?,
+                Step::Record(manifest, new) => adopted = self.record(&mut walk, *manifest, &new)?,
             }
         }
         match adopted {
@@ -211,7 +211,7 @@ impl RepositoryChange<'_> {
         for (digest, blob) in blobs {
             self.tx.link_blob(self.id, digest, blob, self.now)?;
         }
-        walk.steps.push(Step::Record(manifest, new));
+        walk.steps.push(Step::Record(Box::new(manifest), new));
         walk.steps.append(&mut children);
         Ok(())
     }
