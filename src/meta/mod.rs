@@ -46,7 +46,7 @@ pub use content::syncs::{Sync, SyncEnd, SyncRow};
 pub use content::tag_history::{RecordedState, TagEnd, TagState};
 pub use content::tags::{TagActivity, TagOrigin, TagSource, TagTarget};
 pub use content::uploads::{ExpiredUpload, OpenUpload, UploadRow};
-pub use content::upstreams::{UpstreamRow, UpstreamState};
+pub use content::upstreams::{GoneTag, UpstreamRow, UpstreamState};
 pub use error::{Error, Fault};
 pub use gc::cached_images::{CacheScope, CachedImage};
 pub use gc::candidates::{DueCounts, IdleBlob, IdleLink, IdleManifest};

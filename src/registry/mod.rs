@@ -35,11 +35,11 @@ pub use crate::meta::{
     Actor, AdoptedRepository, Adoption, AdoptionItem, AdoptionProblem, AdoptionRow, AffectedImage,
     AskedFor, Attempt, AttemptOutcome, AuditAction, AuditFilter, AuditRow, BackupMark, ClockState,
     Damaged, DatabaseCopy, DatabaseSize, DeliveryFilter, DeliveryPlace, DeliveryRow, DeliveryState,
-    EndpointRow, Idle, Jump, ListedToken, ListeningEndpoint, Millis, NewEvent, Quarantined, Queue,
-    QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow, RepositorySource, SecretRow, SecretUse,
-    SigningKeyRow, Sync, SyncEnd, SyncRow, TagEnd, TagRow, TagState, TakeOver, TokenRow, Told,
-    Totals, TrashRow, UndoEnd, UpstreamRow, UpstreamState, Usage, VerificationRun, WalkEnd,
-    WalkedRepository, backup_mark, now, remove_copy, settle_log,
+    EndpointRow, GoneTag, Idle, Jump, ListedToken, ListeningEndpoint, Millis, NewEvent,
+    Quarantined, Queue, QuotaRow, RecordedBlob, RemovedTagRow, RepositoryRow, RepositorySource,
+    SecretRow, SecretUse, SigningKeyRow, Sync, SyncEnd, SyncRow, TagEnd, TagRow, TagState,
+    TakeOver, TokenRow, Told, Totals, TrashRow, UndoEnd, UpstreamRow, UpstreamState, Usage,
+    VerificationRun, WalkEnd, WalkedRepository, backup_mark, now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;
 pub use access::sessions::{NewSession, SessionTimes};
@@ -49,13 +49,14 @@ pub use backup::incomplete::{IncompleteImage, IncompleteImages};
 pub use backup::settings::BackupSettings;
 pub use backup::source::SecondLook;
 pub use content::adoption::Wanted;
+pub use content::cached_image::CachedImage;
 pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
 pub use content::precondition::{EntityTags, Precondition};
 pub use content::pull::blob::FoundBlob;
 pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
-pub use content::push::promotion::{Gaps, Promotion};
+pub use content::push::promotion::{MissingChild, Promotion, Purpose};
 pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::{ManifestReference, ReferenceError};

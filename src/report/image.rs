@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::oci::{Digest, ImageConfig, Referrer, RepositoryName};
 use crate::registry::{
-    ChildDescription, Damaged, Error, ImageDescription, ManifestReference, Millis, Registry,
-    SignatureTag,
+    ChildDescription, Damaged, Error, GoneTag, ImageDescription, ManifestReference, Millis,
+    Registry, SignatureTag,
 };
 use crate::report::damage::{DamageItem, damage};
 use crate::report::values::Time;
@@ -42,7 +42,19 @@ pub struct ImageItem {
     pub referrers: Vec<ReferrerItem>,
     pub referenced_by: Vec<String>,
     pub damage: Vec<DamageItem>,
+    /// URL of the upstream that it is cached from.
+    pub upstream: Option<String>,
+    /// Its tags that the upstream does not have any more.
+    #[serde(default)]
+    pub gone_tags: Vec<GoneTagItem>,
     pub manifest: Value,
+}
+
+/// Cached tag that its upstream does not have any more.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct GoneTagItem {
+    pub tag: String,
+    pub since: Time,
 }
 
 /// Configuration by which an image is run.
@@ -150,8 +162,10 @@ impl ImageReport {
             config,
             children,
             signature_tags,
+            cached,
         } = &self.description;
         let shown = children.iter().filter(|child| child.attested.is_none());
+        let gone = cached.iter().flat_map(|cached| &cached.gone_tags);
         ImageItem {
             repository: self.repository.to_string(),
             digest: summary.digest.to_string(),
@@ -169,6 +183,8 @@ impl ImageReport {
             referrers: self.referrers.iter().map(referrer).collect(),
             referenced_by: parents.iter().map(ToString::to_string).collect(),
             damage: damage(&self.damage),
+            upstream: cached.as_ref().map(|cached| cached.upstream.to_string()),
+            gone_tags: gone.map(gone_tag).collect(),
             manifest: serde_json::from_slice(bytes).unwrap_or_default(),
         }
     }
@@ -224,6 +240,13 @@ fn signature(tag: &SignatureTag) -> SignatureItem {
         tag: tag.tag.to_string(),
         digest: tag.digest.to_string(),
         size: tag.size,
+    }
+}
+
+fn gone_tag(tag: &GoneTag) -> GoneTagItem {
+    GoneTagItem {
+        tag: tag.name.clone(),
+        since: Time(tag.since),
     }
 }
 

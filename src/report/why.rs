@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::oci::Digest;
 use crate::registry::{
-    ChainEnd, ChainStep, Error, Explanation, HolderChain, Registry, RemovalKind, Retention,
-    TagDecision, TagHold,
+    CachedImage, ChainEnd, ChainStep, Error, Explanation, HolderChain, Registry, RemovalKind,
+    Retention, TagDecision, TagHold,
 };
 use crate::report::damage::{DamageItem, damage};
 use crate::report::trash::restorable_until;
@@ -49,6 +49,8 @@ pub struct WhyItem {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ChainItem {
     pub repository: String,
+    /// URL of the upstream that the repository is a cache of.
+    pub upstream: Option<String>,
     pub steps: Vec<StepItem>,
     pub end: EndItem,
 }
@@ -76,8 +78,11 @@ pub struct EndItem {
 
 /// Tag that keeps a manifest.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct HoldItem {
     pub tag: String,
+    /// Time since which the upstream does not have it.
+    pub gone_since: Option<Time>,
     pub decision: Option<DecisionItem>,
 }
 
@@ -184,12 +189,14 @@ fn chain(chain: &HolderChain) -> ChainItem {
         kind: step.kind.as_str().to_owned(),
         digest: step.digest.to_string(),
     };
+    let cached = chain.cached.as_ref();
     ChainItem {
         repository: chain.repository.clone(),
+        upstream: cached.map(|cached| cached.upstream.to_string()),
         steps: chain.steps.iter().map(step).collect(),
         end: EndItem {
             kind: kind.to_owned(),
-            tags: tags.iter().map(hold).collect(),
+            tags: tags.iter().map(|tag| hold(tag, cached)).collect(),
             more_count: more,
             until: until.map(Time),
             reason: reason.cloned(),
@@ -197,7 +204,9 @@ fn chain(chain: &HolderChain) -> ChainItem {
     }
 }
 
-fn hold(hold: &TagHold) -> HoldItem {
+fn hold(hold: &TagHold, cached: Option<&CachedImage>) -> HoldItem {
+    let mut gone = cached.iter().flat_map(|cached| &cached.gone_tags);
+    let gone = gone.find(|tag| tag.name == hold.name);
     let decision = |decision: &TagDecision| DecisionItem {
         kept: decision.is_kept,
         reason: decision.reason.clone(),
@@ -205,6 +214,7 @@ fn hold(hold: &TagHold) -> HoldItem {
     };
     HoldItem {
         tag: hold.name.clone(),
+        gone_since: gone.map(|tag| Time(tag.since)),
         decision: hold.decision.as_ref().map(decision),
     }
 }

@@ -468,7 +468,7 @@ fn mirrors(printed: &mut Printed) {
         held.blobs.remove(&sha256(&broken.layers[0]));
     });
     let upstreams = format!(
-        "[{{prefix: hub, url: '{0}', sync: [{{repository: broken, tags: ['*']}}]}}, {{prefix: old, url: '{0}', adopt: true}}]",
+        "[{{prefix: hub, url: '{0}', fresh: 0s, sync: [{{repository: broken, tags: ['*']}}]}}, {{prefix: old, url: '{0}', adopt: true}}]",
         hub.url()
     );
     let mut server = Server::with(&[("REGISTRY_UPSTREAMS", &upstreams)]);
@@ -480,7 +480,15 @@ fn mirrors(printed: &mut Printed) {
     });
     crate::support::Image::small(1).assert_pulls(&mut server.client(), "hub/a/b", "v1");
     let keep = ["upstream", "keep", "hub/a/b:v1", "own/app:v1"];
+    // a client has the last byte before the blob is recorded
+    crate::support::eventually("it is stored", || server.cli(&keep).status.success());
     printed.run(&server, "registry upstream keep", &keep);
+    hub.change("a/b", |held| held.tags.clear());
+    let served = server.client().get("/v2/hub/a/b/manifests/v1");
+    assert_eq!(served.status, 200);
+    for (heading, command) in [("registry inspect", "inspect"), ("registry why", "why")] {
+        printed.run(&server, heading, &[command, "hub/a/b:v1"]);
+    }
     server.stop();
     printed.run(&server, "registry upstream ls", &["upstream", "ls"]);
 }

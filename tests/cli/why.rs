@@ -31,7 +31,7 @@ fn a_chain_leads_up_to_the_tag() {
     assert_eq!(why["chains"][0]["steps"][1]["digest"], *index);
     assert_eq!(
         why["chains"][0]["end"]["tags"],
-        value!([{ "tag": "v1", "decision": null }])
+        value!([{ "tag": "v1", "goneSince": null, "decision": null }])
     );
     assert_eq!(why["removals"], value!([]));
     let printed = text(&server, &["why", &layer]);

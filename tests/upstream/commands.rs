@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::mirror::{SEVEN, hub, mirror};
 use crate::support::{
-    Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, eventually_some,
+    Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, eventually_some, sha256,
 };
 
 fn printed(server: &Server, words: &[&str]) -> Value {
@@ -83,10 +83,10 @@ fn what_is_kept_is_ones_own_and_no_byte_is_copied() {
     image.assert_pulls(&mut client, "hub/library/redis", "7");
     let files = stored(&server);
     hub.behave(|behaviour| behaviour.statuses = [(404, ""), (404, ""), (404, "")].into());
-    let kept = printed(
-        &server,
-        &["upstream", "keep", "hub/library/redis:7", "team/redis:7"],
-    );
+    let keep = ["upstream", "keep", "hub/library/redis:7", "team/redis:7"];
+    // a client has the last byte before the blob is recorded
+    eventually("it is kept", || server.cli(&keep).status.success());
+    let kept = printed(&server, &keep);
     assert_eq!(
         (&kept["digest"], &kept["missingCount"]),
         (&json!(image.digest()), &json!(0))
@@ -112,14 +112,20 @@ fn what_is_kept_is_ones_own_and_no_byte_is_copied() {
     );
 }
 
-/// Of an image for several platforms, those that were pulled come along, and the rest is counted.
+/// Of an image for several platforms, those that were pulled come along, and the rest is named.
 #[test]
 fn what_was_never_pulled_does_not_come_along() {
     let (hub, image) = hub();
-    let other = Image::small(9);
+    let (other, part) = (Image::small(9), Image::small(10));
     hub.add("library/redis", "other", &other);
+    hub.add("library/redis", "part", &part);
+    let child = |image: &Image, architecture: &str| {
+        let mut child = descriptor(OCI_MANIFEST, &image.manifest);
+        child["platform"] = json!({ "os": "linux", "architecture": architecture });
+        child
+    };
     let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [
-        descriptor(OCI_MANIFEST, &image.manifest), descriptor(OCI_MANIFEST, &other.manifest),
+        child(&image, "amd64"), child(&other, "arm64"), child(&part, "s390x"),
     ]});
     let index = index.to_string().into_bytes();
     hub.add_manifest("library/redis", Some("all"), OCI_INDEX, &index);
@@ -127,20 +133,126 @@ fn what_was_never_pulled_does_not_come_along() {
     let mut client = server.client();
     let all = "/v2/hub/library/redis/manifests/all";
     assert_eq!(client.get(all).body, index);
+    let part_of = format!("/v2/hub/library/redis/manifests/{}", part.digest());
+    assert_eq!(client.get(&part_of).status, 200);
+    let keep = [
+        "upstream",
+        "keep",
+        "hub/library/redis:all",
+        "team/redis:all",
+    ];
+    assert_refused(&server, &keep, "pull hub/library/redis:all from here once");
     image.assert_pulls(&mut client, "hub/library/redis", &image.digest());
     // a client has the last byte before the blob is recorded
-    eventually("all but what was never pulled is kept", || {
-        let words = [
-            "upstream",
-            "keep",
-            "hub/library/redis:all",
-            "team/redis:all",
-        ];
-        let kept = printed(&server, &words);
-        kept["missingCount"] == json!(1)
+    eventually("what is whole is kept", || {
+        server.cli(&keep).status.success()
     });
+    let kept = printed(&server, &keep);
+    assert_eq!(kept["missingCount"], json!(2));
+    let mut missing: Vec<_> = kept["missing"].as_array().expect("a list").clone();
+    missing.sort_by_key(ToString::to_string);
+    assert_eq!(missing, [json!("linux/arm64"), json!("linux/s390x")]);
     assert_eq!(client.get("/v2/team/redis/manifests/all").body, index);
     image.assert_pulls(&mut client, "team/redis", &image.digest());
-    let absent = format!("/v2/team/redis/manifests/{}", other.digest());
-    client.get(&absent).refused(404, "MANIFEST_UNKNOWN");
+    for absent in [&other, &part] {
+        let absent = format!("/v2/team/redis/manifests/{}", absent.digest());
+        client.get(&absent).refused(404, "MANIFEST_UNKNOWN");
+    }
+    let verified = server.cli(&["verify"]);
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+    // what is pulled later comes along with the next time
+    other.assert_pulls(&mut client, "hub/library/redis", &other.digest());
+    eventually("the other is kept", || {
+        printed(&server, &keep)["missing"] == json!(["linux/s390x"])
+    });
+    other.assert_pulls(&mut client, "team/redis", &other.digest());
+}
+
+/// An image without its blobs is nobody's own, and nothing is made of it.
+#[test]
+fn what_nobody_could_pull_is_not_kept() {
+    let (hub, image) = hub();
+    let server = mirror(&hub, &json!({}));
+    let mut client = server.client();
+    assert_eq!(client.get(SEVEN).body, image.manifest);
+    let keep = ["upstream", "keep", "hub/library/redis:7", "team/redis:7"];
+    let said = assert_refused(&server, &keep, "pull hub/library/redis:7 from here once");
+    assert!(
+        image
+            .layers
+            .iter()
+            .all(|layer| said.contains(&sha256(layer))),
+        "{said}"
+    );
+    client
+        .get("/v2/team/redis/tags/list")
+        .refused(404, "NAME_UNKNOWN");
+    let listed = String::from_utf8_lossy(&server.cli(&["ls"]).stdout).into_owned();
+    assert!(!listed.contains("team/redis"), "{listed}");
+}
+
+/// A tag of one's own stays what it is.
+#[test]
+fn keeping_moves_no_tag() {
+    let (hub, image) = hub();
+    let server = mirror(&hub, &json!({}));
+    let mut client = server.client();
+    let own = Image::small(8);
+    own.push(&mut client, "team/redis", "7");
+    image.assert_pulls(&mut client, "hub/library/redis", "7");
+    let keep = ["upstream", "keep", "hub/library/redis:7", "team/redis:8"];
+    eventually("it is kept", || server.cli(&keep).status.success());
+    printed(&server, &keep);
+    let keep = ["upstream", "keep", "hub/library/redis:7", "team/redis:7"];
+    assert_refused(&server, &keep, "keep hub/library/redis:7 under another tag");
+    own.assert_pulls(&mut client, "team/redis", "7");
+}
+
+/// Reports on a cached image name where it is from, and since when its tag is not there any more.
+#[test]
+fn reports_name_the_upstream_and_what_is_gone_there() {
+    let (hub, image) = hub();
+    let server = mirror(&hub, &json!({ "fresh": "0s" }));
+    let mut client = server.client();
+    image.assert_pulls(&mut client, "hub/library/redis", "7");
+    let keep = ["upstream", "keep", "hub/library/redis:7", "team/redis:7"];
+    eventually("it is kept", || server.cli(&keep).status.success());
+    let inspected = printed(&server, &["inspect", "hub/library/redis:7"]);
+    assert_eq!(inspected["upstream"], json!(hub.url()));
+    assert_eq!(inspected["goneTags"], json!([]));
+    hub.change("library/redis", |held| held.tags.clear());
+    assert_eq!(client.get(SEVEN).status, 200);
+    let inspected = printed(&server, &["inspect", "hub/library/redis:7"]);
+    let gone = &inspected["goneTags"][0];
+    assert_eq!(gone["tag"], json!("7"));
+    let why = printed(&server, &["why", "hub/library/redis:7"]);
+    let chains = why["chains"].as_array().expect("a list");
+    let of = |repository: &str| {
+        let mut chains = chains.iter();
+        chains.find(|chain| chain["repository"] == repository)
+    };
+    let cached = of("hub/library/redis").expect("a chain");
+    assert_eq!(cached["upstream"], json!(hub.url()));
+    assert_eq!(cached["end"]["tags"][0]["goneSince"], gone["since"]);
+    let own = of("team/redis").expect("a chain");
+    assert_eq!(own["upstream"], Value::Null);
+    assert_eq!(own["end"]["tags"][0]["goneSince"], Value::Null);
+    for command in ["inspect", "why"] {
+        let output = server.cli(&[command, "hub/library/redis:7"]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        for part in [&*hub.url(), "since 20"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+        let own = server.cli(&[command, "team/redis:7"]).stdout;
+        let own = String::from_utf8_lossy(&own).into_owned();
+        assert!(command == "why" || !own.contains(&hub.url()), "{own}");
+    }
+}
+
+fn assert_refused(server: &Server, words: &[&str], sentence: &str) -> String {
+    let output = server.cli(words);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(sentence), "{said}");
+    said
 }

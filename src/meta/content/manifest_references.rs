@@ -123,6 +123,16 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Records that the children which an index lacks were never pulled, so that their absence is no damage.
+    pub fn mark_unpulled(&self, index: ManifestId) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE absent_references SET is_unpulled = 1 WHERE manifest_id = ?1 AND is_child AND damage IS NULL",
+            )?
+            .execute([index.0])?;
+        Ok(())
+    }
+
     /// Reports whether a manifest names content that the repository does not hold.
     pub(in crate::meta) fn is_missed(
         &self,

@@ -48,7 +48,38 @@ pub struct UpstreamRow {
     pub kept: u64,
 }
 
+/// A cached tag that its upstream does not have any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoneTag {
+    pub name: String,
+    pub since: Millis,
+}
+
 impl Reader<'_> {
+    /// Returns the tags of a manifest that are gone upstream, by name.
+    pub fn gone_tags_of(
+        &self,
+        repository: &RepositoryName,
+        manifest: &Digest,
+    ) -> Result<Vec<GoneTag>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT tags.name, gone_at FROM repositories
+                     JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2
+                     JOIN tags ON manifest_id = manifests.id AND gone_at IS NOT NULL
+                     WHERE repositories.name = ?1 ORDER BY tags.name",
+                )?
+                .query_map(params![repository.as_str(), manifest.as_str()], |row| {
+                    Ok(GoneTag {
+                        name: row.get(0)?,
+                        since: row.get(1)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
     /// Returns the upstreams that the last server had, by name.
     pub fn upstreams(&self) -> Result<Vec<UpstreamRow>, Error> {
         self.query(|connection| {

@@ -159,6 +159,8 @@ impl Reader<'_> {
 
     /// Lists manifests that name content which is neither there nor known as damaged, with that content.
     ///
+    /// What was never pulled when they were kept from a cache is no gap.
+    ///
     /// They are at most `limit`, after the row `after`.
     pub fn gaps_after(
         &self,
@@ -170,7 +172,7 @@ impl Reader<'_> {
             connection
                 .prepare_cached(
                     "SELECT DISTINCT manifest_id FROM absent_references INDEXED BY absent_references_by_manifest
-                     WHERE manifest_id > ?1 AND damage IS NULL
+                     WHERE manifest_id > ?1 AND damage IS NULL AND NOT is_unpulled
                      AND repository_id NOT IN (SELECT id FROM repositories WHERE upstream IS NOT NULL)
                      AND NOT EXISTS (SELECT 1 FROM adoptions JOIN repositories ON repositories.id = repository_id
                          WHERE completed_at IS NULL AND (adoptions.name = ''
@@ -185,7 +187,7 @@ impl Reader<'_> {
         for id in manifests {
             let gaps = self.query(|connection| {
                 connection
-                    .prepare_cached("SELECT digest FROM absent_references WHERE manifest_id = ?1 AND damage IS NULL")?
+                    .prepare_cached("SELECT digest FROM absent_references WHERE manifest_id = ?1 AND damage IS NULL AND NOT is_unpulled")?
                     .query_map([id], |row| digest(row, 0))?
                     .collect()
             })?;

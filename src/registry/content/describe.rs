@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::meta::{self, Millis, Reader, StoredManifest};
 use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, Platform, RepositoryName};
 use crate::registry::blocking::blocking;
+use crate::registry::content::cached_image::{CachedImage, cached_image};
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::content::signature_tags::{SignatureTag, signature_tags};
 use crate::registry::error::Error;
@@ -41,6 +42,8 @@ pub struct ImageDescription {
     pub children: Vec<ChildDescription>,
     /// Tags that sign it by their name, with what they point at.
     pub signature_tags: Vec<SignatureTag>,
+    /// Its upstream, if it is cached.
+    pub cached: Option<CachedImage>,
 }
 
 /// Child of an index.
@@ -79,7 +82,7 @@ impl Manifests<'_> {
         let (summary, manifest) = self.sum_up(repository, &stored).await?;
         let (name, digest) = (repository.clone(), stored.digest.clone());
         let children = manifest.children.clone();
-        let (tags, parents, children, signature_tags) = self
+        let (tags, parents, children, signature_tags, cached) = self
             .registry
             .scan(move |reader| {
                 Ok((
@@ -90,6 +93,7 @@ impl Manifests<'_> {
                         .map(|child| describe_child(reader, &name, child))
                         .collect::<Result<_, _>>()?,
                     signature_tags(reader, &name, &digest)?,
+                    cached_image(reader, &name, &digest)?,
                 ))
             })
             .await?;
@@ -106,6 +110,7 @@ impl Manifests<'_> {
             config: config.as_deref().and_then(ImageConfig::parse),
             children,
             signature_tags,
+            cached,
         })
     }
 
@@ -187,7 +192,7 @@ fn describe_child(
 /// Formats a platform as `OS/ARCHITECTURE[/VARIANT]`.
 ///
 /// Returns `None` for artifacts, and for attestations, which use `unknown/unknown`.
-fn name_of(platform: &Platform) -> Option<String> {
+pub(in crate::registry) fn name_of(platform: &Platform) -> Option<String> {
     let Platform {
         os,
         architecture,

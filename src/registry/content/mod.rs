@@ -2,6 +2,7 @@
 
 pub(super) mod adoption;
 pub(super) mod blob_events;
+pub(super) mod cached_image;
 pub(super) mod damage_log;
 pub(super) mod delete;
 pub(super) mod describe;

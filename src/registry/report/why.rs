@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::meta::{self, Damaged, HeldManifest, Millis, Reader, TrashRow, millis, now};
-use crate::oci::Digest;
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::content::cached_image::{CachedImage, cached_image};
 use crate::registry::content::visibility::Visibility;
 use crate::registry::error::Error;
 use crate::registry::facades::Reports;
@@ -58,6 +59,8 @@ pub struct HolderChain {
     /// The first is the item itself, for a manifest, or a manifest that references the blob.
     pub steps: Vec<ChainStep>,
     pub end: ChainEnd,
+    /// Upstream of its last manifest, if that is cached.
+    pub cached: Option<CachedImage>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +135,7 @@ impl Reports<'_> {
                 };
                 walk.begin(&digest)?;
                 walk.follow_chains()?;
+                walk.name_upstreams()?;
                 let mut why = walk.why;
                 if !why.is_lasting() && (is_all || !why.chains.is_empty()) {
                     why.removals = removals(meta, &digest, &retention, &shown)?;
@@ -258,6 +262,7 @@ impl HolderWalk<'_> {
                 repository,
                 steps: Vec::new(),
                 end: ChainEnd::Lease { until },
+                cached: None,
             });
         }
         Ok(())
@@ -294,6 +299,17 @@ impl HolderWalk<'_> {
         Ok(())
     }
 
+    fn name_upstreams(&mut self) -> Result<(), meta::Error> {
+        for chain in &mut self.why.chains {
+            if let Some(last) = chain.steps.last()
+                && let Ok(repository) = RepositoryName::parse(&chain.repository)
+            {
+                chain.cached = cached_image(self.meta, &repository, &last.digest)?;
+            }
+        }
+        Ok(())
+    }
+
     fn end(&mut self, chain: HolderChain) {
         if self.why.chains.len() < MAX_CHAINS {
             self.why.chains.push(chain)
@@ -320,6 +336,7 @@ impl HolderWalk<'_> {
             repository: manifest.repository.clone(),
             steps: steps.to_vec(),
             end: ChainEnd::Tags { tags, more },
+            cached: None,
         });
         Ok(())
     }
@@ -331,7 +348,7 @@ impl HolderWalk<'_> {
         if !self.decisions.contains_key(repository) {
             let mut decisions = HashMap::new();
             if let Some(policy) = self.retention.policy(repository)
-                && let Ok(name) = crate::oci::RepositoryName::parse(repository)
+                && let Ok(name) = RepositoryName::parse(repository)
             {
                 let tags = self.meta.tag_activities_in(&name)?;
                 let decided = policy.decide(tags, self.retention.grace, now());
@@ -385,6 +402,7 @@ impl HolderWalk<'_> {
             repository: manifest.repository.clone(),
             steps,
             end,
+            cached: None,
         });
         Ok(())
     }

@@ -57,7 +57,7 @@ fn alterations() -> Vec<(String, &'static str, String)> {
         ),
         (
             format!(
-                "INSERT INTO absent_references VALUES (1, 'sha256:{}', (SELECT id FROM manifests WHERE digest = '{}'), 0, NULL)",
+                "INSERT INTO absent_references VALUES (1, 'sha256:{}', (SELECT id FROM manifests WHERE digest = '{}'), 0, NULL, 0)",
                 "0".repeat(64),
                 digest(3)
             ),

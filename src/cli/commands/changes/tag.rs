@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{Gaps, Promotion, Registry, RestoreTarget, TagRestoration, now};
+use tarkeep::registry::{Promotion, Purpose, Registry, RestoreTarget, TagRestoration, now};
 use tarkeep::remote::Remote;
 use tarkeep::report::{self, RestorableItem, StateItem, Viewer};
 
@@ -115,7 +115,7 @@ async fn promote(source: &str, target: &str, store: Store, format: Format) -> Re
             &reference,
             &repository,
             &tag,
-            Gaps::Refused,
+            Purpose::Promote,
             actor::local_user(),
         )
         .await;

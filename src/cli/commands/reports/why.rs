@@ -211,6 +211,9 @@ fn line(chain: &ChainItem, is_blob: bool) -> String {
             _ => format!("{} {}", step.kind, step.digest),
         });
     }
+    if let (Some(upstream), Some(first)) = (&chain.upstream, parts.first_mut()) {
+        *first += &format!(", cached from {upstream}");
+    }
     parts.push(end(repository, &chain.end));
     let text = parts.join(" <- ");
     if is_blob { format!("<- {text}") } else { text }
@@ -248,5 +251,8 @@ fn tag_with_rule(repository: &str, tag: &HoldItem) -> String {
         let (until, reason) = (until.unwrap_or_default(), &decision.reason);
         format!(" ({verdict}{until}: {reason})")
     });
-    format!("{repository}:{}{}", tag.tag, rule.unwrap_or_default())
+    let gone = tag.gone_since;
+    let gone = gone.map(|Time(since)| format!(" (gone upstream since {})", time(since)));
+    let (gone, rule) = (gone.unwrap_or_default(), rule.unwrap_or_default());
+    format!("{repository}:{}{gone}{rule}", tag.tag)
 }

@@ -338,6 +338,11 @@ impl<'c> RepositoryChange<'c> {
         }
     }
 
+    /// Reports whether the repository holds what a reference names.
+    pub(super) fn holds(&self, reference: &Reference) -> Result<bool, Error> {
+        Ok(!matches!(self.resolve(reference)?, Target::Absent))
+    }
+
     fn resolve(&self, reference: &Reference) -> Result<Target, Error> {
         if reference.is_child
             && let Some(child) = self.tx.manifest(self.id, &reference.digest)?

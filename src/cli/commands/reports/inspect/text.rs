@@ -44,15 +44,20 @@ fn facts(image: &ImageItem, manifest: &Manifest) -> Vec<(&'static str, String)> 
     let subject = manifest.subject.as_ref().map(ToString::to_string);
     let mut facts = vec![
         ("Repository", image.repository.clone()),
+        ("Cached from", image.upstream.clone().unwrap_or_default()),
         ("Digest", image.digest.clone()),
         ("Media type", image.media_type.clone()),
     ];
     // that of an image is its config's
+    let gone = image.gone_tags.iter();
+    let gone = gone.map(|gone| format!("tag {} since {}", gone.tag, time(gone.since.0)));
+    let gone: Vec<_> = gone.collect();
     let artifact_type = image.artifact_type.clone();
     let artifact_type = artifact_type.filter(|_| image.image.is_none());
     facts.extend([
         ("Artifact type", artifact_type.unwrap_or_default()),
         ("Tags", image.tags.join(", ")),
+        ("Gone upstream", gone.join(", ")),
         ("Size", format!("{} in total", size(image.size))),
         ("Platforms", image.platforms.join(", ")),
         ("Pushed", time(image.pushed.0)),
