@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tarkeep::oci::Digest;
-use tarkeep::registry::{Gaps, Promotion, RepositorySource};
+use tarkeep::registry::{self, Gaps, Promotion, RepositorySource};
 
 use super::arguments::KeepArguments;
 use crate::cli::actor;
@@ -27,7 +27,15 @@ pub(super) async fn run(arguments: KeepArguments) -> Result<(), Error> {
     let (repository, tag) = target.tag("upstream keep")?;
     let (tags, who) = (registry.tags(), actor::local_user());
     let kept = tags.promote(&from, &reference, &repository, &tag, Gaps::Accepted, who);
-    let kept = kept.await.map_err(Error::from);
+    let kept = match kept.await {
+        Err(registry::Error::NameUnknown(_) | registry::Error::ManifestUnknown { .. }) => {
+            return Err(Error::Other(format!(
+                "{} is not cached: pull it through here first",
+                arguments.source
+            )));
+        }
+        kept => kept.map_err(Error::from),
+    };
     let Promotion {
         was,
         digest,
