@@ -58,7 +58,14 @@ impl Adopter {
         loop {
             let wait = match self.walk().await {
                 Ok(WalkEnd::Complete) => {
-                    tracing::info!(upstream = %self.walked.url, "adopted: everything is here, and the upstream may be removed from the configuration");
+                    match self.walked.allow.is_empty() {
+                        true => {
+                            tracing::info!(upstream = %self.walked.url, "adopted: everything is here, and the upstream may be removed from the configuration")
+                        }
+                        false => {
+                            tracing::info!(upstream = %self.walked.url, "adopted: everything that allow names is here, and the upstream may be removed from the configuration")
+                        }
+                    }
                     return;
                 }
                 Ok(WalkEnd::Unknown) => return,

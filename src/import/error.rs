@@ -42,6 +42,12 @@ pub enum Error {
         "{url} lists no repository that is wanted: see whether the login may list them all, or name them in allow"
     )]
     NothingListed { url: String },
+    #[error("{url}: {}", login_sentence(.cause))]
+    Login { url: String, cause: upstream::Error },
+    #[error(
+        "{url}: {cause}: see whether it runs there, whether it speaks http:// or https://, and whether --ca has to name its authority"
+    )]
+    Unreached { url: String, cause: upstream::Error },
     #[error("only {remaining} of {limit} requests remain at {url}, and they are left to clients")]
     Reserved {
         url: String,
@@ -51,6 +57,17 @@ pub enum Error {
     /// The receiver of the pieces has ended, and says why.
     #[error("the import was interrupted")]
     Interrupted,
+}
+
+/// Returns what is wrong with a login, and what to do.
+fn login_sentence(cause: &upstream::Error) -> String {
+    match cause {
+        upstream::Error::NoLogin => "it wants a login to list its repositories: give one with --username and --password-file, or name those that you want with --only NAME".to_owned(),
+        upstream::Error::Unauthorized(_) => {
+            format!("{cause}: see what --username and --password-file say")
+        }
+        cause => cause.to_string(),
+    }
 }
 
 /// Ends the sentence about a file that cannot be read.

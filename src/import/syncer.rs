@@ -162,6 +162,7 @@ impl Syncer {
                     tags = end.tags,
                     missing_tags = end.missing_tags,
                     problems = end.problems.len(),
+                    first_problem = end.problems.first().map(|(place, problem)| format!("{place}: {problem}")),
                     "fetched ahead"
                 );
                 match end.problems.is_empty() {

@@ -10,7 +10,7 @@ use crate::import::report::Ledger;
 use crate::import::waiter::Waiter;
 use crate::oci::{Glob, RepositoryName};
 use crate::registry::{Actor, AdoptedRepository, Registry, Way};
-use crate::upstream::Upstream;
+use crate::upstream::{self, Upstream};
 
 /// Number of repositories that are read at once.
 const THREADS: usize = 4;
@@ -110,7 +110,12 @@ impl WalkedRegistry {
     /// Returns why a walk cannot go on, in a sentence; `remedy` is for a registry that does not list its repositories.
     pub(super) fn reason(error: &Error, remedy: &str) -> String {
         match error {
-            Error::Upstream { cause, .. } => cause.to_string(),
+            Error::Upstream { cause, .. } | Error::Login { cause, .. } => match cause {
+                upstream::Error::Unauthorized(_) => {
+                    format!("{cause}: see what username and passwordfile say")
+                }
+                cause => cause.to_string(),
+            },
             Error::NoCatalog { cause, .. } => {
                 format!("it does not list its repositories ({cause}): {remedy}")
             }

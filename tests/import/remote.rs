@@ -290,3 +290,45 @@ fn flags_about_another_registry_need_its_url() {
         "{output:?}"
     );
 }
+
+/// What an import says that fails.
+#[track_caller]
+fn refused(server: &Server, source: &str) -> String {
+    let output = import(server.directory(), Path::new(source), &[]).output();
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_registry_that_is_not_there_is_not_waited_for() {
+    let server = Server::start();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = closed.local_addr().expect("an address").to_string();
+    drop(closed);
+    let begun = std::time::Instant::now();
+    let said = refused(&server, &format!("http://{address}"));
+    assert!(
+        said.contains("was not reached") && said.contains("whether it runs there"),
+        "{said}"
+    );
+    // the waits of nine attempts take two minutes
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+    let said = refused(&server, &address);
+    assert!(
+        said.contains(&format!("import https://{address}")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_registry_that_wants_a_login_is_no_registry_without_a_list() {
+    let (server, hub) = (Server::start(), Hub::start());
+    hub.behave(|behaviour| behaviour.wants_basic = true);
+    let said = refused(&server, &hub.url());
+    assert!(
+        said.contains("wants a login") && said.contains("--password-file"),
+        "{said}"
+    );
+    assert!(!said.contains("does not list"), "{said}");
+}

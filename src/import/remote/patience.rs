@@ -1,33 +1,81 @@
 //! Patience with a registry that is in trouble, or has had enough requests for now.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::upstream::Error;
 
 /// Number of attempts at the same request, where somebody would have to repeat the whole.
-pub(super) const ATTEMPTS: u32 = 9;
+const ATTEMPTS: u32 = 9;
 /// Number of attempts at the same request, where it comes again anyway.
-pub(super) const FEW_ATTEMPTS: u32 = 3;
+const FEW_ATTEMPTS: u32 = 3;
 /// First time to wait; each further one is twice as long, up to a minute.
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(60);
 /// Longest wait that a registry may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(900);
 
+/// Shortest wait that is said.
+const SAID: Duration = Duration::from_secs(2);
+
+/// Patience with one registry. Copies share what they know of it.
+#[derive(Clone)]
+pub(super) struct Patience {
+    attempts: u32,
+    /// True once it has answered: before, nobody waits for one that is not there.
+    has_answered: Arc<AtomicBool>,
+}
+
+impl Patience {
+    /// Patience with a registry of which nothing is known yet.
+    pub fn of_command() -> Self {
+        Self {
+            attempts: ATTEMPTS,
+            has_answered: Arc::default(),
+        }
+    }
+
+    /// Patience of work that comes again whatever fails.
+    pub fn of_background() -> Self {
+        Self {
+            attempts: FEW_ATTEMPTS,
+            has_answered: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    /// Reports whether the registry has answered anything.
+    pub fn has_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed)
+    }
+
+    fn may_wait(&self, error: &Error, attempt: u32) -> bool {
+        let is_there = self.has_answered() || !matches!(error, Error::Unreachable(_));
+        error.is_passing() && attempt < self.attempts && is_there
+    }
+}
+
 /// Makes a request again while its failure may pass.
 pub(super) async fn patiently<T, F: Future<Output = Result<T, Error>>>(
-    attempts: u32,
+    patience: &Patience,
     request: impl Fn() -> F,
 ) -> Result<T, Error> {
     let mut attempt = 1;
     loop {
-        let error = match request().await {
-            Err(error) if error.is_passing() && attempt < attempts => error,
+        let outcome = request().await;
+        if !matches!(outcome, Err(Error::Unreachable(_) | Error::Timeout(_))) {
+            patience.has_answered.store(true, Ordering::Relaxed);
+        }
+        let error = match outcome {
+            Err(error) if patience.may_wait(&error, attempt) => error,
             outcome => return outcome,
         };
         let Some(wait) = wait(&error, attempt) else {
             return Err(error);
         };
+        if wait >= SAID {
+            tracing::warn!(%error, seconds = wait.as_secs(), "waiting for the other registry");
+        }
         tokio::time::sleep(wait).await;
         attempt += 1;
     }

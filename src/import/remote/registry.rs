@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt;
 
-use super::patience::{ATTEMPTS, FEW_ATTEMPTS, patiently};
+use super::patience::{Patience, patiently};
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::import::selection::Selection;
@@ -20,8 +20,7 @@ pub struct RemoteRegistry {
     pub(super) upstream: Upstream,
     /// Number of repositories that are read at once.
     pub(super) threads: usize,
-    /// Number of attempts at the same request.
-    pub(super) attempts: u32,
+    pub(super) patience: Patience,
 }
 
 /// A blob of a repository of another registry.
@@ -52,7 +51,7 @@ impl RemoteRegistry {
             url: settings.url.trim_end_matches('/').to_owned(),
             upstream: Upstream::new(settings)?,
             threads: settings.concurrency,
-            attempts: ATTEMPTS,
+            patience: Patience::of_command(),
         })
     }
 
@@ -62,7 +61,7 @@ impl RemoteRegistry {
             url,
             upstream,
             threads,
-            attempts: FEW_ATTEMPTS,
+            patience: Patience::of_background(),
         }
     }
 
@@ -77,22 +76,25 @@ impl RemoteRegistry {
         if !named.is_empty() && named.iter().all(|name| RepositoryName::parse(name).is_ok()) {
             return Ok(Names::Asked(named));
         }
-        let listed = patiently(self.attempts, || self.upstream.repositories()).await;
-        listed
-            .map(Names::Listed)
-            .map_err(|cause| match cause.is_passing() {
-                true => self.failed(cause),
-                false => Error::NoCatalog {
-                    url: self.url.clone(),
-                    cause,
-                },
-            })
+        let listed = patiently(&self.patience, || self.upstream.repositories()).await;
+        listed.map(Names::Listed).map_err(|cause| match cause {
+            cause if cause.is_passing() => self.failed(cause),
+            cause if cause.is_about_login() => Error::Login {
+                url: self.url.clone(),
+                cause,
+            },
+            cause => Error::NoCatalog {
+                url: self.url.clone(),
+                cause,
+            },
+        })
     }
 
     pub(super) fn failed(&self, cause: upstream::Error) -> Error {
-        Error::Upstream {
-            url: self.url.clone(),
-            cause,
+        let url = self.url.clone();
+        match self.patience.has_answered() {
+            true => Error::Upstream { url, cause },
+            false => Error::Unreached { url, cause },
         }
     }
 }
@@ -103,7 +105,7 @@ impl RemoteBlob {
     /// # Errors
     /// [`Error::Upstream`] for failures that may pass, and errors of this registry.
     pub async fn store(&self, registry: &Registry, actor: &Actor) -> Result<Option<Damage>, Error> {
-        let outcome = patiently(self.registry.attempts, || self.fetch(registry, actor)).await;
+        let outcome = patiently(&self.registry.patience, || self.fetch(registry, actor)).await;
         match outcome {
             Ok(Ok(())) => Ok(None),
             Ok(Err(registry::Error::DigestMismatch { .. })) => {
@@ -121,7 +123,7 @@ impl RemoteBlob {
     pub async fn ask(&self, stored: u64) -> Result<Option<Damage>, Error> {
         let upstream = &self.registry.upstream;
         let asking = || upstream.blob_size(&self.repository, &self.digest);
-        match patiently(self.registry.attempts, asking).await {
+        match patiently(&self.registry.patience, asking).await {
             Ok(size) if size.is_none_or(|size| size == stored) => Ok(None),
             // a registry that answers everything has nothing
             Ok(_) => Ok(Some(Damage::MissingBlob(self.digest.clone()))),

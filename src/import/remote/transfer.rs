@@ -129,7 +129,7 @@ impl Transfer<'_> {
         let upstream = &self.registry.upstream;
         match self
             .waiter
-            .wait(patiently(self.registry.attempts, || upstream.tags(source)))?
+            .wait(patiently(&self.registry.patience, || upstream.tags(source)))?
         {
             Ok(tags) => Ok(Some(tags)),
             Err(upstream::Error::NotFound) => Ok(None),
@@ -193,7 +193,7 @@ impl Transfer<'_> {
 
     async fn head(&self, source: &RepositoryName, tag: &str) -> Result<Digest, upstream::Error> {
         let upstream = &self.registry.upstream;
-        let head = patiently(self.registry.attempts, || {
+        let head = patiently(&self.registry.patience, || {
             upstream.head_manifest(source, tag, None)
         })
         .await?;
@@ -203,7 +203,7 @@ impl Transfer<'_> {
         {
             return Ok(digest);
         }
-        let fetched = patiently(self.registry.attempts, || upstream.manifest(source, tag)).await?;
+        let fetched = patiently(&self.registry.patience, || upstream.manifest(source, tag)).await?;
         let algorithm = crate::oci::Algorithm::Sha256;
         Ok(registry::Hasher::digest(algorithm, &fetched))
     }
@@ -298,7 +298,7 @@ impl Transfer<'_> {
     ) -> Result<Option<ImportedManifest>, Error> {
         let (upstream, source) = (&self.registry.upstream, target.source);
         let reference = digest.to_string();
-        let fetching = patiently(self.registry.attempts, || {
+        let fetching = patiently(&self.registry.patience, || {
             upstream.manifest(source, &reference)
         });
         let fetched = match (self.waiter.wait(fetching)?, parent) {
@@ -402,7 +402,7 @@ impl Transfer<'_> {
             return Ok(Vec::new());
         }
         let (upstream, source) = (&self.registry.upstream, target.source);
-        let listing = patiently(self.registry.attempts, || {
+        let listing = patiently(&self.registry.patience, || {
             upstream.referrers(source, digest)
         });
         match self.waiter.wait(listing)? {

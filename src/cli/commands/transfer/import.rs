@@ -150,7 +150,7 @@ async fn read(importer: &Importer, source: Source, line: Option<&Line>) -> Resul
             line.show(&format!(
                 "{} of {}, {}, {} of new blobs",
                 state.repositories_done,
-                count(state.repositories, "repository"),
+                repositories(state.repositories),
                 count(state.manifests, "new manifest"),
                 size(state.size)
             ));

@@ -40,6 +40,13 @@ impl Remote {
                 let sentence = "the flags about another registry need its URL, as in registry import https://old.example";
                 return Err(Error::Other(sentence.to_owned()));
             }
+            if let Some(text) = source.to_str().filter(|text| is_host(text))
+                && !source.exists()
+            {
+                return Err(Error::Other(format!(
+                    "there is no file {text}; the URL of a registry begins with http:// or https://, as in registry import https://{text}"
+                )));
+            }
             return Ok(Source::open(source)?);
         };
         let mut settings = Settings::of(url);
@@ -67,6 +74,13 @@ impl Remote {
             || self.rate.is_some()
             || !self.token_host.is_empty()
     }
+}
+
+/// Reports whether a text looks like `HOST:PORT`.
+fn is_host(text: &str) -> bool {
+    let host = text.split('/').next().unwrap_or_default();
+    let parts = host.rsplit_once(':');
+    parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 fn is_url(text: &str) -> bool {

@@ -4,7 +4,7 @@ use tarkeep::report::{AdoptionProgress, UpstreamItem};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::output;
-use crate::cli::terminal::values::size;
+use crate::cli::terminal::values::{count, size};
 
 /// Maximum number of problems that a person is shown of one adoption.
 const SHOWN: usize = 10;
@@ -15,7 +15,8 @@ pub(super) fn say(upstreams: &[UpstreamItem]) -> Result<(), Error> {
         let Some(adoption) = &upstream.adoption else {
             continue;
         };
-        output::say(&format!("\n{}", sentence(&upstream.url, adoption)))?;
+        let place = place(upstream, upstreams);
+        output::say(&format!("\n{}", sentence(&place, adoption)))?;
         for problem in adoption.problems.iter().take(SHOWN) {
             output::say(&format!("  {}: {}", problem.place, problem.problem))?;
         }
@@ -27,22 +28,35 @@ pub(super) fn say(upstreams: &[UpstreamItem]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Names an upstream: by its URL, with its prefix if others have the same.
+pub(super) fn place(upstream: &UpstreamItem, all: &[UpstreamItem]) -> String {
+    let same = all.iter().filter(|other| other.url == upstream.url);
+    match (same.count(), &*upstream.name) {
+        (0 | 1, _) => upstream.url.clone(),
+        (_, "") => format!("{} (whole registry)", upstream.url),
+        (_, name) => format!("{} ({name})", upstream.url),
+    }
+}
+
 fn sentence(url: &str, adoption: &AdoptionProgress) -> String {
     let brought = format!(
-        "{} of {} repositories, {} of {} tags, {} of {}",
+        "{} of {}, {} of {}, {} of {}",
         adoption.whole_repository_count,
-        adoption.repository_count,
+        match adoption.repository_count {
+            1 => "1 repository".to_owned(),
+            number => format!("{number} repositories"),
+        },
         adoption
             .tag_count
             .saturating_sub(adoption.missing_tag_count),
-        adoption.tag_count,
+        count(adoption.tag_count, "tag"),
         size(adoption.size),
         size(adoption.size + adoption.missing_size),
     );
     let percent = adoption.percent;
     let rest = match (&adoption.failure, adoption.problem_count) {
         _ if percent == 100 => {
-            "everything is here: take it out of upstreams in the configuration, and then stop it"
+            "everything is here that it may bring, with allow what that names: take it out of upstreams in the configuration, and stop it once it holds nothing else"
                 .to_owned()
         }
         (Some(failure), _) => format!("it waits, and tries again: {failure}"),

@@ -80,6 +80,9 @@ fn refused(error: registry::Error, source: &str) -> Error {
         } => Error::Other(format!(
             "{repository}:{tag} is your own already, and another image: keep {source} under another tag, which registry tag may give that name"
         )),
+        registry::Error::NameUnknown(_) | registry::Error::ManifestUnknown { .. } => Error::Other(
+            format!("{source} is not cached: pull it through here first"),
+        ),
         error => error.into(),
     }
 }

@@ -45,11 +45,34 @@ pub(super) async fn run(arguments: ListArguments) -> Result<(), Error> {
     list.finish()?;
     match format {
         Format::Text => {
+            say_failures(&upstreams)?;
             adoption::say(&upstreams)?;
             sync::say(&upstreams)
         }
         Format::Json => Ok(()),
     }
+}
+
+/// Returns the beginning of a failure, which says its kind.
+fn short(failure: &str) -> &str {
+    let failure = failure.strip_prefix("the upstream ").unwrap_or(failure);
+    let end = failure.find([':', ',']).unwrap_or(failure.len());
+    failure.get(..end).unwrap_or(failure)
+}
+
+/// Says below the table what does not fit into it.
+fn say_failures(upstreams: &[UpstreamItem]) -> Result<(), Error> {
+    let failing = upstreams
+        .iter()
+        .filter(|upstream| upstream.reachable == Some(false));
+    for upstream in failing {
+        let failure = upstream.failure.as_deref().unwrap_or_default();
+        if failure.contains([':', ',']) {
+            let place = adoption::place(upstream, upstreams);
+            output::say(&format!("\n{place}: {failure}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the part of the pulls that needed no fetch, in per cent.
@@ -62,7 +85,7 @@ fn cells(upstream: &UpstreamItem) -> Vec<Cell> {
     let said = match upstream.reachable {
         None => "not asked yet".to_owned(),
         Some(true) => "answers".to_owned(),
-        Some(false) => upstream.failure.clone().unwrap_or_default(),
+        Some(false) => short(upstream.failure.as_deref().unwrap_or_default()).to_owned(),
     };
     let name = match &*upstream.name {
         "" => "(whole registry)",

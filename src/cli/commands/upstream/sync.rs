@@ -2,6 +2,7 @@
 
 use tarkeep::report::{SyncItem, Time, UpstreamItem};
 
+use super::adoption::place;
 use crate::cli::error::Error;
 use crate::cli::terminal::output;
 use crate::cli::terminal::values::{count, time};
@@ -13,7 +14,8 @@ const SHOWN: usize = 5;
 pub(super) fn say(upstreams: &[UpstreamItem]) -> Result<(), Error> {
     for upstream in upstreams {
         for sync in &upstream.sync {
-            output::say(&format!("\n{}", sentence(&upstream.url, sync)))?;
+            let place = place(upstream, upstreams);
+            output::say(&format!("\n{}", sentence(&place, sync)))?;
             for problem in sync.problems.iter().take(SHOWN) {
                 output::say(&format!("  {}: {}", problem.place, problem.problem))?;
             }
