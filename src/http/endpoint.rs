@@ -149,6 +149,9 @@ endpoints! {
     ApiResend:        POST    "/api/v1/deliveries/{event}",          Administrator, Changes, Api;
     ApiDocument:      GET     "/api/v1/openapi.json",                Public,  Reads,   Api;
     UiHome:           GET     "/ui/",                                Catalog, Reads,   Ui;
+    UiDeleteForm:     GET     "/ui/delete/{name}/{reference}",       REMOVE,  Reads,   Ui;
+    UiDelete:         POST    "/ui/delete/{name}/{reference}",       REMOVE,  Changes, Ui;
+    UiRestore:        POST    "/ui/restore/{name}/{reference}",      REMOVE,  Changes, Ui;
     UiLoginForm:      GET     "/ui/login",                           Public,  Reads,   Ui;
     UiLogIn:          POST    "/ui/login",                           Public,  Reads,   Ui;
     UiLogOut:         POST    "/ui/logout",                          Public,  Reads,   Ui;

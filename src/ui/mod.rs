@@ -6,10 +6,11 @@
 //! - `site`, `shell`: addresses, and the frame of every page. `assets`: stylesheet, script and pictures.
 //! - `parts`: sizes, times, names and bars. `query`: queries of links. `page`: a page that is ready.
 //! - `changes`: rows of the audit log in words. `disk`: the bar of the disk.
-//! - `home`: the page of the same name. `login`: the form that logs in. `failure`: errors.
+//! - `delete`: what goes, stays and comes back. `home`: the page of the same name. `login`: the form that logs in. `failure`: errors.
 
 mod assets;
 mod changes;
+mod delete;
 mod disk;
 mod failure;
 mod home;
@@ -21,6 +22,7 @@ mod shell;
 mod site;
 
 pub use assets::{Asset, asset};
+pub use delete::{delete, deleted};
 pub use failure::{Failure, failure};
 pub use home::{Layout, home};
 pub use login::{LoginPage, login};

@@ -1,4 +1,5 @@
 //! The page at `/ui/`.
 
+mod deleting;
 mod pages;
 mod sessions;

@@ -108,16 +108,7 @@ pub(crate) async fn answer(
             .location("/ui/")
             .finish());
     }
-    let client = head.extensions.get::<Client>();
-    let site = site(&head.uri, &head.headers, client, settings);
-    let requester = head.extensions.get::<Requester>();
-    let user = requester.and_then(|requester| requester.identity().name());
-    let reader = Reader {
-        viewer: viewer(head),
-        user: user.map(str::to_owned),
-        has_logins: access.can_log_in().await,
-        site,
-    };
+    let reader = reader(access, settings, head).await;
     let make = || async {
         let begun = Instant::now();
         let page = make(registry, &reader, call).await?;
@@ -133,8 +124,16 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
             let query = parameters.list().of_repositories(Sort::Name, shown())?;
             ui::home(registry, reader, query, parameters.layout()).await?
         }
+        UiCall::DeleteForm { name, reference } => {
+            ui::delete(registry, reader, name, reference).await?
+        }
         // answered elsewhere
-        UiCall::LoginForm(_) | UiCall::LogIn | UiCall::LogOut | UiCall::Asset { .. } => {
+        UiCall::Delete { .. }
+        | UiCall::Restore { .. }
+        | UiCall::LoginForm(_)
+        | UiCall::LogIn
+        | UiCall::LogOut
+        | UiCall::Asset { .. } => {
             return Err(ApiError::UnknownPath);
         }
     })
@@ -208,6 +207,19 @@ pub(crate) fn failure(error: ApiError, asked: &Asked, settings: &ServerSettings)
         answer.extensions_mut().insert(reported);
     }
     answer
+}
+
+/// Describes whoever a page is made for.
+pub(super) async fn reader(access: &Access, settings: &ServerSettings, head: &Parts) -> Reader {
+    let client = head.extensions.get::<Client>();
+    let requester = head.extensions.get::<Requester>();
+    let user = requester.and_then(|requester| requester.identity().name());
+    Reader {
+        viewer: viewer(head),
+        user: user.map(str::to_owned),
+        has_logins: access.can_log_in().await,
+        site: site(&head.uri, &head.headers, client, settings),
+    }
 }
 
 /// Path of a request below the prefix.

@@ -9,12 +9,26 @@ use crate::http::api_v1::parameters::{ListParameters, Sort};
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::oci::RepositoryName;
+use crate::registry::ManifestReference;
 use crate::ui::Layout;
 
 /// A request of the page.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum UiCall {
     Home(HomeParameters),
+    /// A deletion that is foreseen.
+    DeleteForm {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
+    Delete {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
+    Restore {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
     LoginForm(LoginParameters),
     LogIn,
     LogOut,
@@ -92,6 +106,18 @@ impl UiCall {
     ) -> Result<Self, ApiError> {
         Ok(match endpoint {
             Endpoint::UiHome => Self::Home(read(uri)?),
+            Endpoint::UiDeleteForm => Self::DeleteForm {
+                name: RepositoryName::parse(path.name)?,
+                reference: ManifestReference::parse(path.last)?,
+            },
+            Endpoint::UiDelete => Self::Delete {
+                name: RepositoryName::parse(path.name)?,
+                reference: ManifestReference::parse(path.last)?,
+            },
+            Endpoint::UiRestore => Self::Restore {
+                name: RepositoryName::parse(path.name)?,
+                reference: ManifestReference::parse(path.last)?,
+            },
             Endpoint::UiLoginForm => Self::LoginForm(read(uri)?),
             Endpoint::UiLogIn => Self::LogIn,
             Endpoint::UiLogOut => Self::LogOut,
@@ -105,6 +131,9 @@ impl UiCall {
     pub(crate) fn endpoint(&self) -> Endpoint {
         match self {
             Self::Home(_) => Endpoint::UiHome,
+            Self::DeleteForm { .. } => Endpoint::UiDeleteForm,
+            Self::Delete { .. } => Endpoint::UiDelete,
+            Self::Restore { .. } => Endpoint::UiRestore,
             Self::LoginForm(_) => Endpoint::UiLoginForm,
             Self::LogIn => Endpoint::UiLogIn,
             Self::LogOut => Endpoint::UiLogOut,
@@ -115,6 +144,9 @@ impl UiCall {
     /// Repository that the path names.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
         match self {
+            Self::DeleteForm { name, .. }
+            | Self::Delete { name, .. }
+            | Self::Restore { name, .. } => Some(name),
             Self::Home(_)
             | Self::LoginForm(_)
             | Self::LogIn
