@@ -96,7 +96,14 @@ impl Mirrored {
                 return Ok(BroughtBlob::Here);
             }
         }
-        let blob = self.upstream.blob(&self.source, digest).await?;
+        let mut blob = self.upstream.blob(&self.source, digest).await?;
+        if blob.size().is_none() {
+            // one that does not say where it ends could fill the disk
+            let upstreams = self.registry.upstreams();
+            if let Some(size) = upstreams.named_size(&self.name, digest).await? {
+                blob = blob.limited(size);
+            }
+        }
         self.receive(digest, blob, early).await?;
         Ok(BroughtBlob::Here)
     }

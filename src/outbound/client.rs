@@ -44,6 +44,7 @@ pub(crate) enum Proxy {
 /// A client of other servers. Redirects are not followed.
 pub(crate) struct Client {
     inner: legacy::Client<HttpsConnector<Connector>, Full<Bytes>>,
+    https: HttpsConnector<Connector>,
     connector: Connector,
 }
 
@@ -74,12 +75,27 @@ impl Client {
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector.clone());
+        Ok(Self::with(https, connector))
+    }
+
+    fn with(https: HttpsConnector<Connector>, connector: Connector) -> Self {
         let inner = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(https);
-        Ok(Self { inner, connector })
+            .build(https.clone());
+        Self {
+            inner,
+            https,
+            connector,
+        }
+    }
+
+    /// Returns a client of the same settings with connections of its own.
+    ///
+    /// A connection ends with the runtime that opened it, so work in a runtime of its own must not lend its connections.
+    pub(crate) fn apart(&self) -> Self {
+        Self::with(self.https.clone(), self.connector.clone())
     }
 
     /// Sends a request with an absolute URL, and returns the head of the answer; its body can still be read.

@@ -8,6 +8,7 @@ use futures_util::stream::{self, Stream};
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::error::Error;
 use super::login::Scope;
@@ -18,6 +19,8 @@ use crate::oci::{Digest, RepositoryName};
 const BREAKS: u32 = 5;
 /// Bytes after which a break counts as the first, so that a server cannot send one byte at a time for ever.
 const PROGRESS: u64 = 64 << 10;
+/// Time in which that many bytes must come, as a multiple of that between two pieces.
+const STALLS: u32 = 20;
 /// Base of the pause before a new attempt. It doubles with each: 200 ms before the first one.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -36,6 +39,10 @@ pub struct BlobStream {
     to_skip: u64,
     answer: Option<Answer>,
     breaks: u32,
+    /// Bytes that have come, those that came before included.
+    arrived: u64,
+    /// Time since which it is known how fast the answer comes, and value of `arrived` then.
+    pace: (Instant, u64),
     /// Value of `received` at the last break.
     received_at_break: u64,
 }
@@ -60,6 +67,8 @@ impl Upstream {
             to_skip: 0,
             answer: None,
             breaks: 0,
+            arrived: 0,
+            pace: (Instant::now(), 0),
             received_at_break: 0,
         };
         stream.open().await?;
@@ -194,6 +203,7 @@ impl BlobStream {
                 _ => Ok(None),
             };
         };
+        self.arrived += bytes.len() as u64;
         let again = self.to_skip.min(bytes.len() as u64);
         self.to_skip -= again;
         bytes = bytes.split_off(usize::try_from(again).unwrap_or(bytes.len()));
@@ -202,7 +212,22 @@ impl BlobStream {
         if limits.any(|limit| self.received > *limit) {
             return Err(Error::Broken("the blob is longer than it says".to_owned()));
         }
+        self.check_pace()?;
         Ok(Some(bytes))
+    }
+
+    /// Fails if the answer comes so slowly that it would never end.
+    fn check_pace(&mut self) -> Result<(), Error> {
+        let (since, before) = self.pace;
+        let longest = self.upstream.stall() * STALLS;
+        if since.elapsed() < longest {
+            return Ok(());
+        }
+        self.pace = (Instant::now(), self.arrived);
+        match self.arrived - before < PROGRESS {
+            true => Err(Error::Timeout(longest)),
+            false => Ok(()),
+        }
     }
 
     fn may_go_on(&mut self) -> bool {
@@ -260,6 +285,7 @@ impl BlobStream {
             _ => {}
         }
         self.answer = Some(answer);
+        self.pace = (Instant::now(), self.arrived);
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Eviction of cached images: unused ones, and the least recently used beyond a size.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::mirror::{SEVEN, hub};
@@ -28,7 +30,7 @@ pub fn keeping(hub: &Hub, keep: &Value, more: &[(&str, &str)]) -> Server {
 fn database(server: &Server) -> rusqlite::Connection {
     let path = server.directory().join("registry.db");
     let database = rusqlite::Connection::open(path).expect("a database");
-    let waiting = database.busy_timeout(std::time::Duration::from_secs(20));
+    let waiting = database.busy_timeout(Duration::from_secs(20));
     waiting.expect("a timeout");
     database
 }
@@ -70,6 +72,31 @@ fn wait_for_files(server: &Server, blobs: &[&Vec<u8>]) {
         files.sort();
         files == expected
     });
+}
+
+/// Makes everything older by an hour, in a server that does not run.
+pub fn age(server: &Server) {
+    let sql =
+        "UPDATE manifests SET pushed_at = pushed_at - 3600000, pulled_at = pulled_at - 3600000,
+        checked_at = checked_at - 3600000";
+    let aged = database(server).execute(sql, []).expect("a change");
+    assert!(aged > 0);
+}
+
+/// A server that was killed has forgotten the last pulls, so that the next one waits for half a lease.
+#[test]
+fn nothing_is_evicted_for_half_a_lease_after_a_start() {
+    let (hub, image) = hub();
+    let more = [("REGISTRY_GC_LEASE", "4s")];
+    let mut server = keeping(&hub, &json!({ "unused": "100ms" }), &more);
+    image.assert_pulls(&mut server.client(), "hub/library/redis", "7");
+    server.kill();
+    age(&server);
+    let begun = Instant::now();
+    server.restart();
+    eventually("it goes", || tags(&server).is_empty());
+    let waited = begun.elapsed();
+    assert!(waited >= Duration::from_secs(2), "{waited:?}");
 }
 
 #[test]
@@ -188,11 +215,11 @@ fn the_least_recently_used_goes_first_beyond_the_size_and_shared_content_stays()
     for number in [0, 1] {
         images[number].assert_pulls(&mut client, &format!("hub/library/i{number}"), "1");
     }
-    // longer ago than the lease protects it
-    std::thread::sleep(std::time::Duration::from_millis(400));
-    images[0].assert_pulls(&mut client, "hub/library/i0", "1");
     images[2].assert_pulls(&mut client, "hub/library/i2", "1");
-    eventually("one goes", || {
+    eventually("the one that nobody pulls any more goes", || {
+        for number in [0, 2] {
+            images[number].assert_pulls(&mut client, &format!("hub/library/i{number}"), "1");
+        }
         tags(&server) == ["hub/library/i0:1", "hub/library/i2:1"]
     });
     let files: Vec<_> = [0, 2, 3]
@@ -265,10 +292,11 @@ fn an_index_goes_with_its_children_as_one() {
         server.blob_files().len() == needed.len()
     });
     // a pull of a child is one of its index
-    for _ in 0..15 {
-        std::thread::sleep(std::time::Duration::from_millis(100));
+    let begun = Instant::now();
+    eventually("it was unused for longer", || {
         get(&mut client, &children[1].digest());
-    }
+        begun.elapsed() > Duration::from_millis(1500)
+    });
     assert_eq!(tags(&server), ["hub/library/a:two"]);
     eventually("all goes", || number(&server, manifests) == 0);
 }
@@ -281,16 +309,26 @@ fn what_a_policy_always_keeps_and_what_an_upstream_that_fails_could_not_send_sta
         json!([{ "repositories": "hub/**", "tags": [{ "match": ["7"], "always": true }] }]);
     let policies = policies.to_string();
     let more = [("REGISTRY_POLICIES", &*policies)];
-    let mut server = keeping(&hub, &json!({ "unused": "1s" }), &more);
+    let (other, _) = super::mirror::hub();
+    let upstreams = [("hub", &hub), ("other", &other)].map(|(prefix, hub)| {
+        json!({ "prefix": prefix, "url": hub.url(), "fresh": "0s", "keep": { "unused": "1s" } })
+    });
+    let upstreams = json!(upstreams).to_string();
+    let more = [more[0], ("REGISTRY_UPSTREAMS", &*upstreams)];
+    let mut server = keeping(&hub, &json!({}), &more);
     let mut client = server.client();
+    image.assert_pulls(&mut client, "other/library/redis", "7");
     image.assert_pulls(&mut client, "hub/library/redis", "7");
     assert_eq!(client.get("/v2/hub/library/redis/manifests/8").status, 200);
     hub.behave(|behaviour| behaviour.is_down = true);
     assert_eq!(client.get("/v2/hub/library/redis/manifests/8").status, 200);
     // the failure is recorded as it stops
     server.stop();
+    age(&server);
     server.restart();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    eventually("what has another upstream goes", || {
+        !tags(&server).contains(&"other/library/redis:7".to_owned())
+    });
     assert_eq!(
         tags(&server),
         ["hub/library/redis:7", "hub/library/redis:8"]
@@ -323,14 +361,16 @@ fn a_cache_as_a_whole_has_the_time_of_distribution() {
             .map(|(name, value)| (*name, &**value))
             .collect();
         environment.push(("REGISTRY_PROXY_TTL", ttl));
-        let server = Server::with(&environment);
+        let mut server = Server::with(&environment);
         image.assert_pulls(&mut server.client(), "library/redis", "7");
+        server.stop();
+        age(&server);
+        let planned = sole(&server, &["gc", "--dry-run"]).to_string();
+        assert_eq!(!planned.contains("library/redis"), stays, "{planned}");
+        server.restart();
         match stays {
             false => eventually("it goes", || tags(&server).is_empty()),
-            true => {
-                std::thread::sleep(std::time::Duration::from_millis(1000));
-                assert_eq!(tags(&server), ["library/redis:7"]);
-            }
+            true => assert_eq!(tags(&server), ["library/redis:7"]),
         }
     }
 }
@@ -343,7 +383,7 @@ fn a_command_says_what_a_server_will_evict() {
     let mut server = keeping(&hub, &json!({ "unused": "400ms" }), &more);
     image.assert_pulls(&mut server.client(), "hub/library/redis", "7");
     server.stop();
-    std::thread::sleep(std::time::Duration::from_millis(600));
+    age(&server);
     let planned = sole(&server, &["gc", "--dry-run"]);
     assert_eq!(planned["now"]["manifestCount"], 1, "{planned}");
     let planned = planned.to_string();

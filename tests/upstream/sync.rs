@@ -429,3 +429,25 @@ fn limits_hold() {
     // clients have the rest
     more.assert_pulls(&mut server.client(), "hub/app", "2");
 }
+
+/// Indexes that name each other without end are given up before they need all memory.
+#[test]
+fn a_chain_of_indexes_has_an_end() {
+    let hub = Hub::start();
+    let image = Image::small(1);
+    hub.add("app", "good", &image);
+    let mut below = descriptor(OCI_MANIFEST, &image.manifest);
+    let padding = "x".repeat(4_000_000);
+    for _ in 0..18 {
+        below["annotations"] = json!({ "padding": padding });
+        let bytes = index(&[below]);
+        hub.add_manifest("app", Some("deep"), OCI_INDEX, &bytes);
+        below = descriptor(OCI_INDEX, &bytes);
+    }
+    let sync = json!([{ "repository": "app", "tags": ["*"], "every": "1h" }]);
+    let server = syncing(&hub, &sync, &json!({}));
+    let rule = completed(&server, 0, &Value::Null);
+    let problems = rule["problems"].to_string();
+    assert!(problems.contains("nested too deep"), "{problems}");
+    image.assert_pulls(&mut server.client(), "hub/app", "good");
+}

@@ -15,6 +15,8 @@ use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{self, ImportPiece, ImportedManifest, ImportedTag, Present, now};
 use crate::upstream::{self, ManifestHead};
 
+/// Maximum size of indexes that wait for what they name, in bytes: each may nest in the next one, without end.
+const NESTED: usize = 64 << 20;
 /// Number of tags that are asked for at once.
 const HEADS: usize = 8;
 
@@ -215,6 +217,7 @@ impl Transfer<'_> {
             parent,
         };
         let mut steps = vec![visit(root, Parent::Other)];
+        let mut waiting = 0;
         while let Some(step) = steps.pop() {
             match step {
                 Step::Visit { digest, parent } => {
@@ -233,12 +236,21 @@ impl Transfer<'_> {
                         steps.pop();
                         continue;
                     };
+                    waiting += manifest.size();
+                    if waiting > NESTED {
+                        let sentence = "indexes are nested too deep in it".to_owned();
+                        self.report(target, root, Damage::InvalidManifest(sentence));
+                        return Ok(());
+                    }
                     let children = self.children(target, &manifest);
                     steps.push(Step::Record(Box::new(manifest), recorded));
                     let children = children.into_iter();
                     steps.extend(children.map(|(child, size)| visit(&child, Parent::Index(size))));
                 }
-                Step::Record(manifest, recorded) => self.record(target, *manifest, recorded)?,
+                Step::Record(manifest, recorded) => {
+                    waiting -= manifest.size();
+                    self.record(target, *manifest, recorded)?;
+                }
                 Step::Referrers(digest) => {
                     let about = self.referrers(target, &digest)?;
                     steps.extend(about.iter().map(|digest| visit(digest, Parent::Other)));

@@ -1,12 +1,12 @@
 //! Upstreams as a server has seen them, and what is cached of each.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::sqlite::reader::Reader;
 use crate::meta::sqlite::writer::WriteTx;
-use crate::oci::RepositoryName;
+use crate::oci::{Digest, RepositoryName};
 
 /// State of an upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,6 +96,23 @@ impl Reader<'_> {
             connection
                 .prepare_cached("SELECT 1 FROM upstreams WHERE name = ?1 AND failed_at > coalesce(answered_at, 0)")?
                 .exists([name])
+        })
+    }
+
+    /// Returns the bytes of a manifest of a repository that names content which is not here; `None` if none does.
+    pub fn manifest_lacking(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT bytes FROM repositories JOIN absent_references ON repository_id = repositories.id
+                     JOIN manifest_bytes USING (manifest_id) WHERE name = ?1 AND digest = ?2 LIMIT 1",
+                )?
+                .query_row([repository.as_str(), digest.as_str()], |row| row.get(0))
+                .optional()
         })
     }
 

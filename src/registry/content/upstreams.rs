@@ -1,10 +1,20 @@
 //! Upstreams as a server has seen them.
 
+use serde::Deserialize;
+
 use crate::meta::{Millis, UpstreamRow, UpstreamState, WriteTx, now};
-use crate::oci::{RepositoryName, TagName};
+use crate::oci::{Descriptor, Digest, RepositoryName, TagName};
 use crate::registry::error::Error;
 use crate::registry::facades::Upstreams;
 use crate::registry::gc::eviction_counters::Evictions;
+
+/// Blobs that a manifest names.
+#[derive(Deserialize)]
+struct Named {
+    config: Option<Descriptor>,
+    #[serde(default)]
+    layers: Vec<Descriptor>,
+}
 
 impl<'r> Upstreams<'r> {
     /// Returns the upstreams that the last server had, with what is cached of each.
@@ -29,6 +39,26 @@ impl<'r> Upstreams<'r> {
             Some((repository, TagName::parse(&tag).ok()?))
         });
         Ok(names.collect())
+    }
+
+    /// Returns the size that a manifest here says of a blob which is not here, in bytes; `None` if none names it.
+    pub async fn named_size(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<u64>, Error> {
+        let (name, text) = (repository.clone(), digest.clone());
+        let found = self
+            .registry
+            .scan(move |reader| reader.manifest_lacking(&name, &text));
+        let Some(bytes) = found.await? else {
+            return Ok(None);
+        };
+        let named: Option<Named> = serde_json::from_slice(&bytes).ok();
+        let blobs = named.into_iter();
+        let mut blobs = blobs.flat_map(|named| named.config.into_iter().chain(named.layers));
+        let found = blobs.find(|blob| blob.digest == digest.as_str());
+        Ok(found.and_then(|blob| u64::try_from(blob.size).ok()))
     }
 
     /// Records that a cached tag is gone upstream, which keeps its image from eviction.

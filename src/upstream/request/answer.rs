@@ -11,6 +11,9 @@ use tokio::time::timeout;
 use super::gate::Places;
 use crate::upstream::error::Error;
 
+/// Longest time for a whole manifest or page, as a multiple of that between two pieces.
+const STALLS: u32 = 10;
+
 /// An answer whose body can still be read; it keeps its place among the requests.
 pub(in crate::upstream) struct Answer {
     pub status: StatusCode,
@@ -51,8 +54,14 @@ impl Answer {
     /// Reads the whole body.
     ///
     /// # Errors
-    /// [`Error::Broken`] if it has more bytes than `limit`.
+    /// [`Error::Broken`] if it has more bytes than `limit`, and [`Error::Timeout`], also for one that comes too slowly.
     pub async fn read(&mut self, limit: usize) -> Result<Bytes, Error> {
+        let longest = self.stall * STALLS;
+        let read = timeout(longest, self.read_all(limit)).await;
+        read.unwrap_or(Err(Error::Timeout(longest)))
+    }
+
+    async fn read_all(&mut self, limit: usize) -> Result<Bytes, Error> {
         let mut whole = BytesMut::new();
         while let Some(bytes) = self.chunk().await? {
             if whole.len() + bytes.len() > limit {

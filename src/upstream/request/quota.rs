@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
+use jiff::Timestamp;
 
 /// Longest pause that is believed.
 const LONGEST: Duration = Duration::from_secs(86_400);
@@ -40,11 +41,25 @@ fn parse(headers: &HeaderMap, name: &str) -> (Option<u64>, Option<Duration>) {
     (number, seconds.map(Duration::from_secs))
 }
 
-/// Reads for how long the upstream wants to be left alone; dates are not understood.
+/// Reads for how long the upstream wants to be left alone: seconds, or a date, by its own clock if it says its time.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    let seconds = text.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST))
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let time = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let clock = headers.get(DATE).and_then(|date| date.to_str().ok());
+            let now = clock.and_then(date).unwrap_or_else(Timestamp::now);
+            let time = date(text)?.duration_since(now);
+            Duration::try_from(time).unwrap_or(Duration::ZERO)
+        }
+    };
+    Some(time.min(LONGEST))
+}
+
+/// Parses a date of HTTP: `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn date(text: &str) -> Option<Timestamp> {
+    let parsed = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(parsed.timestamp())
 }
 
 #[cfg(test)]
@@ -69,5 +84,23 @@ mod tests {
         headers.insert(RETRY_AFTER, "99999999999".parse().unwrap());
         assert_eq!(Quota::of(&headers).unwrap().remaining, None);
         assert_eq!(retry_after(&headers), Some(LONGEST));
+    }
+
+    #[test]
+    fn a_pause_may_be_a_date() {
+        let after = |date: Option<&str>, until: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, until.parse().unwrap());
+            headers.extend(date.map(|date| (DATE, date.parse().unwrap())));
+            retry_after(&headers)
+        };
+        let date = Some("Sun, 06 Nov 1994 08:49:07 GMT");
+        let until = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(after(date, until), Some(Duration::from_secs(30)));
+        assert_eq!(after(Some(until), until), Some(Duration::ZERO));
+        assert_eq!(after(None, until), Some(Duration::ZERO), "it is over");
+        let far = "06 Nov 2894 08:49:37 GMT";
+        assert_eq!(after(None, far), Some(LONGEST));
+        assert_eq!(after(date, "soon"), None);
     }
 }

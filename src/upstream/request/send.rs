@@ -16,7 +16,7 @@ use super::answer::Answer;
 use super::breaker::Breaker;
 use super::gate::{Gate, Lane, Places};
 use super::quota::{Quota, retry_after};
-use super::tally::{Object, Tally};
+use super::tally::{Object, Tally, Waiting};
 use crate::oci::RepositoryName;
 use crate::outbound::{Authorities, Client, ClientSettings, Proxy};
 use crate::upstream::error::Error;
@@ -31,6 +31,7 @@ const REDIRECTS: usize = 5;
 #[derive(Clone)]
 pub struct Upstream {
     inner: Arc<Inner>,
+    client: Arc<Client>,
     queue: Queue,
     /// Gate of background work, before that of all.
     narrow: Option<Arc<Gate>>,
@@ -39,7 +40,6 @@ pub struct Upstream {
 struct Inner {
     origin: Origin,
     dialect: Dialect,
-    client: Client,
     tokens: Tokens,
     gate: Gate,
     breaker: Breaker,
@@ -80,7 +80,6 @@ impl Upstream {
         })?;
         let inner = Inner {
             dialect: settings.dialect,
-            client,
             tokens: Tokens::new(settings, &origin),
             gate: Gate::new(settings),
             breaker: Breaker::default(),
@@ -94,15 +93,17 @@ impl Upstream {
         };
         Ok(Self {
             inner: Arc::new(inner),
+            client: Arc::new(client),
             queue: settings.queue,
             narrow: None,
         })
     }
 
-    /// Returns the same upstream for background work: patient, and with limits of its own inside those of all.
+    /// Returns the same upstream for background work: patient, with connections of its own, and limits inside those of all.
     pub fn in_background(&self, limits: &BackgroundLimits) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
+            client: Arc::new(self.client.apart()),
             queue: Queue::Patient,
             narrow: Some(Arc::new(Gate::with(
                 limits.concurrency,
@@ -134,6 +135,11 @@ impl Upstream {
     /// Notes that the upstream refuses `HEAD` of blobs that it has.
     pub(in crate::upstream) fn note_head_refused(&self) {
         self.inner.refuses_head.store(true, Ordering::Relaxed);
+    }
+
+    /// Maximum time between two pieces of an answer.
+    pub(in crate::upstream) fn stall(&self) -> Duration {
+        self.inner.stall
     }
 
     /// Maximum size of a manifest, in bytes.
@@ -195,8 +201,12 @@ impl Upstream {
             true if until.is_some() => Err(Error::Crowded),
             _ => Err(Error::Timeout(self.inner.timeout)),
         };
-        let object = Object::of(&ask.method, ask.url.path(), ask.lane);
-        let answering = timeout_at(deadline, self.inner.send(ask, place));
+        let waiting = match &self.narrow {
+            Some(_) => Waiting::Nobody,
+            None => Waiting::Client,
+        };
+        let object = Object::of(&ask.method, ask.url.path(), ask.lane, waiting);
+        let answering = timeout_at(deadline, self.inner.send(&self.client, ask, place));
         let outcome = answering.await.unwrap_or_else(late);
         self.inner.breaker.learn(&outcome);
         self.inner.tally.learn(object, &outcome);
@@ -206,22 +216,22 @@ impl Upstream {
 
 impl Inner {
     /// Sends a request, answers a challenge, and follows redirects.
-    async fn send(&self, ask: Ask<'_>, place: Places) -> Result<Answer, Error> {
+    async fn send(&self, client: &Client, ask: Ask<'_>, place: Places) -> Result<Answer, Error> {
         let mut login = self.tokens.known(ask.scope).await;
-        let (mut url, mut answer) = self.follow(&ask, login.as_ref()).await?;
+        let (mut url, mut answer) = self.follow(client, &ask, login.as_ref()).await?;
         let is_challenged = |url: &Uri, answer: &Response<Incoming>| {
             answer.status() == StatusCode::UNAUTHORIZED && self.origin.is_at(url)
         };
         if is_challenged(&url, &answer) {
             let request = TokenRequest {
-                client: &self.client,
+                client,
                 origin: &self.origin,
                 scope: ask.scope,
                 challenge: challenge(answer.headers()),
                 refused: login.as_ref(),
             };
             login = Some(self.tokens.answer(&request).await?);
-            (url, answer) = self.follow(&ask, login.as_ref()).await?;
+            (url, answer) = self.follow(client, &ask, login.as_ref()).await?;
         }
         if let Some(quota) = Quota::of(answer.headers()) {
             *self.quota.lock() = Some(quota);
@@ -251,6 +261,7 @@ impl Inner {
     /// `Authorization` goes to the upstream alone.
     async fn follow(
         &self,
+        client: &Client,
         ask: &Ask<'_>,
         login: Option<&HeaderValue>,
     ) -> Result<(Uri, Response<Incoming>), Error> {
@@ -263,7 +274,7 @@ impl Inner {
             if let Some(login) = login.filter(|_| self.origin.is_at(&url)) {
                 request.headers_mut().insert(AUTHORIZATION, login.clone());
             }
-            let answer = self.client.send(request).await;
+            let answer = client.send(request).await;
             let answer = answer.map_err(|error| Error::Unreachable(error.to_string()))?;
             if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok((url, answer));

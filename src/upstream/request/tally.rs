@@ -22,9 +22,9 @@ pub struct Tally {
     /// Requests of which there were too many.
     pub limited: Counter,
     pub failed: Counter,
-    /// Manifests and blobs that were fetched.
+    /// Manifests and blobs that were fetched for clients.
     pub fetches: Counter,
-    /// Bytes of these, as announced.
+    /// Bytes of all that were fetched, as announced.
     pub fetched: Counter,
     last: Mutex<Last>,
 }
@@ -39,18 +39,29 @@ pub struct Last {
 /// Object of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Object {
-    /// A manifest or a blob, with its bytes.
+    /// A manifest or a blob that a client waits for, with its bytes.
     Content,
+    /// The same, for work in the background.
+    Ahead,
     Other,
 }
 
+/// Whoever waits for a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    Client,
+    /// Nobody: it is work in the background.
+    Nobody,
+}
+
 impl Object {
-    pub fn of(method: &Method, path: &str, lane: Lane) -> Self {
+    pub fn of(method: &Method, path: &str, lane: Lane, waiting: Waiting) -> Self {
         let is_manifest = method == Method::GET && path.contains("/manifests/");
         // a question for one byte of a blob, which tells its size, is no fetch
-        match is_manifest || lane == Lane::Fetch {
-            true => Self::Content,
-            false => Self::Other,
+        match (is_manifest || lane == Lane::Fetch, waiting) {
+            (true, Waiting::Client) => Self::Content,
+            (true, Waiting::Nobody) => Self::Ahead,
+            (false, _) => Self::Other,
         }
     }
 }
@@ -81,10 +92,10 @@ impl Tally {
             _ => last.answered = Some(SystemTime::now()),
         }
         drop(last);
-        if let (Object::Content, Ok(answer)) = (object, outcome) {
+        if let (Object::Content | Object::Ahead, Ok(answer)) = (object, outcome) {
             let length = answer.header(CONTENT_LENGTH);
             let length = length.and_then(|text| text.parse().ok());
-            self.fetches.add(1);
+            self.fetches.add(u64::from(object == Object::Content));
             self.fetched.add(length.unwrap_or(0));
         }
     }

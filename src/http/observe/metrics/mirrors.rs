@@ -47,13 +47,13 @@ pub(crate) fn encode(
     )?;
     out.family(
         "registry_upstream_fetches",
-        "Manifests and blobs that were fetched, by upstream: the misses among the pulls",
+        "Manifests and blobs that were fetched for clients, by upstream: the misses among the pulls",
         all.iter()
             .map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetches))),
     )?;
     out.family(
         "registry_upstream_fetched_bytes",
-        "Bytes of these, as announced, by upstream",
+        "Bytes of these, of adoptions and of what was fetched ahead, as announced, by upstream",
         all.iter()
             .map(|(prefix, _, upstream)| (label(prefix), count(&upstream.tally().fetched))),
     )?;
