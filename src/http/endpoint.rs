@@ -149,6 +149,17 @@ endpoints! {
     ApiResend:        POST    "/api/v1/deliveries/{event}",          Administrator, Changes, Api;
     ApiDocument:      GET     "/api/v1/openapi.json",                Public,  Reads,   Api;
     UiHome:           GET     "/ui/",                                Catalog, Reads,   Ui;
+    UiRepository:     GET     "/ui/repositories/{name}",             PULL,    Reads,   Ui;
+    UiUntagged:       GET     "/ui/untagged/{name}",                 PULL,    Reads,   Ui;
+    UiTrash:          GET     "/ui/trash/{name}",                    PULL,    Reads,   Ui;
+    UiImage:          GET     "/ui/images/{name}/{reference}",       PULL,    Reads,   Ui;
+    UiHistory:        GET     "/ui/history/{name}/{tag}",            PULL,    Reads,   Ui;
+    UiCompare:        GET     "/ui/compare",                         Catalog, Reads,   Ui;
+    UiUsage:          GET     "/ui/usage",                           Catalog, Reads,   Ui;
+    UiActivity:       GET     "/ui/activity",                        Administrator, Reads, Ui;
+    UiTokens:         GET     "/ui/tokens",                          Administrator, Reads, Ui;
+    UiUpstreams:      GET     "/ui/upstreams",                       Administrator, Reads, Ui;
+    UiWebhooks:       GET     "/ui/webhooks",                        Administrator, Reads, Ui;
     UiDeleteForm:     GET     "/ui/delete/{name}/{reference}",       REMOVE,  Reads,   Ui;
     UiDelete:         POST    "/ui/delete/{name}/{reference}",       REMOVE,  Changes, Ui;
     UiRestore:        POST    "/ui/restore/{name}/{reference}",      REMOVE,  Changes, Ui;

@@ -6,6 +6,7 @@ use super::brought::{BroughtBlob, KnownBlob};
 use super::error::Error;
 use super::flights::EarlyAnswer;
 use super::mirrors::{Mirrored, Mirrors};
+use super::notes::Served;
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{self, AdoptionItem, BodyError, ImportPiece, Part, Registry};
 use crate::upstream::BlobStream;
@@ -30,7 +31,10 @@ impl Mirrors {
             return Ok(BroughtBlob::Here);
         }
         let (key, digest) = (format!("{name}@{digest}"), digest.clone());
-        let work = |early| async move { mirrored.bring(&digest, early).await };
+        let work = |early| async move {
+            let brought = mirrored.bring(&digest, early).await;
+            mirrored.noted(digest.as_str(), Served::Nothing, brought)
+        };
         match mirror.blobs.join(&mirror.limits, key, work).await {
             Err(error) if error.is_absence() => Ok(BroughtBlob::Here),
             outcome => outcome,
@@ -55,10 +59,8 @@ impl Mirrors {
         }
         let (key, digest) = (format!("{name}@{digest}"), digest.clone());
         let work = |_| async move {
-            Ok(mirrored
-                .upstream
-                .blob_size(&mirrored.source, &digest)
-                .await?)
+            let asked = mirrored.upstream.blob_size(&mirrored.source, &digest).await;
+            mirrored.noted(digest.as_str(), Served::Nothing, asked.map_err(Error::from))
         };
         match mirror.sizes.join(&mirror.limits, key, work).await {
             Ok(size) => Ok(KnownBlob::Upstream { size }),
@@ -143,7 +145,9 @@ impl Mirrored {
         let received = arrival.receive(body, self.actor.clone()).await;
         match (received, failure.take()) {
             (Err(registry::Error::Body(_)), Some(failure)) => Err(failure.into()),
-            (Err(registry::Error::DigestMismatch { .. }), _) => Err(Error::Altered(digest.clone())),
+            (Err(registry::Error::DigestMismatch { expected, actual }), _) => {
+                Err(Error::Altered { expected, actual })
+            }
             (received, _) => Ok(received?),
         }
     }

@@ -11,8 +11,8 @@ use crate::upstream;
 pub enum Error {
     #[error(transparent)]
     Upstream(#[from] upstream::Error),
-    #[error("the upstream sent other content than {0}")]
-    Altered(Digest),
+    #[error("the upstream sent other content than {expected}: its digest is {actual}")]
+    Altered { expected: Digest, actual: Digest },
     #[error("the upstream sent a manifest that is none: {0}")]
     Invalid(String),
     #[error(transparent)]
@@ -36,13 +36,13 @@ impl Error {
             Self::Upstream(error) => *error == upstream::Error::NotFound,
             // it became one's own meanwhile
             Self::Registry(error) => matches!(**error, registry::Error::NoCache(_)),
-            Self::Altered(_) | Self::Invalid(_) | Self::Interrupted | Self::Crowded => false,
+            Self::Altered { .. } | Self::Invalid(_) | Self::Interrupted | Self::Crowded => false,
         }
     }
 
     /// Reports whether the upstream will not send it, until somebody changes that.
     pub(super) fn is_lasting(&self) -> bool {
-        use upstream::Error::{Denied, Unauthorized};
-        self.is_absence() || matches!(self, Self::Upstream(Denied | Unauthorized(_)))
+        use upstream::Error::{Denied, NoLogin, Unauthorized};
+        self.is_absence() || matches!(self, Self::Upstream(Denied | NoLogin | Unauthorized(_)))
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::error::Error;
 use super::mirrors::{Mirrored, Mirrors};
+use super::notes::Served;
 use crate::oci::layout::LayoutIndex;
 use crate::oci::{Descriptor, Digest, Referrer, RepositoryName, TagName};
 use crate::registry::{AdoptionItem, Registry};
@@ -111,14 +112,22 @@ async fn in_time<T>(
 }
 
 impl Mirrored {
+    /// Logs that a list did not come; what is here is listed instead.
+    fn note_failure(&self, what: &str, error: &upstream::Error) {
+        let failed: Result<(), Error> = Err(error.clone().into());
+        let _ = self.noted(what, Served::Nothing, failed);
+    }
+
     async fn tags(&self) -> Result<BTreeSet<String>, upstream::Error> {
-        let mut tags = in_time(self.upstream.tags(&self.source)).await?;
+        let asked = in_time(self.upstream.tags(&self.source)).await;
+        let mut tags = asked.inspect_err(|error| self.note_failure("its tags", error))?;
         tags.retain(|tag| TagName::parse(tag).is_ok());
         Ok(tags)
     }
 
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Referrer>, upstream::Error> {
-        let found = in_time(self.upstream.referrers(&self.source, subject)).await?;
+        let asked = in_time(self.upstream.referrers(&self.source, subject)).await;
+        let found = asked.inspect_err(|error| self.note_failure("its referrers", error))?;
         let descriptors = match found {
             Some(descriptors) => descriptors,
             None => self.referrers_by_tag(subject).await?,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::error::Error;
 use super::mirrors::{Mirrored, Mirrors};
+use super::notes::Served;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{
     self, AdoptionItem, ImportPiece, ImportedTag, ManifestReference, MirroredManifest, Registry,
@@ -63,23 +64,23 @@ impl Mirrors {
             ManifestReference::Digest(_) => None,
         };
         let reference = reference.clone();
+        let served = match known {
+            Some(_) => Served::Here,
+            None => Served::Nothing,
+        };
+        let what = image.clone();
         let work = |_| async move {
-            match reference {
+            let brought = match reference {
                 ManifestReference::Digest(digest) => mirrored.bring_by_digest(&digest, None).await,
                 ManifestReference::Tag(tag) => mirrored.check(&tag, known).await,
-            }
+            };
+            mirrored.noted(&what, served, brought)
         };
-        let brought = mirror
-            .manifests
-            .join(&mirror.limits, image.clone(), work)
-            .await;
+        let brought = mirror.manifests.join(&mirror.limits, image, work).await;
         match brought {
             Ok(()) => Ok(Currency::Current),
             Err(error) if here.is_some() => {
                 mirror.counters.stale.add(1);
-                if mirror.stale.may_log(name.clone()) {
-                    tracing::warn!(image, %error, "served what is here: the upstream fails");
-                }
                 let Some(tag) = tag.filter(|_| error.is_lasting()) else {
                     return Ok(Currency::Stale);
                 };
@@ -164,7 +165,9 @@ impl Mirrored {
             self.actor.clone(),
         );
         recorded.await.map_err(|error| match error {
-            registry::Error::DigestMismatch { expected, .. } => Error::Altered(expected),
+            registry::Error::DigestMismatch { expected, actual } => {
+                Error::Altered { expected, actual }
+            }
             registry::Error::ManifestInvalid(cause) => Error::Invalid(cause.to_string()),
             error => error.into(),
         })

@@ -15,9 +15,9 @@ use super::brought::BroughtBlob;
 use super::counters::MirrorCounters;
 use super::error::Error;
 use super::flights::{AllFetches, FetchLimits, Flights};
+use super::notes::{Notes, Served};
 use super::recent::Recent;
 use super::settings::MirrorSettings;
-use crate::log_limit::LogLimiter;
 use crate::oci::{Digest, Glob, Referrer, RepositoryName, TagName};
 use crate::registry::{
     self, Actor, AdoptionItem, ImportPiece, Registry, RepositorySource, SyncRule,
@@ -26,10 +26,6 @@ use crate::upstream::{BackgroundLimits, Upstream};
 
 /// Maximum number of tags whose last check is remembered.
 const TAGS: usize = 1 << 16;
-/// Period in which each repository that is served although its upstream fails is logged once.
-const LOG_PERIOD: Duration = Duration::from_secs(60);
-/// Maximum number of such lines in a period.
-const LOG_LINES: usize = 100;
 
 /// All mirrors of a registry. Copies share everything, and see the same changes.
 #[derive(Clone, Default)]
@@ -79,7 +75,7 @@ pub(super) struct Mirror {
     pub(super) blobs: Flights<BroughtBlob>,
     /// Questions about blobs; an answer is a size, if it is known.
     pub(super) sizes: Flights<Option<u64>>,
-    pub(super) stale: LogLimiter<RepositoryName>,
+    pub(super) notes: Arc<Notes>,
     /// Tags that it has lately listed.
     pub(super) tags: Recent<RepositoryName, BTreeSet<String>>,
     pub(super) referrers: Recent<(RepositoryName, Digest), Vec<Referrer>>,
@@ -97,6 +93,7 @@ pub(super) struct Mirrored {
     pub actor: Actor,
     checked: Checks,
     counters: Arc<MirrorCounters>,
+    notes: Arc<Notes>,
 }
 
 impl NewMirrors {
@@ -132,6 +129,7 @@ impl Mirrors {
             }
             let upstream = Upstream::new(&settings.upstream).map_err(|error| (number, error))?;
             mirrors.push(Arc::new(Mirror {
+                notes: Arc::new(Notes::new(&settings.upstream.url)),
                 settings,
                 upstream,
                 checked: Arc::default(),
@@ -140,7 +138,6 @@ impl Mirrors {
                 manifests: Flights::default(),
                 blobs: Flights::default(),
                 sizes: Flights::default(),
-                stale: LogLimiter::new("upstreams that fail", LOG_PERIOD, LOG_LINES),
                 tags: Recent::default(),
                 referrers: Recent::default(),
             }));
@@ -304,6 +301,7 @@ impl Mirrors {
             actor,
             checked: Arc::clone(&mirror.checked),
             counters: Arc::clone(&mirror.counters),
+            notes: Arc::clone(&mirror.notes),
         };
         Ok(Some((mirror, mirrored)))
     }
@@ -377,6 +375,20 @@ impl Mirrored {
     pub async fn may_come(&self, item: AdoptionItem<'_>) -> Result<bool, Error> {
         let upstreams = self.registry.upstreams();
         Ok(!self.is_adopted() || upstreams.may_adopt(&self.name, item).await?)
+    }
+
+    /// Logs how the upstream was asked for `what`, and returns that.
+    ///
+    /// # Errors
+    /// The outcome's.
+    pub fn noted<T>(
+        &self,
+        what: &str,
+        served: Served,
+        outcome: Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.notes.learn(&self.name, what, served, &outcome);
+        outcome
     }
 
     /// Records content of the upstream.

@@ -13,6 +13,7 @@ mod flights;
 mod lists;
 mod manifest;
 mod mirrors;
+mod notes;
 mod recent;
 mod refusals;
 mod settings;

@@ -82,7 +82,9 @@ impl Refusals {
 /// Returns the time for which a failure is kept; `None` of those that say nothing of the upstream.
 fn time(failure: &Failure) -> Option<Duration> {
     match failure {
-        Failure::NotFound | Failure::Unauthorized(_) | Failure::Denied => Some(ANSWER),
+        Failure::NotFound | Failure::Unauthorized(_) | Failure::NoLogin | Failure::Denied => {
+            Some(ANSWER)
+        }
         Failure::TooManyRequests { retry_after } => {
             Some(retry_after.unwrap_or(ANSWER).min(LONGEST))
         }

@@ -18,6 +18,19 @@ pub struct ImageConfig {
     pub labels: BTreeMap<String, String>,
     pub user: Option<String>,
     pub working_directory: Option<String>,
+    /// Steps of the build, first to last.
+    pub history: Vec<BuildStep>,
+}
+
+/// Step of an image's build.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct BuildStep {
+    /// Instruction, as the builder recorded it.
+    pub created_by: String,
+    /// True if it made no layer.
+    #[serde(rename = "empty_layer")]
+    pub is_empty_layer: bool,
 }
 
 #[derive(Deserialize)]
@@ -25,6 +38,8 @@ struct Written {
     created: Option<String>,
     #[serde(default)]
     config: Option<Run>,
+    #[serde(default, deserialize_with = "list")]
+    history: Vec<BuildStep>,
 }
 
 #[derive(Default, Deserialize)]
@@ -45,7 +60,9 @@ struct Run {
 }
 
 /// Reads a list that Go may have written as null.
-fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -53,7 +70,11 @@ impl ImageConfig {
     /// Reads a config; `None` if it is none, or readers could see another one in it.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         check_config(bytes).ok()?;
-        let Written { created, config } = serde_json::from_slice(bytes).ok()?;
+        let Written {
+            created,
+            config,
+            history,
+        } = serde_json::from_slice(bytes).ok()?;
         let run = config.unwrap_or_default();
         let written = |text: Option<String>| text.filter(|text| !text.is_empty());
         Some(Self {
@@ -64,6 +85,7 @@ impl ImageConfig {
             labels: run.labels.unwrap_or_default(),
             user: written(run.user),
             working_directory: written(run.working_directory),
+            history,
         })
     }
 }

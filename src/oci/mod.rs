@@ -16,7 +16,7 @@ mod unambiguous;
 
 pub use digest::{Algorithm, Digest, DigestError};
 pub use glob::Glob;
-pub use image_config::ImageConfig;
+pub use image_config::{BuildStep, ImageConfig};
 pub use manifest::{Descriptor, Manifest, ManifestError, Platform, Reference};
 pub use media_type::MediaType;
 pub use name::{NameError, RepositoryName, TagName};

@@ -1,5 +1,7 @@
 //! History of a tag.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::oci::{RepositoryName, TagName};
@@ -46,6 +48,19 @@ pub async fn history(
         items: states.collect(),
         next: page.next,
     })
+}
+
+/// Returns the digests of states whose manifests are still there.
+///
+/// # Errors
+/// Those of the database.
+pub async fn stored(
+    registry: &Registry,
+    repository: &RepositoryName,
+    states: &[StateItem],
+) -> Result<HashSet<String>, Error> {
+    let digests = states.iter().map(|state| state.digest.clone()).collect();
+    registry.reports().stored(repository, digests).await
 }
 
 fn item(state: &TagState, viewer: &Viewer) -> StateItem {

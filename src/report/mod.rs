@@ -14,6 +14,7 @@ mod repositories;
 mod restoring;
 mod selection;
 mod syncs;
+mod tag_facts;
 mod tags;
 mod token_changes;
 mod tokens;
@@ -34,18 +35,19 @@ pub use deletion::{
     DeletionItem, DeletionReport, DependentItem, Outcome, RemovedItem, Undo, UndoItem,
     foresee_deletion, undo_until,
 };
-pub use history::{StateEnd, StateItem, history};
+pub use history::{StateEnd, StateItem, history, stored};
 pub use image::{
     ChildItem, ImageItem, ImageReport, ReferrerItem, RunItem, SignatureItem, built, image,
 };
 pub use quotas::{QuotaItem, quotas};
-pub use repositories::{RepositoryItem, repositories};
+pub use repositories::{RepositoryItem, last_pusher, repositories};
 pub use restoring::{
     RemovalItem, RestoredItem, removal_items, restore, restore_all, restore_everything,
     restore_manifest, restore_tag, restored_json,
 };
 pub use selection::{SelectedItem, Selection, selected_tags};
 pub use syncs::{SyncItem, SyncProblem};
+pub use tag_facts::{TagFactsItem, tag_facts};
 pub use tags::{TagItem, tags};
 pub use token_changes::{
     MadeSecret, OVERLAP, RotatedSecret, TokenChangeError, TokenWords, create_token, revoke_token,

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::oci::RepositoryName;
 use crate::registry::{Error, ListQuery, Page, Registry, RepositoryRow};
-use crate::report::values::Time;
+use crate::report::values::{Time, Who};
+use crate::report::viewer::Viewer;
 
 /// A repository of a list.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -30,6 +32,19 @@ impl From<RepositoryRow> for RepositoryItem {
             checked: row.checked_at.map(Time),
         }
     }
+}
+
+/// Returns who last made a tag of a repository point where it points, as far as the viewer is told.
+///
+/// # Errors
+/// Those of the database.
+pub async fn last_pusher(
+    registry: &Registry,
+    repository: &RepositoryName,
+    viewer: &Viewer,
+) -> Result<Who, Error> {
+    let setter = registry.reports().last_setter(repository).await?;
+    Ok(viewer.who(&setter.unwrap_or_default()))
 }
 
 /// Lists repositories.

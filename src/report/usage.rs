@@ -250,7 +250,7 @@ fn refusal(registry: &Registry) -> Option<String> {
 
 impl StoreReport {
     /// Groups later removals of blobs by day.
-    fn days(&self) -> BTreeMap<String, RemovalTotals> {
+    pub fn days(&self) -> BTreeMap<String, RemovalTotals> {
         let mut days: BTreeMap<String, RemovalTotals> = BTreeMap::new();
         let forecast = &self.forecast;
         let later = forecast

@@ -47,9 +47,10 @@ impl Change {
     ) -> Result<Vec<Self>, Error> {
         let everything = AuditQuery::parse(AuditWords::default());
         let everything = everything.map_err(Error::Internal)?;
-        // the push of a manifest is told by its tag
         let page = report::audit(registry, &everything, viewer, None, 3 * limit).await?;
-        let told = page.items.into_iter().filter(|item| item.action != "push");
+        // the push of a manifest is told by its tag, and a start changes nothing
+        let is_told = |item: &AuditItem| !matches!(&*item.action, "push" | "configure");
+        let told = page.items.into_iter().filter(is_told);
         Ok(told.take(limit).map(Self::of).collect())
     }
 
@@ -64,12 +65,17 @@ impl Change {
         self.item.repository.as_deref().map(RepositoryLabel)
     }
 
-    pub fn who(&self) -> Option<Text<'_>> {
-        self.item.who.name.as_deref().map(Text)
+    pub fn who(&self) -> Option<Text> {
+        self.item.who.name.as_deref().map(Text::of)
     }
 
-    pub fn detail(&self) -> Option<Text<'_>> {
-        self.item.detail.as_deref().map(Text)
+    pub fn detail(&self) -> Option<Text> {
+        self.item.detail.as_deref().map(Text::of)
+    }
+
+    /// Time of day.
+    pub fn time(&self) -> String {
+        self.item.at.to_string().chars().skip(11).take(8).collect()
     }
 
     pub fn at(&self) -> Moment {

@@ -10,7 +10,7 @@ use crate::ui::parts::scaled;
 /// Width of the bar in its own units.
 const WIDTH: u64 = 2700;
 /// Space between two parts.
-const GAP: u64 = 20;
+const GAP: u64 = 10;
 
 /// Bar of what is live, waiting, free and reserved.
 #[derive(Clone, Copy, Debug)]

@@ -22,7 +22,7 @@ struct FailurePage<'f> {
     heading: &'static str,
     advice: &'static str,
     code: &'f str,
-    message: Text<'f>,
+    message: Text,
 }
 
 /// Renders an error; the same for whatever is hidden and whatever is not there.
@@ -34,7 +34,7 @@ pub fn failure(site: &Site, failure: &Failure<'_>) -> String {
         heading,
         advice,
         code: failure.code,
-        message: Text(failure.message),
+        message: Text::of(failure.message),
     };
     // no template fails
     page.render().unwrap_or_default()

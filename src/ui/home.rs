@@ -4,12 +4,12 @@ use askama::Template;
 
 use crate::oci::RepositoryName;
 use crate::registry::{Error, ListOrder, ListQuery, Page as ListPage, Registry};
-use crate::report::{self, DiskItem, RepositoryItem, UsageItem};
+use crate::report::{self, DiskItem, RepositoryItem, UsageItem, Who};
 use crate::ui::changes::Change;
 use crate::ui::disk::DiskBar;
 use crate::ui::page::Page;
-use crate::ui::parts::{Bar, Count, Moment, RepositoryLabel, Size};
-use crate::ui::query::Query;
+use crate::ui::parts::{Bar, Count, Moment, RepositoryLabel, Size, Text};
+use crate::ui::query::{Query, sort_word};
 use crate::ui::shell::{Section, Shell, Twin};
 use crate::ui::site::Reader;
 
@@ -30,7 +30,7 @@ struct HomePage {
     rows: Vec<Row>,
     layout: Layout,
     order: ListOrder,
-    /// Glob that chooses from the list.
+    /// Text that chooses from the list, as it was typed.
     chosen: Option<String>,
     links: Links,
     disk: Option<DiskItem>,
@@ -81,9 +81,14 @@ struct Repository {
     largest: u64,
     has_immutable: bool,
     has_rules: bool,
+    pusher: Who,
 }
 
 impl Repository {
+    fn who(&self) -> Option<Text> {
+        self.pusher.name.as_deref().map(Text::of)
+    }
+
     fn label(&self) -> RepositoryLabel<'_> {
         RepositoryLabel(&self.shown)
     }
@@ -97,7 +102,7 @@ impl Repository {
     }
 }
 
-/// Makes the list of repositories.
+/// Makes the list of repositories; `typed` is what the query's pattern was made of.
 ///
 /// # Errors
 /// Those of the database.
@@ -106,17 +111,19 @@ pub async fn home(
     reader: &Reader,
     query: ListQuery,
     layout: Layout,
+    typed: Option<String>,
 ) -> Result<Page, Error> {
-    let (order, chosen) = (query.order, query.pattern.as_ref().map(ToString::to_string));
+    let order = query.order;
+    let glob = query.pattern.as_ref().map(ToString::to_string);
     let is_first = query.after.is_none();
     let list = report::repositories(registry, query).await?;
     let shell = Shell::new(
         reader,
         Section::Repositories,
         "Repositories",
-        twin(reader, order, chosen.as_deref()),
+        twin(reader, order, glob.as_deref()),
     );
-    if list.items.is_empty() && is_first && chosen.is_none() {
+    if list.items.is_empty() && is_first && glob.is_none() {
         return Page::of(&NothingPage { shell });
     }
     let is_exclusive = reader.viewer.sees_everything();
@@ -124,6 +131,7 @@ pub async fn home(
         true => report::disk(registry).await,
         false => None,
     };
+    let chosen = typed.filter(|_| glob.is_some());
     let links = links(order, layout, chosen.as_deref(), &list, is_first);
     let is_whole = is_first && list.next.is_none();
     let repositories = repositories(registry, reader, list.items).await?;
@@ -165,16 +173,6 @@ fn twin(reader: &Reader, order: ListOrder, chosen: Option<&str>) -> Twin {
     Twin {
         command: format!("{command} --server {}", reader.site.url),
         api: format!("repositories{}", query.with("repositories", chosen)),
-    }
-}
-
-/// Name of an order in queries and commands.
-fn sort_word(order: ListOrder) -> &'static str {
-    match order {
-        ListOrder::Name => "name",
-        ListOrder::Size => "size",
-        ListOrder::Pushed => "pushed",
-        ListOrder::Pulled => "pulled",
     }
 }
 
@@ -222,8 +220,10 @@ async fn repositories(
             Err(Error::NameUnknown(_)) => continue,
             usage => exclusive(&usage?),
         };
+        let pusher = report::last_pusher(registry, &name, &reader.viewer).await?;
         let policy = settings.retention.policy(&item.repository);
         found.push(Repository {
+            pusher,
             shown: item.repository.clone(),
             is_inside: false,
             size,

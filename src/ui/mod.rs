@@ -6,25 +6,44 @@
 //! - `site`, `shell`: addresses, and the frame of every page. `assets`: stylesheet, script and pictures.
 //! - `parts`: sizes, times, names and bars. `query`: queries of links. `page`: a page that is ready.
 //! - `changes`: rows of the audit log in words. `disk`: the bar of the disk.
-//! - `delete`: what goes, stays and comes back. `home`: the page of the same name. `login`: the form that logs in. `failure`: errors.
+//! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `compare`, `usage`, `activity`, `administration`: pages.
+//! - `delete`: what goes, stays and comes back. `login`: the form that logs in. `failure`: errors.
 
+mod activity;
+mod administration;
 mod assets;
 mod changes;
+mod compare;
 mod delete;
 mod disk;
 mod failure;
+mod gone;
+mod history;
 mod home;
+mod image;
+mod layers;
 mod login;
 mod page;
 mod parts;
 mod query;
+mod repository;
+mod repository_head;
 mod shell;
 mod site;
+mod usage;
 
+pub use activity::activity;
+pub use administration::{tokens, upstreams, webhooks};
 pub use assets::{Asset, asset};
+pub use compare::{Named, compare, compare_form};
 pub use delete::{delete, deleted};
 pub use failure::{Failure, failure};
+pub use gone::{trash, untagged};
+pub use history::history;
 pub use home::{Layout, home};
+pub use image::image;
 pub use login::{LoginPage, login};
 pub use page::Page;
+pub use repository::repository;
 pub use site::{Reader, Site};
+pub use usage::usage;

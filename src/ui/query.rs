@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::registry::ListOrder;
+
 /// Query of a link: `?sort=size`, or nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Query(String);
@@ -13,7 +15,12 @@ impl Query {
         if let Some(value) = value {
             let mut pairs = form_urlencoded::Serializer::new(self.0);
             pairs.append_pair(key, value);
-            self.0 = pairs.finish();
+            // names read better with the characters that a query may have as they are
+            self.0 = pairs
+                .finish()
+                .replace("%2F", "/")
+                .replace("%3A", ":")
+                .replace("%40", "@");
         }
         self
     }
@@ -25,5 +32,15 @@ impl fmt::Display for Query {
             true => Ok(()),
             false => write!(f, "?{}", self.0),
         }
+    }
+}
+
+/// Name of an order in queries and commands.
+pub fn sort_word(order: ListOrder) -> &'static str {
+    match order {
+        ListOrder::Name => "name",
+        ListOrder::Size => "size",
+        ListOrder::Pushed => "pushed",
+        ListOrder::Pulled => "pulled",
     }
 }

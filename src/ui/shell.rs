@@ -9,6 +9,11 @@ use crate::ui::site::{Reader, Site};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     Repositories,
+    Usage,
+    Activity,
+    Tokens,
+    Upstreams,
+    Webhooks,
 }
 
 /// The same content elsewhere.
@@ -34,8 +39,14 @@ pub struct Shell {
 }
 
 /// Sections, with the name and path of each, and whether administrators alone see it.
-const SECTIONS: [(Section, &str, &str, bool); 1] =
-    [(Section::Repositories, "Repositories", "", false)];
+const SECTIONS: [(Section, &str, &str, bool); 6] = [
+    (Section::Repositories, "Repositories", "", false),
+    (Section::Usage, "Usage", "usage", false),
+    (Section::Activity, "Activity", "activity", true),
+    (Section::Tokens, "Tokens", "tokens", true),
+    (Section::Upstreams, "Upstreams", "upstreams", true),
+    (Section::Webhooks, "Webhooks", "webhooks", true),
+];
 
 /// Link of the navigation.
 #[derive(Clone, Copy, Debug)]

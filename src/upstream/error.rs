@@ -6,8 +6,10 @@ use std::time::Duration;
 pub enum Error {
     #[error("the upstream does not have it")]
     NotFound,
-    #[error("the upstream asks for a login that it accepts: {0}")]
+    #[error("the upstream refuses this login: {0}")]
     Unauthorized(String),
+    #[error("the upstream wants a login: set username and passwordfile")]
+    NoLogin,
     #[error("the upstream denies access with this login")]
     Denied,
     #[error("the upstream has had too many requests{wait}", wait = wait(.retry_after))]
@@ -29,7 +31,7 @@ pub enum Error {
     Crowded,
     #[error("the upstream redirects more than {0} times")]
     Redirects(usize),
-    #[error("the login for the upstream cannot be read: {0}")]
+    #[error("cannot read {0}")]
     Credentials(String),
 }
 
@@ -44,6 +46,14 @@ impl Error {
                 | Self::Unreachable(_)
                 | Self::Paused(_)
                 | Self::Crowded
+        )
+    }
+
+    /// Reports whether a login is missing, or is not accepted.
+    pub fn is_about_login(&self) -> bool {
+        matches!(
+            self,
+            Self::Unauthorized(_) | Self::NoLogin | Self::Credentials(_)
         )
     }
 

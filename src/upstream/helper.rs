@@ -81,7 +81,7 @@ impl Helper {
         let asking = tokio::spawn(async move { helper.tell().await });
         asking
             .await
-            .unwrap_or_else(|error| Err(Error::Credentials(error.to_string())))
+            .unwrap_or_else(|error| Err(Error::Credentials(format!("the login: {error}"))))
     }
 
     async fn tell(&self) -> Result<Told, Error> {
@@ -92,7 +92,10 @@ impl Helper {
         }
         let (command, server) = (self.command.clone(), self.server.clone());
         let failed = |problem: &dyn fmt::Display| {
-            Error::Credentials(format!("the helper {}: {problem}", self.command))
+            Error::Credentials(format!(
+                "the login from the helper {}: {problem}",
+                self.command
+            ))
         };
         let run = blocking::run(move || run(&command, &server)).await;
         let answer = run.map_err(|error| failed(&error))?;

@@ -247,6 +247,23 @@ const KINDS: &str = "
     HEAD /api/v1/upstreams /api/v1/upstreams administrator 200
     HEAD /api/v1/quotas /api/v1/quotas administrator 200
     GET /ui/ /ui/ nothing 200
+    GET /ui/repositories/{name} - pull 200
+    GET /ui/untagged/{name} - pull 200
+    GET /ui/trash/{name} - pull 200
+    GET /ui/images/{name}/{reference} 1 pull 200
+    GET /ui/images/{name}/{reference} {image} pull 200
+    GET /ui/history/{name}/{tag} 1 pull 200
+    GET /ui/compare /ui/compare nothing 200
+    GET /ui/compare /ui/compare?from=public/app:1&to=public/app@{image} nothing 200
+    GET /ui/usage /ui/usage nothing 200
+    GET /ui/activity /ui/activity administrator 200
+    GET /ui/tokens /ui/tokens administrator 200
+    GET /ui/upstreams /ui/upstreams administrator 200
+    GET /ui/webhooks /ui/webhooks administrator 200
+    HEAD /ui/repositories/{name} - pull 200
+    HEAD /ui/images/{name}/{reference} 1 pull 200
+    HEAD /ui/usage /ui/usage nothing 200
+    HEAD /ui/activity /ui/activity administrator 200
     GET /ui/assets/{file} /ui/assets/none nothing 404
     HEAD /ui/ /ui/ nothing 200
     GET /api/v1/openapi.json /api/v1/openapi.json nothing 200

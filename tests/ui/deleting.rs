@@ -15,6 +15,13 @@ fn whoever_may_delete_sees_what_goes_and_undoes_it() {
         text(&with_cookie(server, "/ui/?view=flat", &cookie)).contains("secret")
     };
     let reader = logged_in(server, "ann", "secret");
+    let image = "/ui/images/secret/app/v1";
+    let offers = |path: &str, cookie: &str, form: &str| {
+        let page = with_cookie(server, path, cookie);
+        assert_eq!(page.status, 200, "{path}");
+        text(&page).contains(&format!("../{form}/secret/app/v1\""))
+    };
+    assert!(!offers(image, &reader, "delete"));
     for (cookie, status) in [("tarkeep=none", 401), (&*reader, 403)] {
         assert_eq!(with_cookie(server, path, cookie).status, status);
         let sent = form(server, path, "", &[OWN, ("Cookie", cookie)]);
@@ -33,12 +40,15 @@ fn whoever_may_delete_sees_what_goes_and_undoes_it() {
         assert_eq!(page.contains("may not see"), user == "kim", "{page}");
         let foreign = [("Sec-Fetch-Site", "cross-site"), ("Cookie", &*cookie)];
         assert_eq!(form(server, path, "", &foreign).status, 403);
-        assert!(pulls());
+        assert!(pulls() && offers(image, &cookie, "delete"));
         let done = form(server, path, "", &[OWN, ("Cookie", &cookie)]);
         assert_eq!(done.status, 200, "{}", text(&done));
         assert!(text(&done).contains("action=\"../../../restore/secret/app/v1\""));
         let gone = with_cookie(server, path, &cookie);
         assert_eq!(gone.status, 404);
+        let trash = "/ui/trash/secret/app";
+        assert!(offers(trash, &cookie, "restore"));
+        assert!(!offers(trash, &reader, "restore"));
         let undo = "/ui/restore/secret/app/v1";
         assert_eq!(form(server, undo, "", &foreign).status, 403);
         let undone = form(server, undo, "", &[OWN, ("Cookie", &cookie)]);
@@ -70,6 +80,11 @@ fn a_passer_by_changes_nothing() {
         "{page}"
     );
     let far = ("X-Forwarded-For", "192.0.2.1");
+    for (header, is_offered) in [(OWN, true), (far, false)] {
+        let page = client.request("GET", "/ui/images/app/v1");
+        let page = text(&page.header(header.0, header.1).send());
+        assert_eq!(page.contains("/delete/app/v1\""), is_offered, "{page}");
+    }
     let refused = form(&server, path, "", &[OWN, far]);
     assert_eq!(refused.status, 403);
     assert!(text(&refused).contains("ui.anonymouschanges"));

@@ -1,5 +1,14 @@
 //! The page at `/ui/`.
 
+mod content;
 mod deleting;
+mod hostile;
 mod pages;
 mod sessions;
+
+use crate::support::client::Response;
+
+/// Returns the text of a page.
+fn text(page: &Response) -> String {
+    String::from_utf8(page.body.clone()).expect("a page is UTF-8")
+}

@@ -10,6 +10,7 @@ mod dripping;
 mod eviction;
 mod faults;
 mod lists;
+mod log;
 mod logins;
 mod merged;
 mod mirror;

@@ -407,7 +407,7 @@ fn mirror_error(error: &mirror::Error) -> Rendered {
             rendered(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
                 .header(RETRY_AFTER, RETRY_SECONDS)
         }
-        mirror::Error::Upstream(U::Unauthorized(_) | U::Denied) => {
+        mirror::Error::Upstream(U::Unauthorized(_) | U::NoLogin | U::Denied) => {
             rendered(StatusCode::FORBIDDEN, "DENIED")
         }
         _ => rendered(StatusCode::BAD_GATEWAY, "UNAVAILABLE"),

@@ -21,8 +21,11 @@ use crate::http::response::builder;
 use crate::http::response::error::{ApiError, ReportedError};
 use crate::http::settings::{LiveSettings, PageSwitch, ServerSettings};
 use crate::http::ui::call::UiCall;
-use crate::oci::{Algorithm, Digest};
+use crate::http::ui::changes::may_delete;
+use crate::http::ui::parameters::Compared;
+use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::Registry;
+use crate::report::AuditQuery;
 use crate::ui::{self, Failure, Page, Reader, Site};
 
 /// Policy of the content of all pages: nothing from elsewhere, and nothing written into a page runs.
@@ -108,7 +111,7 @@ pub(crate) async fn answer(
             .location("/ui/")
             .finish());
     }
-    let reader = reader(access, settings, head).await;
+    let reader = reader(access, settings, head, call.repository()).await;
     let make = || async {
         let begun = Instant::now();
         let page = make(registry, &reader, call).await?;
@@ -122,8 +125,45 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
     Ok(match call {
         UiCall::Home(parameters) => {
             let query = parameters.list().of_repositories(Sort::Name, shown())?;
-            ui::home(registry, reader, query, parameters.layout()).await?
+            let typed = parameters.repositories.clone();
+            ui::home(registry, reader, query, parameters.layout(), typed).await?
         }
+        UiCall::Repository { name, list } => {
+            let query = list.list().of_tags(Sort::Pushed)?;
+            ui::repository(registry, reader, name, query).await?
+        }
+        UiCall::Untagged { name, list } => {
+            let query = list.list().of_repositories(Sort::Pushed, shown())?;
+            ui::untagged(registry, reader, name, query).await?
+        }
+        UiCall::Trash { name } => ui::trash(registry, reader, name).await?,
+        UiCall::Image {
+            name,
+            reference,
+            parameters,
+        } => {
+            let platform = parameters.platform.as_deref();
+            ui::image(registry, reader, name, reference, platform).await?
+        }
+        UiCall::History { name, tag, list } => {
+            let last = list.last.as_deref();
+            ui::history(registry, reader, (name, tag), last).await?
+        }
+        UiCall::Compare(Compared::One(named)) => ui::compare_form(reader, named.clone())?,
+        UiCall::Compare(Compared::Two { from, to, platform }) => {
+            let (from, to) = (from.clone(), to.clone());
+            ui::compare(registry, reader, from, to, platform.as_deref()).await?
+        }
+        UiCall::Usage => ui::usage(registry, reader).await?,
+        UiCall::Activity(parameters) => {
+            let words = parameters.words();
+            let query = AuditQuery::parse(words.clone()).map_err(ApiError::Parameter)?;
+            let last = parameters.last.as_deref();
+            ui::activity(registry, reader, &query, words, last).await?
+        }
+        UiCall::Tokens => ui::tokens(registry, reader).await?,
+        UiCall::Upstreams => ui::upstreams(registry, reader).await?,
+        UiCall::Webhooks => ui::webhooks(registry, reader).await?,
         UiCall::DeleteForm { name, reference } => {
             ui::delete(registry, reader, name, reference).await?
         }
@@ -209,14 +249,20 @@ pub(crate) fn failure(error: ApiError, asked: &Asked, settings: &ServerSettings)
     answer
 }
 
-/// Describes whoever a page is made for.
-pub(super) async fn reader(access: &Access, settings: &ServerSettings, head: &Parts) -> Reader {
+/// Describes whoever a page is made for, which may be about a repository.
+pub(super) async fn reader(
+    access: &Access,
+    settings: &ServerSettings,
+    head: &Parts,
+    repository: Option<&RepositoryName>,
+) -> Reader {
     let client = head.extensions.get::<Client>();
     let requester = head.extensions.get::<Requester>();
     let user = requester.and_then(|requester| requester.identity().name());
     Reader {
         viewer: viewer(head),
         user: user.map(str::to_owned),
+        may_delete: repository.is_some_and(|name| may_delete(access, settings, head, name)),
         has_logins: access.can_log_in().await,
         site: site(&head.uri, &head.headers, client, settings),
     }

@@ -1,21 +1,48 @@
 //! Calls of the page: a request, parsed and validated.
 
-use axum::extract::Query;
 use http::Uri;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-use crate::http::api_v1::parameters::{ListParameters, Sort};
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
-use crate::oci::RepositoryName;
+use crate::http::ui::parameters::{
+    ActivityParameters, CompareParameters, Compared, HomeParameters, ImageParameters,
+    LastParameter, LoginParameters, TagsParameters, read,
+};
+use crate::oci::{RepositoryName, TagName};
 use crate::registry::ManifestReference;
-use crate::ui::Layout;
 
 /// A request of the page.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum UiCall {
     Home(HomeParameters),
+    /// The tags of a repository.
+    Repository {
+        name: RepositoryName,
+        list: TagsParameters,
+    },
+    Untagged {
+        name: RepositoryName,
+        list: LastParameter,
+    },
+    Trash {
+        name: RepositoryName,
+    },
+    Image {
+        name: RepositoryName,
+        reference: ManifestReference,
+        parameters: ImageParameters,
+    },
+    History {
+        name: RepositoryName,
+        tag: TagName,
+        list: LastParameter,
+    },
+    Compare(Compared),
+    Usage,
+    Activity(ActivityParameters),
+    Tokens,
+    Upstreams,
+    Webhooks,
     /// A deletion that is foreseen.
     DeleteForm {
         name: RepositoryName,
@@ -38,62 +65,6 @@ pub(crate) enum UiCall {
     },
 }
 
-/// Query of the list of repositories. A page takes no notice of other parameters, which links may have gained.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct HomeParameters {
-    pub sort: Option<Sort>,
-    pub last: Option<String>,
-    /// Glob of repositories.
-    pub repositories: Option<String>,
-    pub view: Option<View>,
-}
-
-/// Query of the form that logs in.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct LoginParameters {
-    /// Page to go on to.
-    pub to: Option<String>,
-}
-
-/// Form of the list of repositories.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum View {
-    Folders,
-    Flat,
-}
-
-impl HomeParameters {
-    pub(super) fn list(&self) -> ListParameters {
-        ListParameters {
-            n: None,
-            last: self.last.clone(),
-            sort: self.sort,
-            since: None,
-            repositories: self.repositories.clone().filter(|glob| !glob.is_empty()),
-            tags: None,
-        }
-    }
-
-    /// Returns the form of the list: folders unless something else orders it.
-    pub(super) fn layout(&self) -> Layout {
-        match (self.view, self.sort) {
-            (Some(View::Flat), _) | (None, Some(Sort::Size | Sort::Pushed | Sort::Pulled)) => {
-                Layout::Flat
-            }
-            _ => Layout::Folders,
-        }
-    }
-}
-
-/// Reads the query of a request.
-fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
-    match Query::try_from_uri(uri) {
-        Ok(Query(parameters)) => Ok(parameters),
-        Err(rejection) => Err(ApiError::Parameter(rejection.body_text())),
-    }
-}
-
 impl UiCall {
     /// Builds the call of an endpoint from the path and query of a request.
     ///
@@ -104,18 +75,44 @@ impl UiCall {
         path: MatchedPath<'_>,
         uri: &Uri,
     ) -> Result<Self, ApiError> {
+        let name = || RepositoryName::parse(path.name);
         Ok(match endpoint {
             Endpoint::UiHome => Self::Home(read(uri)?),
+            Endpoint::UiRepository => Self::Repository {
+                name: name()?,
+                list: read(uri)?,
+            },
+            Endpoint::UiUntagged => Self::Untagged {
+                name: name()?,
+                list: read(uri)?,
+            },
+            Endpoint::UiTrash => Self::Trash { name: name()? },
+            Endpoint::UiImage => Self::Image {
+                name: name()?,
+                reference: ManifestReference::parse(path.last)?,
+                parameters: read(uri)?,
+            },
+            Endpoint::UiHistory => Self::History {
+                name: name()?,
+                tag: TagName::parse(path.last)?,
+                list: read(uri)?,
+            },
+            Endpoint::UiCompare => Self::Compare(read::<CompareParameters>(uri)?.images()?),
+            Endpoint::UiUsage => Self::Usage,
+            Endpoint::UiActivity => Self::Activity(read(uri)?),
+            Endpoint::UiTokens => Self::Tokens,
+            Endpoint::UiUpstreams => Self::Upstreams,
+            Endpoint::UiWebhooks => Self::Webhooks,
             Endpoint::UiDeleteForm => Self::DeleteForm {
-                name: RepositoryName::parse(path.name)?,
+                name: name()?,
                 reference: ManifestReference::parse(path.last)?,
             },
             Endpoint::UiDelete => Self::Delete {
-                name: RepositoryName::parse(path.name)?,
+                name: name()?,
                 reference: ManifestReference::parse(path.last)?,
             },
             Endpoint::UiRestore => Self::Restore {
-                name: RepositoryName::parse(path.name)?,
+                name: name()?,
                 reference: ManifestReference::parse(path.last)?,
             },
             Endpoint::UiLoginForm => Self::LoginForm(read(uri)?),
@@ -131,6 +128,17 @@ impl UiCall {
     pub(crate) fn endpoint(&self) -> Endpoint {
         match self {
             Self::Home(_) => Endpoint::UiHome,
+            Self::Repository { .. } => Endpoint::UiRepository,
+            Self::Untagged { .. } => Endpoint::UiUntagged,
+            Self::Trash { .. } => Endpoint::UiTrash,
+            Self::Image { .. } => Endpoint::UiImage,
+            Self::History { .. } => Endpoint::UiHistory,
+            Self::Compare(_) => Endpoint::UiCompare,
+            Self::Usage => Endpoint::UiUsage,
+            Self::Activity(_) => Endpoint::UiActivity,
+            Self::Tokens => Endpoint::UiTokens,
+            Self::Upstreams => Endpoint::UiUpstreams,
+            Self::Webhooks => Endpoint::UiWebhooks,
             Self::DeleteForm { .. } => Endpoint::UiDeleteForm,
             Self::Delete { .. } => Endpoint::UiDelete,
             Self::Restore { .. } => Endpoint::UiRestore,
@@ -144,10 +152,21 @@ impl UiCall {
     /// Repository that the path names.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::DeleteForm { name, .. }
+            Self::Repository { name, .. }
+            | Self::Untagged { name, .. }
+            | Self::Trash { name }
+            | Self::Image { name, .. }
+            | Self::History { name, .. }
+            | Self::DeleteForm { name, .. }
             | Self::Delete { name, .. }
             | Self::Restore { name, .. } => Some(name),
             Self::Home(_)
+            | Self::Compare(_)
+            | Self::Usage
+            | Self::Activity(_)
+            | Self::Tokens
+            | Self::Upstreams
+            | Self::Webhooks
             | Self::LoginForm(_)
             | Self::LogIn
             | Self::LogOut

@@ -7,14 +7,13 @@ use http::{Response, StatusCode};
 use serde_json::Value;
 use std::time::Duration;
 
-use crate::auth::Requester;
 use crate::http::api::request::actor::actor;
-use crate::http::proxy::client::Client;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
-use crate::http::settings::{AnonymousChanges, ServerSettings};
+use crate::http::settings::ServerSettings;
 use crate::http::ui::answer::reader;
 use crate::http::ui::call::UiCall;
+use crate::http::ui::changes::is_somebody;
 use crate::http::ui::sessions::{Door, check_site};
 use crate::oci::RepositoryName;
 use crate::registry::ManifestReference;
@@ -48,16 +47,7 @@ pub(crate) async fn answer(
 
 /// Rejects a change by a passer-by where nobody ever logs in, unless they are on this machine or the settings allow it.
 fn check_somebody(door: Door<'_>, head: &Parts, settings: &ServerSettings) -> Result<(), ApiError> {
-    let requester = head.extensions.get::<Requester>();
-    let is_named = requester.is_some_and(|requester| requester.identity().name().is_some());
-    let client = head.extensions.get::<Client>();
-    let address = client.and_then(|client| client.address);
-    let is_here = address.is_none_or(|address| address.to_canonical().is_loopback());
-    let may = is_named
-        || !door.access.is_open()
-        || is_here
-        || settings.anonymous_changes == AnonymousChanges::Everywhere;
-    match may {
+    match is_somebody(door.access, settings, head) {
         true => Ok(()),
         false => Err(ApiError::AnonymousChange),
     }
@@ -74,7 +64,7 @@ async fn delete(
     let report = report::foresee_deletion(registry, selection).await?;
     let undo = Undo::of(&report.selection, "", &registry.settings().retention);
     report.delete(registry, actor(head)).await?;
-    let reader = reader(door.access, &door.settings.get(), head).await;
+    let reader = reader(door.access, &door.settings.get(), head, Some(name)).await;
     let done = report.item(&Outcome::Done(undo), registry, &reader.viewer);
     let page = ui::deleted(&reader, name, reference, &done)?;
     let answer = builder::empty(StatusCode::OK)

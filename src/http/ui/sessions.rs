@@ -22,7 +22,8 @@ use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::http::ui::answer::site;
-use crate::http::ui::call::{LoginParameters, UiCall};
+use crate::http::ui::call::UiCall;
+use crate::http::ui::parameters::LoginParameters;
 use crate::registry::{Actor, NewSession, Registry};
 use crate::ui::{self, LoginPage};
 

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use crate::meta::actor::{Actor, actor};
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::sqlite::reader::Reader;
@@ -161,6 +162,60 @@ impl Reader<'_> {
                 )?
                 .query_row(params![repository.as_str(), tag], tag_row)
                 .optional()
+        })
+    }
+
+    /// Returns the details of one tag, and who made it point where it points.
+    pub fn tag_with_setter(
+        &self,
+        repository: &RepositoryName,
+        tag: &str,
+    ) -> Result<Option<(TagRow, Actor)>, Error> {
+        let Some(row) = self.tag_row(repository, tag)? else {
+            return Ok(None);
+        };
+        let setter = self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT set_by, set_from FROM repositories
+                     JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2 WHERE repositories.name = ?1",
+                )?
+                .query_row(params![repository.as_str(), tag], |row| actor(row, 0))
+                .optional()
+        })?;
+        Ok(setter.map(|setter| (row, setter)))
+    }
+
+    /// Returns who last made a tag of a repository point where it points; `None` without tags.
+    pub fn last_setter(&self, repository: &RepositoryName) -> Result<Option<Actor>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT set_by, set_from FROM tags
+                     WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) ORDER BY updated_at DESC LIMIT 1",
+                )?
+                .query_row([repository.as_str()], |row| actor(row, 0))
+                .optional()
+        })
+    }
+
+    /// Lists the types of the artifacts whose subject is a manifest, each once.
+    pub fn referrer_types(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+    ) -> Result<Vec<String>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT DISTINCT coalesce(artifact_type, media_type) FROM repositories
+                     JOIN manifests ON manifests.repository_id = repositories.id AND subject = ?2
+                     WHERE repositories.name = ?1 LIMIT 20",
+                )?
+                .query_map(params![repository.as_str(), subject.as_str()], |row| {
+                    row.get(0)
+                })?
+                .collect()
         })
     }
 

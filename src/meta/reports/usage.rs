@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension;
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::sqlite::reader::Reader;
-use crate::oci::RepositoryName;
+use crate::oci::{Digest, RepositoryName};
 
 /// Disk usage of a repository. Sizes are of blobs, in bytes, unless stated otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,6 +108,26 @@ impl Reader<'_> {
                         exclusive: row.get(5)?,
                     })
                 })
+                .optional()
+        })
+    }
+
+    /// Returns the number of repositories that need a blob, and of manifests in one of them that do; `None` for an
+    /// unknown blob.
+    pub fn spread(
+        &self,
+        repository: &RepositoryName,
+        blob: &Digest,
+    ) -> Result<Option<(u64, u64)>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT (SELECT count(*) FROM repository_blobs WHERE blob_id = blobs.id AND holders > 0),
+                         coalesce((SELECT holders FROM repository_blobs WHERE blob_id = blobs.id
+                                   AND repository_id = (SELECT id FROM repositories WHERE name = ?2)), 0)
+                     FROM blobs WHERE digest = ?1",
+                )?
+                .query_row([blob.as_str(), repository.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()
         })
     }

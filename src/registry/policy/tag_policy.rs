@@ -53,6 +53,8 @@ pub struct TagDecision {
     pub is_kept: bool,
     /// The deciding rule, in words.
     pub reason: String,
+    /// Globs of that rule; `None` if none decides.
+    pub rule: Option<String>,
     /// Time at which the decision may change without a push or pull.
     pub until: Option<Millis>,
 }
@@ -139,23 +141,25 @@ impl Policy {
         now: Millis,
         ranks: &TagRanks,
     ) -> TagDecision {
-        let kept = |reason: String, until| TagDecision {
+        let kept = |reason: String, rule: Option<&String>, until| TagDecision {
             tag: tag.name.clone(),
             is_kept: true,
             reason,
+            rule: rule.cloned(),
             until,
         };
         let rule = match self.rule_of(&tag.name) {
             Ok((_, rule)) => rule,
-            Err(reason) => return kept(reason.to_owned(), None),
+            Err(reason) => return kept(reason.to_owned(), None, None),
         };
         let name = rule.name();
         if rule.always {
-            return kept(format!("'{name}' is always kept"), None);
+            return kept(format!("'{name}' is always kept"), Some(&name), None);
         }
         if let (Some(place), Some(newest)) = (ranks.0.get(&tag.name), rule.newest) {
             return kept(
                 format!("number {place} of the newest {newest} of '{name}'"),
+                Some(&name),
                 None,
             );
         }
@@ -168,11 +172,13 @@ impl Policy {
         match last {
             Some((end, what, time)) => kept(
                 format!("{what} {} ('{name}')", format_duration(time)),
+                Some(&name),
                 Some(end),
             ),
             None => TagDecision {
                 is_kept: false,
                 reason: format!("no condition of '{name}' keeps it"),
+                rule: Some(name),
                 until: None,
                 tag: tag.name,
             },

@@ -15,6 +15,7 @@ pub(super) mod removal;
 pub(super) mod rule_effects;
 pub(super) mod simulation;
 pub(super) mod status;
+pub(super) mod tag_facts;
 pub(super) mod untagged;
 pub(super) mod usage;
 pub(super) mod why;

@@ -76,6 +76,21 @@ struct TagRules {
     at: Millis,
 }
 
+impl TagRules {
+    fn decide(&self, row: TagRow) -> TagDecision {
+        let tag = as_tag_activity(row);
+        self.policy
+            .decide_one(tag, self.grace, self.at, &self.ranks)
+    }
+}
+
+impl PolicyPreview {
+    /// Decides about a tag; `None` if no policy applies to its repository.
+    pub(super) fn decide(&self, row: TagRow) -> Option<TagDecision> {
+        self.rules.as_ref().map(|rules| rules.decide(row))
+    }
+}
+
 impl Reports<'_> {
     /// Previews the combined effect of deletions.
     pub async fn preview_deletion(
@@ -193,18 +208,14 @@ impl Reports<'_> {
                     row.name.clone()
                 });
                 let decide = |row: TagRow| match &rules {
-                    Some(rules) => rules.policy.decide_one(
-                        as_tag_activity(row),
-                        rules.grace,
-                        rules.at,
-                        &rules.ranks,
-                    ),
+                    Some(rules) => rules.decide(row),
                     None => {
                         let reason = "no policy matches the repository".to_owned();
                         TagDecision {
                             tag: row.name,
                             is_kept: true,
                             reason,
+                            rule: None,
                             until: None,
                         }
                     }

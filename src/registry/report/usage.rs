@@ -1,6 +1,6 @@
 //! Disk usage by repository, by tag, and in total.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::meta::{Usage, now};
@@ -24,6 +24,15 @@ pub struct TagUsage {
     pub logical: u64,
     /// Bytes that deleting the manifest would release, apart from what is removed anyway.
     pub exclusive: u64,
+}
+
+/// Holders of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerSpread {
+    /// Repositories that need it.
+    pub repositories: u64,
+    /// Manifests of the repository that need it.
+    pub images: u64,
 }
 
 impl Reports<'_> {
@@ -89,6 +98,33 @@ impl Reports<'_> {
                     });
                 }
                 Ok(usages)
+            })
+            .await
+    }
+
+    /// Returns how far layers of an image in a repository are shared, by digest.
+    pub async fn layer_spread(
+        self,
+        repository: &RepositoryName,
+        layers: Vec<String>,
+    ) -> Result<HashMap<String, LayerSpread>, Error> {
+        let name = repository.clone();
+        self.registry
+            .scan(move |meta| {
+                let mut found = HashMap::with_capacity(layers.len());
+                for layer in layers {
+                    let Ok(digest) = Digest::parse(&layer) else {
+                        continue;
+                    };
+                    if let Some((repositories, images)) = meta.spread(&name, &digest)? {
+                        let spread = LayerSpread {
+                            repositories,
+                            images,
+                        };
+                        found.insert(layer, spread);
+                    }
+                }
+                Ok(found)
             })
             .await
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use askama::filters::HtmlSafe;
+use askama::filters::{Escaper, Html, HtmlSafe};
 
 /// Name of a repository: `web/`**api**. Names hold nothing that HTML gives a meaning.
 #[derive(Clone, Copy, Debug)]
@@ -42,3 +42,27 @@ impl fmt::Display for ImageName<'_> {
 
 impl HtmlSafe for RepositoryLabel<'_> {}
 impl HtmlSafe for ImageName<'_> {}
+
+/// First twelve digits of a digest, without its algorithm.
+#[derive(Clone, Debug)]
+pub struct Short(String);
+
+impl Short {
+    pub fn of(digest: impl AsRef<str>) -> Self {
+        Self(short(digest.as_ref()).to_owned())
+    }
+}
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Html.write_escaped_str(f, &self.0)
+    }
+}
+
+impl HtmlSafe for Short {}
+
+/// Returns the first twelve digits of a digest, without its algorithm.
+pub fn short(digest: &str) -> &str {
+    let hex = digest.split_once(':').map_or(digest, |(_, hex)| hex);
+    hex.get(..12).unwrap_or(hex)
+}

@@ -19,6 +19,10 @@ const FAR: Millis = 99;
 #[derive(Clone, Copy, Debug)]
 pub struct Moment(pub Millis);
 
+/// A time that a promise is made for: `tomorrow 07:12`, `11 Dec 10:42`.
+#[derive(Clone, Copy, Debug)]
+pub struct Promise(pub Millis);
+
 fn timestamp(at: Millis) -> Timestamp {
     // a rule may ask for thousands of years
     Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)
@@ -56,6 +60,17 @@ fn relative(at: Millis, now: Millis) -> String {
     }
 }
 
+fn promised(at: Millis, now: Millis) -> String {
+    let day = |at| shown(at, "%F");
+    if day(at) == day(now) {
+        format!("today {}", shown(at, "%H:%M"))
+    } else if day(at) == day(now + DAY) {
+        format!("tomorrow {}", shown(at, "%H:%M"))
+    } else {
+        format!("{} {}", date(at, now), shown(at, "%H:%M"))
+    }
+}
+
 fn write(f: &mut fmt::Formatter<'_>, at: Millis, words: &str) -> fmt::Result {
     write!(
         f,
@@ -76,13 +91,26 @@ impl Moment {
     }
 }
 
+impl Promise {
+    pub fn of(time: impl Borrow<Time>) -> Self {
+        Self(time.borrow().0)
+    }
+}
+
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write(f, self.0, &self.words())
     }
 }
 
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(f, self.0, &promised(self.0, now()))
+    }
+}
+
 impl HtmlSafe for Moment {}
+impl HtmlSafe for Promise {}
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +134,17 @@ mod tests {
             (400 * DAY, "1 Jan 2028"),
         ] {
             assert_eq!(relative(NOW + distance, NOW), words);
+        }
+    }
+
+    #[test]
+    fn promises_name_day_and_time() {
+        for (distance, words) in [
+            (HOUR, "today 11:42"),
+            (20 * HOUR + 30 * MINUTE, "tomorrow 07:12"),
+            (14 * DAY, "11 Dec 10:42"),
+        ] {
+            assert_eq!(promised(NOW + distance, NOW), words);
         }
     }
 }

@@ -139,17 +139,21 @@ impl Tokens {
                 }
                 password
                     .filter(|access| !is_refused(access))
-                    .ok_or_else(|| {
-                        Error::Unauthorized(
-                            "it refuses the password, or none is configured".to_owned(),
-                        )
-                    })?
+                    .ok_or_else(|| self.refusal(request.scope, "user or password are wrong"))?
             }
-            None => return Err(Error::Unauthorized("it does not say how".to_owned())),
+            None => return Err(self.refusal(request.scope, "it does not say how it wants it")),
         };
         let header = fetched.header.clone();
         *access = Some(fetched);
         Ok(header)
+    }
+
+    /// Returns why a scope is not open: there is no login for it, or it is refused.
+    pub fn refusal(&self, scope: &Scope, reason: &str) -> Error {
+        match self.has_login(scope) {
+            true => Error::Unauthorized(reason.to_owned()),
+            false => Error::NoLogin,
+        }
     }
 
     /// Reports whether a password is configured for a scope.
@@ -189,14 +193,21 @@ impl Tokens {
         if is_trusted && let Some(password) = self.password(request.scope).await? {
             get.headers_mut().insert(AUTHORIZATION, password.header);
         }
+        let host = url.host().map(str::to_owned);
         *get.uri_mut() = url;
         let (status, body) = ask(request.client, get).await?;
         match status {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 self.forget(request.scope).await;
-                let sentence = "its token service refuses this login";
-                return Err(Error::Unauthorized(sentence.to_owned()));
+                let host = host.unwrap_or_default();
+                return Err(match is_trusted {
+                    true => self.refusal(request.scope, "its token service does not accept it"),
+                    false => self.refusal(
+                        request.scope,
+                        &format!("its token service {host} does not get it, unless realms names that host"),
+                    ),
+                });
             }
             StatusCode::TOO_MANY_REQUESTS => {
                 return Err(Error::TooManyRequests { retry_after: None });
@@ -247,8 +258,9 @@ impl Tokens {
             Credentials::PasswordFile { username, path } => {
                 let shown = path.display().to_string();
                 let read = blocking::run(move || regular_file::read(&path)).await;
-                let unreadable =
-                    |error: &dyn std::fmt::Display| Error::Credentials(format!("{shown}: {error}"));
+                let unreadable = |error: &dyn std::fmt::Display| {
+                    Error::Credentials(format!("passwordfile {shown}: {error}"))
+                };
                 let read = read.map_err(|error| unreadable(&error))?;
                 let bytes = read.map_err(|error| unreadable(&error))?;
                 let text = String::from_utf8(bytes).map_err(|_| unreadable(&"it is not text"))?;

@@ -222,6 +222,7 @@ impl Inner {
         let is_challenged = |url: &Uri, answer: &Response<Incoming>| {
             answer.status() == StatusCode::UNAUTHORIZED && self.origin.is_at(url)
         };
+        let mut is_token = false;
         if is_challenged(&url, &answer) {
             let request = TokenRequest {
                 client,
@@ -230,6 +231,7 @@ impl Inner {
                 challenge: challenge(answer.headers()),
                 refused: login.as_ref(),
             };
+            is_token = matches!(request.challenge, Some(Challenge::Bearer { .. }));
             login = Some(self.tokens.answer(&request).await?);
             (url, answer) = self.follow(client, &ask, login.as_ref()).await?;
         }
@@ -239,10 +241,18 @@ impl Inner {
         let (head, body) = answer.into_parts();
         match head.status {
             StatusCode::UNAUTHORIZED
-                if self.dialect == Dialect::DockerHub && self.origin.is_at(&url) =>
+                if self.dialect == Dialect::DockerHub && is_token && self.origin.is_at(&url) =>
             {
                 // its way to say that there is no such name, or that nobody may know
                 return Err(Error::NotFound);
+            }
+            // its token service has accepted the login
+            StatusCode::UNAUTHORIZED if is_token && self.tokens.has_login(ask.scope) => {
+                return Err(Error::Denied);
+            }
+            StatusCode::UNAUTHORIZED => {
+                let reason = "user or password are wrong";
+                return Err(self.tokens.refusal(ask.scope, reason));
             }
             status => accept(status, &head.headers)?,
         }
@@ -304,10 +314,6 @@ fn accept(status: StatusCode, headers: &HeaderMap) -> Result<(), Error> {
     match status {
         StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED => Ok(()),
         StatusCode::NOT_FOUND => Err(Error::NotFound),
-        StatusCode::UNAUTHORIZED => {
-            let sentence = "it refuses the login, or none is configured";
-            Err(Error::Unauthorized(sentence.to_owned()))
-        }
         StatusCode::FORBIDDEN => Err(Error::Denied),
         StatusCode::TOO_MANY_REQUESTS => Err(Error::TooManyRequests {
             retry_after: retry_after(headers),

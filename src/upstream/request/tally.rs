@@ -29,11 +29,21 @@ pub struct Tally {
     last: Mutex<Last>,
 }
 
-/// Last answer and last failure of an upstream.
+/// Last answer and last failure of an upstream; a refused login is one.
 #[derive(Clone, Debug, Default)]
 pub struct Last {
     pub answered: Option<SystemTime>,
     pub failed: Option<(SystemTime, Error)>,
+}
+
+impl Last {
+    /// Reports whether a login was refused, and nothing was found since.
+    fn is_refused(&self) -> bool {
+        let refused = self.failed.as_ref();
+        refused.is_some_and(|(at, error)| {
+            error.is_about_login() && self.answered.is_none_or(|answered| answered < *at)
+        })
+    }
 }
 
 /// Object of a request.
@@ -79,16 +89,20 @@ impl Tally {
             Err(Error::Crowded) => return,
             Ok(_) => &self.found,
             Err(Error::NotFound) => &self.absent,
-            Err(Error::Unauthorized(_) | Error::Denied | Error::Credentials(_)) => &self.refused,
+            Err(
+                Error::Unauthorized(_) | Error::NoLogin | Error::Denied | Error::Credentials(_),
+            ) => &self.refused,
             Err(Error::TooManyRequests { .. }) => &self.limited,
             Err(_) => &self.failed,
         };
         counter.add(1);
         let mut last = self.last.lock();
         match outcome {
-            Err(error) if error.is_passing() => {
+            Err(error) if error.is_passing() || error.is_about_login() => {
                 last.failed = Some((SystemTime::now(), error.clone()));
             }
+            // a refused login counts until one works
+            Err(_) if last.is_refused() => {}
             _ => last.answered = Some(SystemTime::now()),
         }
         drop(last);

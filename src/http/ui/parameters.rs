@@ -1,0 +1,203 @@
+//! Queries of the page. A page takes no notice of parameters that it does not know, which links may have gained.
+
+use axum::extract::Query;
+use http::Uri;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::api_v1::parameters::{ListParameters, Sort};
+use crate::http::response::error::ApiError;
+use crate::oci::RepositoryName;
+use crate::registry::ManifestReference;
+use crate::report::AuditWords;
+use crate::ui::{Layout, Named};
+
+/// Query of the list of repositories.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct HomeParameters {
+    pub sort: Option<Sort>,
+    pub last: Option<String>,
+    /// Glob of repositories.
+    pub repositories: Option<String>,
+    pub view: Option<View>,
+}
+
+/// Query of the form that logs in.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct LoginParameters {
+    /// Page to go on to.
+    pub to: Option<String>,
+}
+
+/// Query of the list of tags.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct TagsParameters {
+    pub sort: Option<Sort>,
+    pub last: Option<String>,
+    /// Glob of tags.
+    pub tags: Option<String>,
+}
+
+/// Query of a list that nothing chooses from.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct LastParameter {
+    pub last: Option<String>,
+}
+
+/// Query of an image.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct ImageParameters {
+    /// Digest of the child that is shown.
+    pub platform: Option<String>,
+}
+
+/// Query of a comparison.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct CompareParameters {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub platform: Option<String>,
+}
+
+/// Images to compare.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// One at most is named; the reader is asked for the other.
+    One(Option<Named>),
+    Two {
+        from: Named,
+        to: Named,
+        platform: Option<String>,
+    },
+}
+
+/// Query of the audit log.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct ActivityParameters {
+    pub who: Option<String>,
+    pub action: Option<String>,
+    pub repository: Option<String>,
+    pub last: Option<String>,
+}
+
+/// Form of the list of repositories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum View {
+    Folders,
+    Flat,
+}
+
+/// Reads the query of a request.
+pub(super) fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    match Query::try_from_uri(uri) {
+        Ok(Query(parameters)) => Ok(parameters),
+        Err(rejection) => Err(ApiError::Parameter(rejection.body_text())),
+    }
+}
+
+/// Returns the value of a field that was filled in.
+fn filled(field: Option<&String>) -> Option<String> {
+    field
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+}
+
+const NOTHING: ListParameters = ListParameters {
+    n: None,
+    last: None,
+    sort: None,
+    since: None,
+    repositories: None,
+    tags: None,
+};
+
+impl HomeParameters {
+    pub(super) fn list(&self) -> ListParameters {
+        let chosen = filled(self.repositories.as_ref());
+        ListParameters {
+            last: self.last.clone(),
+            sort: self.sort,
+            // a word is looked for anywhere in names
+            repositories: chosen.map(|text| match text.contains(['*', '?', '[', '{']) {
+                true => text,
+                false => format!("{{**/,}}*{text}*{{/**,}}"),
+            }),
+            ..NOTHING
+        }
+    }
+
+    /// Returns the form of the list: folders unless something else orders it.
+    pub(super) fn layout(&self) -> Layout {
+        match (self.view, self.sort) {
+            (Some(View::Flat), _) | (None, Some(Sort::Size | Sort::Pushed | Sort::Pulled)) => {
+                Layout::Flat
+            }
+            _ => Layout::Folders,
+        }
+    }
+}
+
+impl TagsParameters {
+    pub(super) fn list(&self) -> ListParameters {
+        ListParameters {
+            last: self.last.clone(),
+            sort: self.sort,
+            tags: filled(self.tags.as_ref()),
+            ..NOTHING
+        }
+    }
+}
+
+impl LastParameter {
+    pub(super) fn list(&self) -> ListParameters {
+        ListParameters {
+            last: self.last.clone(),
+            sort: Some(Sort::Pushed),
+            ..NOTHING
+        }
+    }
+}
+
+impl CompareParameters {
+    /// Returns the images that are named.
+    ///
+    /// # Errors
+    /// Invalid names, tags and digests.
+    pub(super) fn images(&self) -> Result<Compared, ApiError> {
+        let parsed = |field: &Option<String>| {
+            let text = filled(field.as_ref());
+            text.map(|text| named(&text)).transpose()
+        };
+        Ok(match (parsed(&self.from)?, parsed(&self.to)?) {
+            (Some(from), Some(to)) => Compared::Two {
+                from,
+                to,
+                platform: filled(self.platform.as_ref()),
+            },
+            (from, to) => Compared::One(from.or(to)),
+        })
+    }
+}
+
+/// Parses `NAME:TAG` or `NAME@DIGEST`.
+fn named(text: &str) -> Result<Named, ApiError> {
+    let parts = text.split_once('@').or_else(|| text.split_once(':'));
+    let (name, reference) = parts.unwrap_or((text, "latest"));
+    Ok(Named {
+        repository: RepositoryName::parse(name)?,
+        reference: ManifestReference::parse(reference)?,
+    })
+}
+
+impl ActivityParameters {
+    pub(super) fn words(&self) -> AuditWords {
+        AuditWords {
+            who: filled(self.who.as_ref()),
+            action: filled(self.action.as_ref()),
+            repository: filled(self.repository.as_ref()),
+            since: None,
+        }
+    }
+}

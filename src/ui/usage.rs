@@ -1,0 +1,164 @@
+//! The disk: what uses it, and what comes back when.
+
+use askama::Template;
+
+use crate::oci::RepositoryName;
+use crate::registry::{Error, ListOrder, ListQuery, Registry, RemovalTotals, WaitCause};
+use crate::report::{self, DiskItem, StoreReport, UsageItem};
+use crate::ui::disk::DiskBar;
+use crate::ui::page::Page;
+use crate::ui::parts::{Bar, Count, RepositoryLabel, Size};
+use crate::ui::shell::{Section, Shell, Twin};
+use crate::ui::site::Reader;
+
+/// Number of the largest repositories, and of days on which something comes back.
+const LARGEST: usize = 50;
+const DAYS: usize = 14;
+
+#[derive(Template)]
+#[template(path = "usage.html")]
+struct UsagePage {
+    shell: Shell,
+    disk: Option<DiskItem>,
+    bar: Option<DiskBar>,
+    store: Option<StoreReport>,
+    days: Vec<Return>,
+    causes: Vec<Return>,
+    largest: Vec<Row>,
+    is_exclusive: bool,
+}
+
+/// Space that comes back.
+struct Return {
+    /// Day or cause.
+    what: String,
+    totals: RemovalTotals,
+    largest: u64,
+}
+
+impl Return {
+    fn bar(&self) -> Bar {
+        Bar {
+            part: self.totals.bytes,
+            whole: self.largest,
+            class: "waiting",
+        }
+    }
+}
+
+struct Row {
+    usage: UsageItem,
+    largest: u64,
+}
+
+impl Row {
+    fn weight(&self) -> u64 {
+        self.usage.exclusive_size.unwrap_or(self.usage.size)
+    }
+
+    fn bar(&self) -> Bar {
+        Bar {
+            part: self.weight(),
+            whole: self.largest,
+            class: "",
+        }
+    }
+
+    fn label(&self) -> RepositoryLabel<'_> {
+        RepositoryLabel(&self.usage.repository)
+    }
+}
+
+/// Makes the page of the disk.
+///
+/// # Errors
+/// Those of the database and of the disk.
+pub async fn usage(registry: &Registry, reader: &Reader) -> Result<Page, Error> {
+    let is_exclusive = reader.viewer.sees_everything();
+    let (store, disk) = match is_exclusive {
+        true => (
+            Some(report::store(registry).await?),
+            report::disk(registry).await,
+        ),
+        false => (None, None),
+    };
+    let twin = Twin {
+        command: "registry du".to_owned(),
+        api: "usage".to_owned(),
+    };
+    Page::of(&UsagePage {
+        shell: Shell::new(reader, Section::Usage, "Usage", twin),
+        bar: disk.map(DiskBar::of),
+        disk,
+        days: store.as_ref().map(days).unwrap_or_default(),
+        causes: store.as_ref().map(causes).unwrap_or_default(),
+        store,
+        largest: largest(registry, reader).await?,
+        is_exclusive,
+    })
+}
+
+fn days(store: &StoreReport) -> Vec<Return> {
+    let now = store.forecast.due();
+    let now = (now.bytes > 0).then(|| ("at the next sweep".to_owned(), now));
+    let later = store.days().into_iter();
+    returns(now.into_iter().chain(later).take(DAYS).collect())
+}
+
+fn causes(store: &StoreReport) -> Vec<Return> {
+    let words = |cause| match cause {
+        WaitCause::Undo => "the end of undo",
+        WaitCause::Lease => "the end of a lease",
+        WaitCause::Untagged => "the end of the time for untagged images",
+        WaitCause::Rule => "a rule that removes tags",
+        WaitCause::Cache => "a cached image that nobody uses",
+    };
+    let waiting = store.forecast.waiting().into_iter();
+    returns(
+        waiting
+            .map(|one| (words(one.cause).to_owned(), one.totals))
+            .collect(),
+    )
+}
+
+fn returns(all: Vec<(String, RemovalTotals)>) -> Vec<Return> {
+    let largest = all
+        .iter()
+        .map(|(_, totals)| totals.bytes)
+        .max()
+        .unwrap_or_default();
+    let one = |(what, totals)| Return {
+        what,
+        totals,
+        largest,
+    };
+    all.into_iter().map(one).collect()
+}
+
+/// Returns the largest repositories, heaviest first.
+async fn largest(registry: &Registry, reader: &Reader) -> Result<Vec<Row>, Error> {
+    let query = ListQuery {
+        order: ListOrder::Size,
+        limit: Some(LARGEST),
+        shown: reader.viewer.shown.clone(),
+        ..ListQuery::default()
+    };
+    let mut rows = Vec::new();
+    for item in report::repositories(registry, query).await?.items {
+        let Ok(name) = RepositoryName::parse(&item.repository) else {
+            continue;
+        };
+        match report::usage(registry, &name, &reader.viewer).await {
+            // removed since the row was read
+            Err(Error::NameUnknown(_)) => {}
+            usage => rows.push(Row {
+                usage: usage?,
+                largest: 0,
+            }),
+        }
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse(row.weight()));
+    let largest = rows.first().map_or(0, Row::weight);
+    rows.iter_mut().for_each(|row| row.largest = largest);
+    Ok(rows)
+}
