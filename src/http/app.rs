@@ -44,6 +44,7 @@ use crate::http::response::error::ApiError;
 use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::http::ui::answer as ui;
 use crate::http::ui::call::UiCall;
+use crate::http::ui::forms;
 use crate::http::ui::sessions::Door;
 use crate::mirror::Mirrors;
 use crate::registry::{Error, NotedEvent, Registry};
@@ -443,6 +444,9 @@ async fn page(
     match call {
         UiCall::LoginForm(_) | UiCall::LogIn | UiCall::LogOut => {
             app.door().answer(call, head, body).await
+        }
+        UiCall::Delete { .. } | UiCall::Restore { .. } => {
+            forms::answer(app.door(), call, head).await
         }
         _ => {
             let (registry, access) = (&app.registry, &app.access);

@@ -160,6 +160,9 @@ endpoints! {
     UiTokens:         GET     "/ui/tokens",                          Administrator, Reads, Ui;
     UiUpstreams:      GET     "/ui/upstreams",                       Administrator, Reads, Ui;
     UiWebhooks:       GET     "/ui/webhooks",                        Administrator, Reads, Ui;
+    UiDeleteForm:     GET     "/ui/delete/{name}/{reference}",       REMOVE,  Reads,   Ui;
+    UiDelete:         POST    "/ui/delete/{name}/{reference}",       REMOVE,  Changes, Ui;
+    UiRestore:        POST    "/ui/restore/{name}/{reference}",      REMOVE,  Changes, Ui;
     UiLoginForm:      GET     "/ui/login",                           Public,  Reads,   Ui;
     UiLogIn:          POST    "/ui/login",                           Public,  Reads,   Ui;
     UiLogOut:         POST    "/ui/logout",                          Public,  Reads,   Ui;

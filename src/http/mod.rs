@@ -37,4 +37,4 @@ pub use proxy::client::{TrustedProxies, parse_network};
 pub use proxy::path_prefix::PathPrefix;
 pub use response::extra_headers::ExtraHeaders;
 pub use server::Server;
-pub use settings::{Limits, LiveSettings, PageSwitch, Rates, ServerSettings};
+pub use settings::{AnonymousChanges, Limits, LiveSettings, PageSwitch, Rates, ServerSettings};

@@ -26,6 +26,7 @@ pub struct ServerSettings {
     /// `None` for no encryption.
     pub tls: Option<Arc<Tls>>,
     pub page: PageSwitch,
+    pub anonymous_changes: AnonymousChanges,
     /// Ends of logins to the page.
     pub sessions: SessionTimes,
 }
@@ -36,6 +37,15 @@ pub enum PageSwitch {
     #[default]
     On,
     Off,
+}
+
+/// Places from which the page changes something where nobody ever logs in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnonymousChanges {
+    /// The machine of the server.
+    #[default]
+    Here,
+    Everywhere,
 }
 
 /// Limits on clients.

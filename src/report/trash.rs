@@ -24,6 +24,16 @@ pub struct RestorableItem {
     pub until: Time,
 }
 
+impl RestorableItem {
+    /// Tag or digest by which it is restored.
+    pub fn reference(&self) -> &str {
+        match self.tags.first() {
+            Some(tag) if self.kind == TAG => tag,
+            _ => &self.digest,
+        }
+    }
+}
+
 /// Lists what can be restored, after `last`: manifests, and then tags.
 ///
 /// # Errors

@@ -31,6 +31,7 @@ struct TrashPage {
     head: Head,
     items: Vec<RestorableItem>,
     has_more: bool,
+    may_restore: bool,
 }
 
 /// Makes the list of what no tag points at.
@@ -98,6 +99,7 @@ pub async fn trash(
             twin,
         ),
         head,
+        may_restore: reader.may_delete && registry.check_writable().is_ok(),
         has_more: page.next.is_some(),
         items: page.items,
     })

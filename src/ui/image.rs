@@ -42,6 +42,7 @@ struct ImagePage {
     /// Cursor of the states after those.
     has_more_states: bool,
     uses: Vec<Use>,
+    may_delete: bool,
 }
 
 /// Link to a platform of an index.
@@ -199,10 +200,12 @@ pub async fn image(
         command: format!("registry inspect {whole}"),
         api: format!("manifests/{name}/{reference}"),
     };
+    let settings = registry.settings();
     Page::of(&ImagePage {
         shell: Shell::new(reader, Section::Repositories, title, twin),
         name: name.to_string(),
         tag: tag.map(ToString::to_string),
+        may_delete: reader.may_delete && settings.delete && !settings.read_only,
         uses: uses(reader, &report, &whole),
         attached: attached(&report),
         facts,

@@ -7,13 +7,14 @@
 //! - `parts`: sizes, times, names and bars. `query`: queries of links. `page`: a page that is ready.
 //! - `changes`: rows of the audit log in words. `disk`: the bar of the disk.
 //! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `compare`, `usage`, `activity`, `administration`: pages.
-//! - `login`: the form that logs in. `failure`: errors.
+//! - `delete`: what goes, stays and comes back. `login`: the form that logs in. `failure`: errors.
 
 mod activity;
 mod administration;
 mod assets;
 mod changes;
 mod compare;
+mod delete;
 mod disk;
 mod failure;
 mod gone;
@@ -35,6 +36,7 @@ pub use activity::activity;
 pub use administration::{tokens, upstreams, webhooks};
 pub use assets::{Asset, asset};
 pub use compare::{Named, compare, compare_form};
+pub use delete::{delete, deleted};
 pub use failure::{Failure, failure};
 pub use gone::{trash, untagged};
 pub use history::history;

@@ -46,6 +46,8 @@ pub struct Reader {
     pub viewer: Viewer,
     /// Name of their login.
     pub user: Option<String>,
+    /// True if they may delete and restore in the repository that the page is about.
+    pub may_delete: bool,
     /// True if somebody could log in.
     pub has_logins: bool,
     pub site: Site,

@@ -168,6 +168,10 @@ const KINDS: &str = "
     GET /v2/_events /v2/_events?since=0 nothing 200
     GET /v2/_token /v2/_token?service=registry&scope=repository:secret/app:pull nothing 200
     GET / / nothing 200
+    GET /ui/delete/{name}/{reference} 1 remove 200
+    HEAD /ui/delete/{name}/{reference} 1 remove 200
+    POST /ui/delete/{name}/{reference} absent remove 403
+    POST /ui/restore/{name}/{reference} absent remove 403
     GET /ui/login /ui/login nothing 200
     POST /ui/login /ui/login nothing 403
     POST /ui/logout /ui/logout nothing 403

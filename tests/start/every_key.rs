@@ -156,6 +156,18 @@ const CASES: &[Case] = &[
             stream.read_exact(&mut first).is_ok() && first == [0]
         },
     ),
+    Case(
+        "ui.anonymouschanges",
+        "http: {trustedproxies: [127.0.0.1]}\nui: {anonymouschanges: false}",
+        "http: {trustedproxies: [127.0.0.1]}\nui: {anonymouschanges: true}",
+        |seen| {
+            let mut client = seen.client();
+            let request = client.request("POST", "/ui/restore/none/none");
+            let request = request.header("X-Forwarded-For", "192.0.2.1");
+            let request = request.header("Sec-Fetch-Site", "same-origin");
+            request.body(b"").send().status == 404
+        },
+    ),
     Case("ui.idle", "ui: {idle: 1h}", "ui: {idle: 2h}", |seen| {
         let page = seen.client().get("/ui/login");
         String::from_utf8_lossy(&page.body).contains("2 hours without use")

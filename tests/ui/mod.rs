@@ -1,6 +1,7 @@
 //! The page at `/ui/`.
 
 mod content;
+mod deleting;
 mod hostile;
 mod pages;
 mod sessions;

@@ -7,16 +7,19 @@ use crate::support::client::Response;
 use crate::support::{Image, Server};
 
 /// A server where Ann may pull what nobody else sees.
-fn guarded(more: &[(&str, &str)]) -> Guarded {
+pub fn guarded(more: &[(&str, &str)]) -> Guarded {
     let rules = json!({
         "rules": [
             { "repositories": "**", "who": "boss", "may": "admin" },
             { "repositories": "public/**", "who": "anonymous", "may": "pull" },
             { "repositories": "secret/**", "who": "ann", "may": "pull" },
+            { "repositories": "secret/**", "who": "kim", "may": "maintain" },
         ],
     })
     .to_string();
-    let users = [line("boss", "secret"), line("ann", "secret")].concat();
+    let users = ["boss", "ann", "kim"]
+        .map(|user| line(user, "secret"))
+        .concat();
     let variables = [&[("REGISTRY_ACCESS", &*rules)], more].concat();
     let guarded = Guarded::set_up(&users, &variables);
     for name in ["public/app", "secret/app"] {
@@ -25,10 +28,10 @@ fn guarded(more: &[(&str, &str)]) -> Guarded {
     guarded
 }
 
-const OWN: (&str, &str) = ("Sec-Fetch-Site", "same-origin");
+pub const OWN: (&str, &str) = ("Sec-Fetch-Site", "same-origin");
 
 /// Sends a form.
-fn form(server: &Server, path: &str, body: &str, headers: &[(&str, &str)]) -> Response {
+pub fn form(server: &Server, path: &str, body: &str, headers: &[(&str, &str)]) -> Response {
     let mut client = server.client();
     let mut request = client
         .request("POST", path)
@@ -40,7 +43,7 @@ fn form(server: &Server, path: &str, body: &str, headers: &[(&str, &str)]) -> Re
 }
 
 /// Logs in, and returns the cookie.
-fn logged_in(server: &Server, user: &str, password: &str) -> String {
+pub fn logged_in(server: &Server, user: &str, password: &str) -> String {
     let body = format!("user={user}&password={password}&to=");
     let answer = form(server, "/ui/login", &body, &[OWN]);
     assert_eq!(answer.status, 303, "{}", text(&answer));
@@ -55,11 +58,11 @@ fn cookie(answer: &Response) -> String {
     answer.header("set-cookie").expect("a cookie").to_owned()
 }
 
-fn text(answer: &Response) -> String {
+pub fn text(answer: &Response) -> String {
     String::from_utf8_lossy(&answer.body).into_owned()
 }
 
-fn with_cookie(server: &Server, path: &str, cookie: &str) -> Response {
+pub fn with_cookie(server: &Server, path: &str, cookie: &str) -> Response {
     let mut client = server.client();
     let request = client.request("GET", path);
     request.header("Cookie", cookie).send()

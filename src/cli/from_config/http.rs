@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use tarkeep::config::{self, Interval, Violations, collect, combine};
 use tarkeep::http::{
-    Address, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PageSwitch, PathPrefix, Rates,
-    ServerSettings, TrustedProxies,
+    Address, AnonymousChanges, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PageSwitch,
+    PathPrefix, Rates, ServerSettings, TrustedProxies,
 };
 use tarkeep::registry::SessionTimes;
 
@@ -39,6 +39,10 @@ pub(crate) fn settings(
         page: match config.ui.enabled {
             Some(false) => PageSwitch::Off,
             Some(true) | None => PageSwitch::On,
+        },
+        anonymous_changes: match config.ui.anonymouschanges {
+            true => AnonymousChanges::Everywhere,
+            false => AnonymousChanges::Here,
         },
         sessions: sessions(&config.ui),
     })

@@ -217,6 +217,7 @@ const OURS: &[Row] = &[
     Row("policies[].tags[].younger", Time, "", Live, "Keep those moved within this time"),
     Row("policies[].tags[].pulled", Time, "", Live, "Keep those pulled within this time"),
     Row("ui.enabled", Switch, "true", Live, "Serve the page at /ui/, and lead browsers there"),
+    Row("ui.anonymouschanges", Switch, "false", Live, "Let the page delete and restore without a login from anywhere, where there are no logins; otherwise from this machine alone"),
     Row("ui.idle", Time, "12h", Live, "Time without use after which a login to the page ends"),
     Row("ui.lifetime", Time, "168h", Live, "Time after which a login to the page ends in any case"),
 ];

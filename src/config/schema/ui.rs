@@ -10,6 +10,8 @@ use crate::config::schema::interval::Interval;
 pub struct Ui {
     /// Serve it [default: true].
     pub enabled: Option<bool>,
+    /// Let the page change something without a login, from anywhere, where there are no logins [default: false].
+    pub anonymouschanges: bool,
     /// Time without use after which a login ends [default: 12h].
     pub idle: Option<Interval>,
     /// Time after which a login ends in any case [default: 168h].

@@ -34,6 +34,11 @@ pub(crate) enum ApiError {
     /// Missing, repeated or malformed `Host`.
     #[error("an HTTP/1.1 request must have exactly one valid Host header")]
     Host,
+    /// Change on the page by a passer-by.
+    #[error(
+        "without logins the page changes something from the machine of the registry alone: ui.anonymouschanges allows it from anywhere"
+    )]
+    AnonymousChange,
     #[error("no such path in this API")]
     UnknownPath,
     /// Failure of a configured health check.
@@ -319,6 +324,7 @@ impl ApiError {
             Self::Denied(_)
             | Self::NotAdministrator
             | Self::NoAdministrators
+            | Self::AnonymousChange
             | Self::ForeignSite => (S::FORBIDDEN, "DENIED"),
             Self::Hidden(_) | Self::Namespace(_) => (S::NOT_FOUND, "NAME_UNKNOWN"),
             Self::TooManyLogins { .. } | Self::TooManyImages { .. } => {

@@ -21,8 +21,9 @@ use crate::http::response::builder;
 use crate::http::response::error::{ApiError, ReportedError};
 use crate::http::settings::{LiveSettings, PageSwitch, ServerSettings};
 use crate::http::ui::call::UiCall;
+use crate::http::ui::changes::may_delete;
 use crate::http::ui::parameters::Compared;
-use crate::oci::{Algorithm, Digest};
+use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::Registry;
 use crate::report::AuditQuery;
 use crate::ui::{self, Failure, Page, Reader, Site};
@@ -110,16 +111,7 @@ pub(crate) async fn answer(
             .location("/ui/")
             .finish());
     }
-    let client = head.extensions.get::<Client>();
-    let site = site(&head.uri, &head.headers, client, settings);
-    let requester = head.extensions.get::<Requester>();
-    let user = requester.and_then(|requester| requester.identity().name());
-    let reader = Reader {
-        viewer: viewer(head),
-        user: user.map(str::to_owned),
-        has_logins: access.can_log_in().await,
-        site,
-    };
+    let reader = reader(access, settings, head, call.repository()).await;
     let make = || async {
         let begun = Instant::now();
         let page = make(registry, &reader, call).await?;
@@ -172,8 +164,16 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
         UiCall::Tokens => ui::tokens(registry, reader).await?,
         UiCall::Upstreams => ui::upstreams(registry, reader).await?,
         UiCall::Webhooks => ui::webhooks(registry, reader).await?,
+        UiCall::DeleteForm { name, reference } => {
+            ui::delete(registry, reader, name, reference).await?
+        }
         // answered elsewhere
-        UiCall::LoginForm(_) | UiCall::LogIn | UiCall::LogOut | UiCall::Asset { .. } => {
+        UiCall::Delete { .. }
+        | UiCall::Restore { .. }
+        | UiCall::LoginForm(_)
+        | UiCall::LogIn
+        | UiCall::LogOut
+        | UiCall::Asset { .. } => {
             return Err(ApiError::UnknownPath);
         }
     })
@@ -247,6 +247,25 @@ pub(crate) fn failure(error: ApiError, asked: &Asked, settings: &ServerSettings)
         answer.extensions_mut().insert(reported);
     }
     answer
+}
+
+/// Describes whoever a page is made for, which may be about a repository.
+pub(super) async fn reader(
+    access: &Access,
+    settings: &ServerSettings,
+    head: &Parts,
+    repository: Option<&RepositoryName>,
+) -> Reader {
+    let client = head.extensions.get::<Client>();
+    let requester = head.extensions.get::<Requester>();
+    let user = requester.and_then(|requester| requester.identity().name());
+    Reader {
+        viewer: viewer(head),
+        user: user.map(str::to_owned),
+        may_delete: repository.is_some_and(|name| may_delete(access, settings, head, name)),
+        has_logins: access.can_log_in().await,
+        site: site(&head.uri, &head.headers, client, settings),
+    }
 }
 
 /// Path of a request below the prefix.

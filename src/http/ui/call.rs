@@ -43,6 +43,19 @@ pub(crate) enum UiCall {
     Tokens,
     Upstreams,
     Webhooks,
+    /// A deletion that is foreseen.
+    DeleteForm {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
+    Delete {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
+    Restore {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
     LoginForm(LoginParameters),
     LogIn,
     LogOut,
@@ -90,6 +103,18 @@ impl UiCall {
             Endpoint::UiTokens => Self::Tokens,
             Endpoint::UiUpstreams => Self::Upstreams,
             Endpoint::UiWebhooks => Self::Webhooks,
+            Endpoint::UiDeleteForm => Self::DeleteForm {
+                name: name()?,
+                reference: ManifestReference::parse(path.last)?,
+            },
+            Endpoint::UiDelete => Self::Delete {
+                name: name()?,
+                reference: ManifestReference::parse(path.last)?,
+            },
+            Endpoint::UiRestore => Self::Restore {
+                name: name()?,
+                reference: ManifestReference::parse(path.last)?,
+            },
             Endpoint::UiLoginForm => Self::LoginForm(read(uri)?),
             Endpoint::UiLogIn => Self::LogIn,
             Endpoint::UiLogOut => Self::LogOut,
@@ -114,6 +139,9 @@ impl UiCall {
             Self::Tokens => Endpoint::UiTokens,
             Self::Upstreams => Endpoint::UiUpstreams,
             Self::Webhooks => Endpoint::UiWebhooks,
+            Self::DeleteForm { .. } => Endpoint::UiDeleteForm,
+            Self::Delete { .. } => Endpoint::UiDelete,
+            Self::Restore { .. } => Endpoint::UiRestore,
             Self::LoginForm(_) => Endpoint::UiLoginForm,
             Self::LogIn => Endpoint::UiLogIn,
             Self::LogOut => Endpoint::UiLogOut,
@@ -128,7 +156,10 @@ impl UiCall {
             | Self::Untagged { name, .. }
             | Self::Trash { name }
             | Self::Image { name, .. }
-            | Self::History { name, .. } => Some(name),
+            | Self::History { name, .. }
+            | Self::DeleteForm { name, .. }
+            | Self::Delete { name, .. }
+            | Self::Restore { name, .. } => Some(name),
             Self::Home(_)
             | Self::Compare(_)
             | Self::Usage

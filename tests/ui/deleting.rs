@@ -1,0 +1,98 @@
+//! Deleting and undoing by forms, as everybody.
+
+use super::sessions::{OWN, form, guarded, logged_in, text, with_cookie};
+use crate::support::{Image, Server};
+
+const DELETION: (&str, &str) = ("REGISTRY_STORAGE_DELETE_ENABLED", "true");
+
+#[test]
+fn whoever_may_delete_sees_what_goes_and_undoes_it() {
+    let guarded = guarded(&[DELETION]);
+    let server = &guarded.server;
+    let path = "/ui/delete/secret/app/v1";
+    let pulls = || {
+        let cookie = logged_in(server, "ann", "secret");
+        text(&with_cookie(server, "/ui/?view=flat", &cookie)).contains("secret")
+    };
+    let reader = logged_in(server, "ann", "secret");
+    let image = "/ui/images/secret/app/v1";
+    let offers = |path: &str, cookie: &str, form: &str| {
+        let page = with_cookie(server, path, cookie);
+        assert_eq!(page.status, 200, "{path}");
+        text(&page).contains(&format!("../{form}/secret/app/v1\""))
+    };
+    assert!(!offers(image, &reader, "delete"));
+    for (cookie, status) in [("tarkeep=none", 401), (&*reader, 403)] {
+        assert_eq!(with_cookie(server, path, cookie).status, status);
+        let sent = form(server, path, "", &[OWN, ("Cookie", cookie)]);
+        assert_eq!(sent.status, status, "{}", text(&sent));
+    }
+    for user in ["kim", "boss"] {
+        let cookie = logged_in(server, user, "secret");
+        let page = with_cookie(server, path, &cookie);
+        assert_eq!(page.status, 200, "{}", text(&page));
+        let page = text(&page);
+        assert!(
+            page.contains("Goes") && page.contains("Delete tag v1"),
+            "{page}"
+        );
+        // freed bytes would tell what hidden repositories hold
+        assert_eq!(page.contains("may not see"), user == "kim", "{page}");
+        let foreign = [("Sec-Fetch-Site", "cross-site"), ("Cookie", &*cookie)];
+        assert_eq!(form(server, path, "", &foreign).status, 403);
+        assert!(pulls() && offers(image, &cookie, "delete"));
+        let done = form(server, path, "", &[OWN, ("Cookie", &cookie)]);
+        assert_eq!(done.status, 200, "{}", text(&done));
+        assert!(text(&done).contains("action=\"../../../restore/secret/app/v1\""));
+        let gone = with_cookie(server, path, &cookie);
+        assert_eq!(gone.status, 404);
+        let trash = "/ui/trash/secret/app";
+        assert!(offers(trash, &cookie, "restore"));
+        assert!(!offers(trash, &reader, "restore"));
+        let undo = "/ui/restore/secret/app/v1";
+        assert_eq!(form(server, undo, "", &foreign).status, 403);
+        let undone = form(server, undo, "", &[OWN, ("Cookie", &cookie)]);
+        assert_eq!(undone.status, 303, "{}", text(&undone));
+        assert_eq!(with_cookie(server, path, &cookie).status, 200);
+    }
+    let told = server.cli(&["audit", "--who", "kim", "-ojson"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(
+        told.contains("\"untag\"") && told.contains("\"restore\""),
+        "{told}"
+    );
+}
+
+/// Without logins a page is open to everybody who reaches it.
+#[test]
+fn a_passer_by_changes_nothing() {
+    let proxy = r#"["127.0.0.1"]"#;
+    let proxied = [DELETION, ("REGISTRY_HTTP_TRUSTEDPROXIES", proxy)];
+    let server = Server::with(&proxied);
+    let mut client = server.client();
+    let image = Image::small(1);
+    image.push(&mut client, "app", "v1");
+    image.push(&mut client, "app", "v2");
+    let path = "/ui/delete/app/v1";
+    let page = text(&client.get(path));
+    assert!(
+        page.contains("<b>v2</b>") && page.contains("points at the same digest"),
+        "{page}"
+    );
+    let far = ("X-Forwarded-For", "192.0.2.1");
+    for (header, is_offered) in [(OWN, true), (far, false)] {
+        let page = client.request("GET", "/ui/images/app/v1");
+        let page = text(&page.header(header.0, header.1).send());
+        assert_eq!(page.contains("/delete/app/v1\""), is_offered, "{page}");
+    }
+    let refused = form(&server, path, "", &[OWN, far]);
+    assert_eq!(refused.status, 403);
+    assert!(text(&refused).contains("ui.anonymouschanges"));
+    assert_eq!(client.get("/v2/app/manifests/v1").status, 200);
+    assert_eq!(form(&server, path, "", &[OWN]).status, 200);
+    assert_eq!(client.get("/v2/app/manifests/v1").status, 404);
+    let settings = ("REGISTRY_UI", "{anonymouschanges: true}");
+    let server = Server::with(&[&proxied[..], &[settings]].concat());
+    image.push(&mut server.client(), "app", "v1");
+    assert_eq!(form(&server, path, "", &[OWN, far]).status, 200);
+}
