@@ -16,7 +16,7 @@ const HALF: usize = 150_000;
 
 /// A response that is read piece by piece.
 pub struct Reading {
-    status: u16,
+    pub status: u16,
     /// All header lines, in small letters.
     headers: String,
     body: BufReader<TcpStream>,
