@@ -57,20 +57,24 @@ fn reserved(wants_basic: bool) -> Hub {
 #[test]
 fn a_login_that_does_not_work_is_logged_and_listed() {
     let files = tempfile::TempDir::new().expect("a directory");
-    let missing = files.path().join("missing").display().to_string();
+    let file = files.path().join("password");
+    let path = file.display().to_string();
     for (keys, said) in [
         (
             json!({ "username": "ann", "password": "wrong" }),
             "refuses this login",
         ),
         (
-            json!({ "username": "ann", "passwordfile": missing }),
+            json!({ "username": "ann", "passwordfile": path }),
             "cannot read passwordfile",
         ),
         (json!({}), "wants a login: set username and passwordfile"),
     ] {
         let hub = reserved(true);
+        std::fs::write(&file, "secret").expect("a file");
         let mut server = mirror(&hub, &keys);
+        // a server does not start without it
+        std::fs::remove_file(&file).expect("removable");
         assert_ne!(server.client().get(SEVEN).status, 200, "{said}");
         assert!(
             logged(&server, &["WARN", said, &hub.url()]),
