@@ -97,6 +97,7 @@ pub fn login(authorization: &[u8]) -> Login<'_> {
         authorization: Some(authorization),
         address: Some(IpAddr::V4(Ipv4Addr::from(client))),
         user_agent: None,
+        session: None,
     }
 }
 
