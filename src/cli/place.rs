@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tarkeep::escape;
 use tarkeep::remote::{Remote, RemoteError, RemoteLogin, RemotePage, docker_login};
 
 use crate::cli::error::Error;
-use crate::cli::store::{Store, quoted};
+use crate::cli::store::Store;
 
 /// Variables that hold a token for the server, or name its file.
 const TOKEN: &str = "REGISTRY_TOKEN";
@@ -47,10 +48,10 @@ impl Place {
     pub(crate) fn flags(&self) -> String {
         let mut flags = self.store.flags();
         if let Some(url) = &self.server {
-            flags += &format!(" --server {}", quoted(url));
+            flags += &format!(" --server {}", escape::shell(url));
         }
         if let Some(ca) = &self.ca {
-            flags += &format!(" --ca {}", quoted(&ca.to_string_lossy()));
+            flags += &format!(" --ca {}", escape::shell(&ca.to_string_lossy()));
         }
         flags
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tarkeep::config::{Config, Loaded};
+use tarkeep::escape;
 use tarkeep::registry::{self, Registry, RegistrySettings, Retention};
 
 use crate::cli::error::Error;
@@ -36,7 +37,7 @@ impl Store {
     pub(crate) fn flags(&self) -> String {
         let flag = |name: &str, path: &Option<PathBuf>| {
             path.as_ref().map_or_else(String::new, |path| {
-                format!(" {name} {}", quoted(&path.to_string_lossy()))
+                format!(" {name} {}", escape::shell(&path.to_string_lossy()))
             })
         };
         flag("--data-dir", &self.data_dir) + &flag("--config", &self.config)
@@ -142,15 +143,6 @@ impl Store {
         let retention = recorded.unwrap_or(own);
         Ok((registry.with_retention(retention.clone()), retention))
     }
-}
-
-/// Quotes a word where a shell would read more than its letters.
-pub(crate) fn quoted(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@:,".contains(&byte);
-    if !word.is_empty() && word.bytes().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Finds the data directory: the named one, the running server's, or the default.

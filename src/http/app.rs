@@ -462,5 +462,6 @@ async fn api(
     body: Body,
 ) -> Result<Response<Body>, ApiError> {
     let (registry, access) = (&app.registry, &app.access);
-    answer::answer(registry, access, &app.list_room, call, head, body).await
+    let place = (&app.list_room, &app.settings);
+    answer::answer(registry, access, place, call, head, body).await
 }

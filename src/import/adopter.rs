@@ -18,6 +18,7 @@ use crate::import::walked::WalkedRegistry;
 use crate::oci::RepositoryName;
 use crate::registry::{self, WalkEnd};
 use crate::threads::{blocking, low_priority};
+use crate::upstream;
 
 /// Number of repositories after each other that may fail before the walk waits.
 const FAILURES: u32 = 3;
@@ -106,7 +107,7 @@ impl Adopter {
         let run = Run {
             adopter: self.clone(),
             remote: self.walked.remote(),
-            importing: self.walked.importing(actor, waiter)?,
+            importing: self.walked.importing(actor, None, waiter)?,
             failures: AtomicU32::new(0),
         };
         let _stop: Stop = stop;
@@ -170,7 +171,15 @@ impl Run {
             .remote
             .read_one(&walk, &source, name, &self.importing.waiter);
         match read {
-            Ok(_) => self.failures.store(0, Ordering::Relaxed),
+            Ok(is_there) => {
+                self.failures.store(0, Ordering::Relaxed);
+                // one that the registry lists may just have no tags
+                let allow = &self.adopter.walked.allow;
+                if !is_there && allow.iter().any(|glob| glob.as_str() == source.as_str()) {
+                    let place = place(&self.adopter.walked.url, &source);
+                    walk.list_problem(&place, upstream::Error::NotFound.to_string());
+                }
+            }
             Err(Error::Upstream { cause, .. })
                 if self.failures.fetch_add(1, Ordering::Relaxed) + 1 < FAILURES =>
             {

@@ -68,6 +68,7 @@ impl Importer {
             ledger: Arc::clone(&self.ledger),
             claims: Claims::default(),
             moves_tags: self.moves_tags,
+            cached_from: None,
             waiter: Waiter::new(Handle::current()),
         };
         if let Some(registry) = &self.registry {

@@ -38,6 +38,8 @@ pub(super) struct Importing {
     pub ledger: Arc<Ledger>,
     pub claims: Claims,
     pub moves_tags: bool,
+    /// URL of the registry that the content is a cache of; `None` for content of one's own.
+    pub cached_from: Option<String>,
     pub waiter: Waiter,
 }
 
@@ -170,6 +172,14 @@ impl Importing {
         Ok(())
     }
 
+    /// Reports whether a stored blob may be shown once the other registry says that it has it: what is cached must have come from there.
+    fn is_vouched_for(&self, digest: &Digest) -> Result<bool, Error> {
+        match (&self.registry, &self.cached_from) {
+            (Some(registry), Some(url)) => self.wait(registry.upstreams().have_sent(url, digest)),
+            _ => Ok(true),
+        }
+    }
+
     fn fetch_claimed(
         &self,
         repository: &RepositoryName,
@@ -182,6 +192,10 @@ impl Importing {
                 new.push(blob);
                 continue;
             };
+            if !self.is_vouched_for(&blob.digest)? {
+                new.push(blob);
+                continue;
+            }
             // a registry cannot show content of others here by naming its digest
             match self.waiter.wait(blob.ask(size))?? {
                 None => stored.push(blob.digest),

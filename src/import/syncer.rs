@@ -179,7 +179,9 @@ impl Syncer {
     async fn find(&self, rule: &SyncRule) -> Found {
         let (waiter, stop) = Waiter::with_stop(Handle::current());
         let actor = self.walked.actor("sync of");
-        let importing = self.walked.importing(actor, waiter);
+        let importing = self
+            .walked
+            .importing(actor, Some(self.walked.url.clone()), waiter);
         let _stop: Stop = stop;
         let read = match importing {
             Err(error) => Err(error),
@@ -266,10 +268,14 @@ impl Run {
             .read_one(&walk, source, &name, &self.importing.waiter);
         let failure = match read {
             Ok(is_there) => {
-                if !is_there && walk.seen.lock().problems.is_empty() {
+                // a list that was refused says nothing of its tags
+                let is_absent = !is_there && walk.seen.lock().problems.is_empty();
+                if is_absent {
                     walk.list_problem(&place, upstream::Error::NotFound.to_string());
                 }
-                self.mark_gone(&walk, &name)?;
+                if is_there || is_absent {
+                    self.mark_gone(&walk, &name)?;
+                }
                 self.failures.store(0, Ordering::Relaxed);
                 None
             }

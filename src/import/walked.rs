@@ -94,7 +94,12 @@ impl WalkedRegistry {
     }
 
     /// Returns what receives its content here.
-    pub(super) fn importing(&self, actor: Actor, waiter: Waiter) -> Result<Importing, Error> {
+    pub(super) fn importing(
+        &self,
+        actor: Actor,
+        cached_from: Option<String>,
+        waiter: Waiter,
+    ) -> Result<Importing, Error> {
         self.registry.check_writable()?;
         Ok(Importing {
             registry: Some(self.registry.clone()),
@@ -103,6 +108,7 @@ impl WalkedRegistry {
             ledger: Arc::<Ledger>::default(),
             claims: Claims::default(),
             moves_tags: false,
+            cached_from,
             waiter,
         })
     }

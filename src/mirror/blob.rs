@@ -112,20 +112,18 @@ impl Mirrored {
         Ok(BroughtBlob::Here)
     }
 
-    /// Reports whether the upstream has a stored blob. One that nothing from this upstream needs it must send: a digest proves nothing.
+    /// Reports whether the upstream has a stored blob. One that no cache of this upstream has it must send: a digest proves nothing.
     ///
     /// # Errors
     /// Failures of the upstream, also that it has no such blob.
     async fn vouches_for(&self, digest: &Digest, stored: u64) -> Result<bool, Error> {
+        if let RepositorySource::Upstream(url) = &self.origin
+            && !self.registry.upstreams().have_sent(url, digest).await?
+        {
+            return Ok(false);
+        }
         let size = self.upstream.blob_size(&self.source, digest).await?;
-        let is_trusted = match &self.origin {
-            RepositorySource::Own => true,
-            RepositorySource::Upstream(url) => {
-                let upstreams = self.registry.upstreams();
-                upstreams.have_sent(url, digest).await?
-            }
-        };
-        Ok(is_trusted && size.is_none_or(|size| size == stored))
+        Ok(size.is_none_or(|size| size == stored))
     }
 
     /// Makes a stored blob visible in the repository; false if it was collected meanwhile.

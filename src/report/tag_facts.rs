@@ -20,7 +20,7 @@ pub struct TagFactsItem {
     pub is_due: bool,
     /// Globs of the rule that decides about it.
     pub rule: Option<String>,
-    /// Why it is kept or not, in words.
+    /// Reason for which it is kept or not, in words.
     pub reason: Option<String>,
 }
 

@@ -134,7 +134,7 @@ pub struct DatabaseItem {
 pub struct DiskUsage {
     pub free_size: u64,
     pub reserve_size: u64,
-    /// Why pushes are refused.
+    /// Reason for which pushes are refused.
     pub reason: Option<String>,
 }
 

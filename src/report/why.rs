@@ -21,7 +21,7 @@ pub struct WhyReport {
     pub retention: Retention,
 }
 
-/// Why a digest is kept, as reports show it.
+/// Reasons for which a digest is kept, as reports show them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WhyItem {

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::escape;
 use crate::registry::{AuditAction, Error, Registry};
 use crate::report::{self, AuditQuery, AuditWords};
 use crate::ui::changes::Change;
@@ -67,7 +68,7 @@ pub async fn activity(
         ("--repository", &words.repository),
     ] {
         if let Some(word) = word {
-            command += &format!(" {flag} '{word}'");
+            command += &format!(" {flag} {}", escape::shell(word));
         }
     }
     let twin = Twin {

@@ -8,6 +8,7 @@ use askama::filters::HtmlSafe;
 
 use crate::oci::{ImageConfig, RepositoryName};
 use crate::registry::{Error, ImageDescription, ManifestReference, Registry};
+use crate::ui::align::{Line, Sign, aligned};
 use crate::ui::layers::{Layer, layers};
 use crate::ui::page::Page;
 use crate::ui::parts::label_name;
@@ -56,6 +57,7 @@ struct ComparePage {
     lines: Vec<Line>,
     settings: Vec<Setting>,
     stacks: Stacks,
+    sizes: Sizes,
 }
 
 #[derive(Template)]
@@ -63,44 +65,6 @@ struct ComparePage {
 struct FormPage {
     shell: Shell,
     from: Option<Named>,
-}
-
-/// Relation of a line in both images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sign {
-    Same,
-    Changed,
-    Added,
-    Removed,
-}
-
-impl Sign {
-    fn symbol(self) -> &'static str {
-        match self {
-            Self::Same => "=",
-            Self::Changed => "≠",
-            Self::Added => "+",
-            Self::Removed => "−",
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Changed => "changed",
-            Self::Added => "added",
-            Self::Removed => "removed",
-        }
-    }
-}
-
-/// A layer in one image or both.
-struct Line {
-    sign: Sign,
-    instruction: String,
-    rest: String,
-    from: Option<u64>,
-    to: Option<u64>,
 }
 
 /// A setting of the configuration in one image or both.
@@ -129,28 +93,23 @@ impl ComparePage {
 
     /// Bytes that a host with the first image pulls for the second.
     fn pulled(&self) -> Size {
-        let new = self.lines.iter().filter(|line| line.sign != Sign::Same);
-        Size(new.filter_map(|line| line.to).sum())
-    }
-
-    fn total(&self, of: impl Fn(&Line) -> Option<u64>) -> u64 {
-        self.lines.iter().filter_map(of).sum()
+        Size(self.sizes.pulled)
     }
 
     fn former_size(&self) -> Size {
-        Size(self.total(|line| line.from))
+        Size(self.sizes.from)
     }
 
     fn new_size(&self) -> Size {
-        Size(self.total(|line| line.to))
+        Size(self.sizes.to)
     }
 
     fn grows(&self) -> bool {
-        self.new_size().0 >= self.former_size().0
+        self.sizes.to >= self.sizes.from
     }
 
     fn difference(&self) -> Size {
-        Size(self.new_size().0.abs_diff(self.former_size().0))
+        Size(self.sizes.to.abs_diff(self.sizes.from))
     }
 
     fn swapped(&self) -> String {
@@ -248,7 +207,7 @@ pub async fn compare(
     let second = of_platform(registry, &to, whole, platform.as_deref()).await?;
     let (from_layers, _) = layers(registry, reader, &from.repository, &first).await?;
     let (to_layers, _) = layers(registry, reader, &to.repository, &second).await?;
-    let lines = aligned(stored(from_layers), stored(to_layers));
+    let lines = aligned(&stored(from_layers), &stored(to_layers));
     let both = Query::default().with("from", Some(&from.to_string()));
     let both = both.with("to", Some(&to.to_string()));
     let link = |name: &String| {
@@ -267,6 +226,7 @@ pub async fn compare(
     Page::of(&ComparePage {
         shell: Shell::new(reader, Section::Repositories, title, twin),
         platforms: names.iter().take(20).map(link).collect(),
+        sizes: Sizes::of(&first, &second),
         settings: settings(first.config.as_ref(), second.config.as_ref()),
         stacks: Stacks(
             lines
@@ -316,64 +276,35 @@ fn stored(layers: Vec<Layer>) -> Vec<Layer> {
         .collect()
 }
 
-/// Aligns layers: those of one digest are the same, those of one instruction between them have changed.
-fn aligned(from: Vec<Layer>, to: Vec<Layer>) -> Vec<Line> {
-    let mut lines = Vec::with_capacity(from.len().max(to.len()));
-    let mut second = to.into_iter().peekable();
-    let mut first = from.into_iter().peekable();
-    loop {
-        match (first.peek(), second.peek()) {
-            (None, None) => return lines,
-            (Some(_), None) => lines.extend(first.next().map(removed)),
-            (None, Some(_)) => lines.extend(second.next().map(added)),
-            (Some(one), Some(other)) => {
-                let sign = match (
-                    one.digest == other.digest,
-                    one.instruction == other.instruction,
-                ) {
-                    (true, _) => Some(Sign::Same),
-                    // the same words, or at least the same kind of step
-                    (false, true) if one.rest == other.rest => Some(Sign::Changed),
-                    (false, _) => None,
-                };
-                match sign {
-                    Some(sign) => {
-                        lines.extend(first.next().zip(second.next()).map(|(one, other)| Line {
-                            sign,
-                            instruction: other.instruction,
-                            rest: other.rest,
-                            from: one.size,
-                            to: other.size,
-                        }))
-                    }
-                    None => {
-                        lines.extend(first.next().map(removed));
-                        lines.extend(second.next().map(added));
-                    }
-                }
-            }
+/// Sizes of the layers of two images, each counted once.
+struct Sizes {
+    from: u64,
+    to: u64,
+    /// Layers of the second one that the first does not have.
+    pulled: u64,
+}
+
+impl Sizes {
+    fn of(from: &ImageDescription, to: &ImageDescription) -> Self {
+        let (from, to) = (sizes(from), sizes(to));
+        let new = to.iter().filter(|(digest, _)| !from.contains_key(*digest));
+        Self {
+            pulled: new.map(|(_, size)| size).sum(),
+            from: from.values().sum(),
+            to: to.values().sum(),
         }
     }
 }
 
-fn removed(layer: Layer) -> Line {
-    Line {
-        sign: Sign::Removed,
-        instruction: layer.instruction,
-        rest: layer.rest,
-        from: layer.size,
-        to: None,
-    }
-}
-
-fn added(layer: Layer) -> Line {
-    Line {
-        sign: Sign::Added,
-        instruction: layer.instruction,
-        rest: layer.rest,
-        from: None,
-        to: layer.size,
-    }
+/// Returns the sizes of the layers of an image, by digest.
+fn sizes(image: &ImageDescription) -> BTreeMap<&str, u64> {
+    let layers = image.manifest.layers.iter();
+    layers
+        .map(|layer| {
+            let size = u64::try_from(layer.size).unwrap_or_default();
+            (&*layer.digest, size)
+        })
+        .collect()
 }
 
 /// Compares two configurations, differences first.
@@ -425,31 +356,4 @@ fn named_settings(config: Option<&ImageConfig>) -> BTreeMap<String, String> {
     let labels = labels.map(|(name, value)| (format!("LABEL {}", label_name(name)), value.clone()));
     all.extend(variables.chain(labels));
     all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn signs(from: &[(&str, &str)], to: &[(&str, &str)]) -> String {
-        let layers = |all: &[(&str, &str)]| {
-            let layer = |(digest, rest): &(&str, &str)| Layer::of_test(digest, rest);
-            all.iter().map(layer).collect()
-        };
-        let lines = aligned(layers(from), layers(to));
-        lines.iter().map(|line| line.sign.symbol()).collect()
-    }
-
-    #[test]
-    fn layers_are_aligned() {
-        let base = [("a", "base"), ("b", "run"), ("c", "copy")];
-        assert_eq!(signs(&base, &base), "===");
-        assert_eq!(
-            signs(&base, &[("a", "base"), ("x", "run"), ("c", "copy")]),
-            "=≠="
-        );
-        assert_eq!(signs(&base, &base[..2]), "==−");
-        assert_eq!(signs(&base[..2], &base), "==+");
-        assert_eq!(signs(&base[..1], &[("z", "other")]), "−+");
-    }
 }

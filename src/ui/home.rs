@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::escape;
 use crate::oci::RepositoryName;
 use crate::registry::{Error, ListOrder, ListQuery, Page as ListPage, Registry};
 use crate::report::{self, DiskItem, RepositoryItem, UsageItem, Who};
@@ -164,7 +165,7 @@ fn twin(reader: &Reader, order: ListOrder, chosen: Option<&str>) -> Twin {
     let order = sort_word(order);
     let mut command = "registry ls".to_owned();
     if let Some(chosen) = chosen {
-        command += &format!(" '{chosen}'");
+        command += &format!(" {}", escape::shell(chosen));
     }
     if order != "name" {
         command += &format!(" --sort {order}");

@@ -25,7 +25,7 @@ pub struct Layer {
     spread: Option<LayerSpread>,
 }
 
-/// How far a layer is shared.
+/// Reach of a layer: who else needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Share {
     Repositories,

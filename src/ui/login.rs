@@ -17,7 +17,7 @@ pub struct LoginPage<'f> {
     pub user: &'f str,
     /// Path below `/ui/` to go on to.
     pub to: &'f str,
-    /// Why the login before was refused.
+    /// Reason for which the login before was refused.
     pub message: Option<&'f str>,
     pub has_logins: bool,
     pub times: SessionTimes,

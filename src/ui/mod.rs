@@ -11,6 +11,7 @@
 
 mod activity;
 mod administration;
+mod align;
 mod assets;
 mod changes;
 mod compare;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use askama::Template;
 
+use crate::escape;
 use crate::oci::RepositoryName;
 use crate::registry::{Attached, Error, ListOrder, ListQuery, Registry, TagKey, now};
 use crate::report::{self, TagFactsItem, TagItem, TagUsageItem};
@@ -139,13 +140,11 @@ pub async fn repository(
 
 fn twin(reader: &Reader, name: &RepositoryName, order: ListOrder, chosen: Option<&str>) -> Twin {
     let sort = sort_word(order);
-    let chosen_part = chosen
-        .map(|chosen| format!(":{chosen}"))
-        .unwrap_or_default();
-    let mut command = match chosen {
-        Some(_) => format!("registry ls '{name}{chosen_part}'"),
-        None => format!("registry ls {name}"),
+    let named = match chosen {
+        Some(chosen) => format!("{name}:{chosen}"),
+        None => name.to_string(),
     };
+    let mut command = format!("registry ls {}", escape::shell(&named));
     if order != ListOrder::Name {
         command += &format!(" --sort {sort}");
     }

@@ -291,7 +291,7 @@ fn flags_about_another_registry_need_its_url() {
     );
 }
 
-/// What an import says that fails.
+/// Error of an import that fails.
 #[track_caller]
 fn refused(server: &Server, source: &str) -> String {
     let output = import(server.directory(), Path::new(source), &[]).output();

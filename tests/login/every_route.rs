@@ -170,11 +170,11 @@ const KINDS: &str = "
     GET / / nothing 200
     GET /ui/delete/{name}/{reference} 1 remove 200
     HEAD /ui/delete/{name}/{reference} 1 remove 200
-    POST /ui/delete/{name}/{reference} absent remove 403
-    POST /ui/restore/{name}/{reference} absent remove 403
+    POST /ui/delete/{name}/{reference} absent remove 404
+    POST /ui/restore/{name}/{reference} absent remove 404
     GET /ui/login /ui/login nothing 200
     POST /ui/login /ui/login nothing 403
-    POST /ui/logout /ui/logout nothing 403
+    POST /ui/logout /ui/logout nothing 303
     GET /livez /livez nothing 200
     GET /readyz /readyz nothing 200
     GET /v1/_ping /v1/_ping nothing 200
@@ -336,7 +336,9 @@ fn send(guarded: &Guarded, who: &Identity, method: &str, path: &str, body: &[u8]
     let mut client = guarded.client();
     let request = client
         .request(method, path)
-        .header("Content-Type", MANIFEST);
+        .header("Content-Type", MANIFEST)
+        // as a form of its own page, so that only rights refuse it
+        .header("Sec-Fetch-Site", "same-origin");
     let request = match method {
         "GET" | "HEAD" | "DELETE" => request,
         _ => request.body(body),

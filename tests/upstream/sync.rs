@@ -178,7 +178,7 @@ fn of_an_index_only_the_named_platforms_come() {
     images[1].assert_pulls(&mut client, "hub/app", &images[1].digest());
 }
 
-/// What the last run left is looked at again only in time, whatever killed the server.
+/// A restart makes no run before its time, whatever killed the server.
 #[test]
 fn a_restart_makes_no_run_before_its_time_and_the_next_brings_news() {
     let hub = Hub::start();
@@ -312,7 +312,7 @@ fn tags_follow_and_those_that_left_are_marked() {
     images[1].assert_pulls(&mut server.client(), "hub/app", "2");
 }
 
-/// What is fetched ahead is not unused while it is named, and goes last beyond the size.
+/// Content that is named is not unused, and goes last beyond the size.
 #[test]
 fn what_is_named_is_kept() {
     let hub = Hub::start();
@@ -364,7 +364,8 @@ fn content_of_others_does_not_become_visible() {
     let hub = Hub::start();
     let secret = Image::new("secret", vec![noise(7, 5000)]);
     hub.add("app", "1", &secret);
-    hub.change("app", |held| held.blobs.clear());
+    // it says that it has them, and sends other bytes of the same size
+    hub.behave(|behaviour| behaviour.alters_blobs = true);
     let server = Server::start();
     secret.push(&mut server.client(), "team/secret", "1");
     let mut server = server;
@@ -373,10 +374,8 @@ fn content_of_others_does_not_become_visible() {
     let section = section(&hub, &sync, &json!({}));
     let server = Server::at(server.directory(), &[("REGISTRY_UPSTREAMS", &section)]);
     let rule = completed(&server, 0, &Value::Null);
-    assert!(
-        rule["problems"].to_string().contains("is missing"),
-        "{rule}"
-    );
+    let problems = rule["problems"].as_array().map_or(0, Vec::len);
+    assert!(problems > 0, "{rule}");
     let mut client = server.client();
     let blob = format!("/v2/hub/app/blobs/{}", sha256(&secret.layers[0]));
     assert_eq!(client.get(&blob).status, 404);

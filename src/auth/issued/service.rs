@@ -115,7 +115,7 @@ impl Issued {
                 claims
             }
         };
-        let identity = self.identity(&claims, address, known).await;
+        let identity = self.identity(&claims.credential, address, known).await;
         let identity = identity.map_err(|void| invalid(self.reject(void, address, users)))?;
         Ok(identity.limited_to(Arc::clone(&claims.access)))
     }
@@ -142,29 +142,28 @@ impl Issued {
         }
     }
 
-    /// Returns whom a credential stands for now.
-    async fn identity(
-        &self,
-        claims: &Claims,
-        address: Option<IpAddr>,
-        Known { users, trust }: Known<'_>,
-    ) -> Result<Identity, Void> {
-        self.stands_for(&claims.credential, address, Known { users, trust })
-            .await
-    }
-
     /// Returns whom the text of a proof stands for now; `None` if it is worth nothing any more.
+    ///
+    /// # Errors
+    /// [`Rejection::Unavailable`] if tokens cannot be read.
     pub(in crate::auth) async fn proven(
         &self,
         proof: &str,
         address: Option<IpAddr>,
         known: Known<'_>,
-    ) -> Option<Identity> {
-        let credential = serde_json::from_str(proof).ok()?;
-        self.stands_for(&credential, address, known).await.ok()
+    ) -> Result<Option<Identity>, Rejection> {
+        let Ok(credential) = serde_json::from_str(proof) else {
+            return Ok(None);
+        };
+        match self.identity(&credential, address, known).await {
+            Ok(identity) => Ok(Some(identity)),
+            Err(Void::Unreadable) => Err(Rejection::Unavailable),
+            Err(Void::Ended(_) | Void::Forged(_)) => Ok(None),
+        }
     }
 
-    async fn stands_for(
+    /// Returns whom a credential stands for now.
+    async fn identity(
         &self,
         credential: &Credential,
         address: Option<IpAddr>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tarkeep::config::{self, Config, Violations, collect, combine};
+use tarkeep::files::regular_file;
 use tarkeep::mirror::{MirrorSettings, Mirrors, NewMirrors};
 use tarkeep::oci::{Glob, RepositoryName};
 use tarkeep::registry::RepositorySource;
@@ -292,7 +293,7 @@ fn login(place: &str, given: &config::Mirror) -> Result<Option<Login>, Violation
         },
         (Some(username), None, Some(path)) => {
             // read again for every login, but a mistake shows now
-            std::fs::read(path).map_err(|error| {
+            regular_file::read(path).map_err(|error| {
                 let sentence = format!(
                     "cannot read the password of an upstream from '{}': {error}",
                     path.display()

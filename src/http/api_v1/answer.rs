@@ -16,6 +16,7 @@ use crate::http::api_v1::seen::viewer;
 use crate::http::api_v1::{administration, changes, facts, lists};
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
+use crate::http::settings::LiveSettings;
 use crate::oci::{Algorithm, Digest};
 use crate::registry::Registry;
 use crate::report::Selection;
@@ -27,13 +28,13 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 pub(crate) async fn answer(
     registry: &Registry,
     access: &Access,
-    room: &ListRoom,
+    (room, settings): (&ListRoom, &LiveSettings),
     call: &ApiCall,
     head: &Parts,
     body: Body,
 ) -> Result<Response<Body>, ApiError> {
     if call.endpoint().is_change() {
-        let done = changes::run(registry, access, call, head, body).await?;
+        let done = changes::run(registry, access, &settings.get(), call, head, body).await?;
         let text = escape::json(&done.to_string()).into_owned();
         let mut answer = builder::json(StatusCode::OK, text);
         let no_store = HeaderValue::from_static("no-store");

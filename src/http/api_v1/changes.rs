@@ -1,7 +1,7 @@
 //! Changes: deleting and restoring, tokens, and deliveries that are sent again.
 
 use axum::body::Body;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
@@ -11,17 +11,17 @@ use tokio::time::timeout;
 
 use crate::auth::Access;
 use crate::http::api::request::actor::actor;
+use crate::http::api::request::origin::{self, Unsaid};
 use crate::http::api_v1::call::ApiCall;
 use crate::http::api_v1::seen::viewer;
 use crate::http::limits::BODY_TIMEOUT;
 use crate::http::response::error::ApiError;
+use crate::http::settings::ServerSettings;
 use crate::registry::Registry;
 use crate::report::{self, OVERLAP, Outcome, Selection, TokenChangeError, TokenWords, Undo};
 
 /// Maximum length of a body, in bytes.
 const LONGEST_BODY: usize = 64 << 10;
-/// Page from which a browser sends a request, in its own words.
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Token to be made.
 #[derive(Deserialize)]
@@ -48,11 +48,12 @@ struct RotationBody {
 pub(super) async fn run(
     registry: &Registry,
     access: &Access,
+    settings: &ServerSettings,
     call: &ApiCall,
     head: &Parts,
     body: Body,
 ) -> Result<Value, ApiError> {
-    check_site(head)?;
+    origin::check(head, settings, Unsaid::Accepted)?;
     match call {
         ApiCall::Delete { name, reference } => {
             let selection = Selection::of(registry, name, reference).await?;
@@ -75,15 +76,6 @@ pub(super) async fn run(
         }
         ApiCall::Resend { event, webhook } => resend(registry, *event, webhook).await,
         _ => Err(ApiError::UnknownPath),
-    }
-}
-
-/// Rejects a change that a page of another origin has a browser send, with whatever rights the browser has here.
-fn check_site(head: &Parts) -> Result<(), ApiError> {
-    match head.headers.get(SEC_FETCH_SITE) {
-        None => Ok(()),
-        Some(site) if site == "same-origin" || site == "none" => Ok(()),
-        Some(_) => Err(ApiError::ForeignSite),
     }
 }
 

@@ -8,13 +8,14 @@ use serde_json::Value;
 use std::time::Duration;
 
 use crate::http::api::request::actor::actor;
+use crate::http::api::request::origin::{self, Unsaid};
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::ServerSettings;
 use crate::http::ui::answer::reader;
 use crate::http::ui::call::UiCall;
 use crate::http::ui::changes::is_somebody;
-use crate::http::ui::sessions::{Door, check_site};
+use crate::http::ui::sessions::Door;
 use crate::oci::RepositoryName;
 use crate::registry::ManifestReference;
 use crate::report::{self, Outcome, Selection, Undo};
@@ -30,7 +31,7 @@ pub(crate) async fn answer(
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
     let settings = door.settings.get();
-    check_site(head, &settings)?;
+    origin::check(head, &settings, Unsaid::Refused)?;
     check_somebody(door, head, &settings)?;
     match call {
         UiCall::Delete { name, reference } => delete(door, name, reference, head).await,

@@ -120,9 +120,11 @@ impl HomeParameters {
             last: self.last.clone(),
             sort: self.sort,
             // a word is looked for anywhere in names
-            repositories: chosen.map(|text| match text.contains(['*', '?', '[', '{']) {
-                true => text,
-                false => format!("{{**/,}}*{text}*{{/**,}}"),
+            repositories: chosen.map(|text| {
+                match text.contains(['*', '?', '[', '{', '}', ',', '\\']) {
+                    true => text,
+                    false => format!("{{**/*{text}*,**/*{text}*/**}}"),
+                }
             }),
             ..NOTHING
         }
@@ -198,6 +200,31 @@ impl ActivityParameters {
             action: filled(self.action.as_ref()),
             repository: filled(self.repository.as_ref()),
             since: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Glob;
+
+    #[test]
+    fn a_word_is_found_anywhere_in_names() {
+        let searched = HomeParameters {
+            repositories: Some("api".to_owned()),
+            ..HomeParameters::default()
+        };
+        let glob = searched.list().repositories.unwrap();
+        let glob = Glob::for_repositories(&glob).unwrap();
+        for (name, is_found) in [
+            ("api", true),
+            ("web/api", true),
+            ("api/web", true),
+            ("web/my-api-2/app", true),
+            ("web/app", false),
+        ] {
+            assert_eq!(glob.matches(name), is_found, "{name}");
         }
     }
 }

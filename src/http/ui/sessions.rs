@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, ORIGIN, SET_COOKIE, USER_AGENT,
-};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -16,6 +14,7 @@ use crate::auth::{Access, Login, Refusal, TokenSecret};
 use crate::http::api::request::action::Action;
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::authorize::SessionProof;
+use crate::http::api::request::origin::{self, Unsaid};
 use crate::http::limits::{BODY_TIMEOUT, TOKEN_FORM};
 use crate::http::proxy::client::Client;
 use crate::http::response::builder;
@@ -30,8 +29,6 @@ use crate::ui::{self, LoginPage};
 /// Names of the cookie: over TLS, where no other host can set it, and without.
 const SECURE: &str = "__Host-tarkeep";
 const PLAIN: &str = "tarkeep";
-/// Page from which a browser sends a request, in its own words.
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// A registry, its logins and the settings of its server.
 #[derive(Clone, Copy)]
@@ -55,10 +52,14 @@ impl Door<'_> {
         if !is_page || request.headers().contains_key(AUTHORIZATION) {
             return Ok(());
         }
-        let Some(hash) = cookie(request.headers()) else {
+        let settings = self.settings.get();
+        let client = request.extensions().get::<Client>();
+        let url = &settings.external_url;
+        let base = url.absolute(request.uri(), request.headers(), client);
+        let Some(hash) = cookie(request.headers(), cookie_name(&base)) else {
             return Ok(());
         };
-        let times = self.settings.load().sessions;
+        let times = settings.sessions;
         if let Some(proof) = self.registry.sessions().use_of(hash, times).await? {
             request.extensions_mut().insert(SessionProof(proof));
         }
@@ -112,7 +113,7 @@ impl Door<'_> {
     }
 
     async fn log_in(self, head: &Parts, body: Body) -> Result<Response<Body>, ApiError> {
-        check_site(head, &self.settings.get())?;
+        origin::check(head, &self.settings.get(), Unsaid::Refused)?;
         let form = form_body(body).await?;
         let field = |name: &str| {
             let mut fields = form_urlencoded::parse(&form);
@@ -166,7 +167,8 @@ impl Door<'_> {
             ..actor(head)
         };
         let sessions = self.registry.sessions();
-        if let Some(former) = cookie(&head.headers) {
+        let name = cookie_name(&origin::base(head, &settings));
+        if let Some(former) = cookie(&head.headers, name) {
             sessions.end(former, actor.clone()).await?;
         }
         sessions.begin(session, actor).await?;
@@ -180,8 +182,9 @@ impl Door<'_> {
 
     async fn log_out(self, head: &Parts) -> Result<Response<Body>, ApiError> {
         let settings = self.settings.get();
-        check_site(head, &settings)?;
-        if let Some(hash) = cookie(&head.headers) {
+        origin::check(head, &settings, Unsaid::Refused)?;
+        let name = cookie_name(&origin::base(head, &settings));
+        if let Some(hash) = cookie(&head.headers, name) {
             self.registry.sessions().end(hash, actor(head)).await?;
         }
         Ok(builder::empty(StatusCode::SEE_OTHER)
@@ -192,51 +195,34 @@ impl Door<'_> {
     }
 }
 
-/// Rejects a form of another origin, which a browser sends with whatever rights it has here. Browsers say where it is from.
-pub(super) fn check_site(head: &Parts, settings: &ServerSettings) -> Result<(), ApiError> {
-    let is_own = match (head.headers.get(SEC_FETCH_SITE), head.headers.get(ORIGIN)) {
-        (Some(site), _) => site == "same-origin" || site == "none",
-        (None, Some(origin)) => {
-            let base = base(head, settings);
-            let own = base.match_indices('/').nth(2).map(|(end, _)| &base[..end]);
-            origin == own.unwrap_or(&base)
-        }
-        (None, None) => false,
-    };
-    match is_own {
-        true => Ok(()),
-        false => Err(ApiError::ForeignSite),
-    }
-}
-
-/// Address of the registry, as the browser knows it.
-fn base(head: &Parts, settings: &ServerSettings) -> String {
-    let client = head.extensions.get::<Client>();
-    settings
-        .external_url
-        .absolute(&head.uri, &head.headers, client)
-}
-
 fn set_cookie(head: &Parts, settings: &ServerSettings, value: &str, lifetime: Duration) -> String {
     let seconds = lifetime.as_secs();
-    match base(head, settings).starts_with("https:") {
-        true => {
+    match cookie_name(&origin::base(head, settings)) {
+        SECURE => {
             format!("{SECURE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax; Secure")
         }
-        false => {
+        name => {
             let prefix = settings.external_url.prefix().as_str();
-            format!("{PLAIN}={value}; Path={prefix}/ui; Max-Age={seconds}; HttpOnly; SameSite=Lax")
+            format!("{name}={value}; Path={prefix}/ui; Max-Age={seconds}; HttpOnly; SameSite=Lax")
         }
     }
 }
 
-/// Returns the hash of the cookie of a request.
-fn cookie(headers: &HeaderMap) -> Option<Vec<u8>> {
+/// Returns the name of the cookie at an address: over TLS none counts that another host may have set.
+fn cookie_name(base: &str) -> &'static str {
+    match base.starts_with("https:") {
+        true => SECURE,
+        false => PLAIN,
+    }
+}
+
+/// Returns the hash of the cookie of that name.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
     let values = headers.get_all(COOKIE).iter();
     let values = values.filter_map(|value| value.to_str().ok());
     let pairs = values.flat_map(|value| value.split(';'));
     let mut pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
-    let own = pairs.find(|(name, value)| [SECURE, PLAIN].contains(name) && !value.is_empty());
+    let own = pairs.find(|(found, value)| *found == name && !value.is_empty());
     own.map(|(_, value)| hash_of(value))
 }
 
@@ -289,9 +275,12 @@ mod tests {
     #[test]
     fn a_cookie_is_found_among_others() {
         let mut headers = HeaderMap::new();
-        assert_eq!(cookie(&headers), None);
-        let value = http::HeaderValue::from_static("a=b; tarkeep=secret; c=d");
+        assert_eq!(cookie(&headers, PLAIN), None);
+        let value = http::HeaderValue::from_static("a=b; tarkeep=secret; __Host-tarkeep=other");
         headers.insert(COOKIE, value);
-        assert_eq!(cookie(&headers), Some(hash_of("secret")));
+        assert_eq!(cookie(&headers, PLAIN), Some(hash_of("secret")));
+        assert_eq!(cookie(&headers, SECURE), Some(hash_of("other")));
+        assert_eq!(cookie_name("https://r.example/"), SECURE);
+        assert_eq!(cookie_name("http://r.example/"), PLAIN);
     }
 }

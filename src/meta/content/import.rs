@@ -77,15 +77,19 @@ impl Reader<'_> {
         )
     }
 
-    /// Returns the digests of a repository's manifests that are not damaged and have no gap.
+    /// Returns the digests of a repository's manifests that are not damaged and have no gap, and whose children are so, too.
     pub fn whole_manifest_digests(
         &self,
         repository: &RepositoryName,
     ) -> Result<HashSet<Digest>, Error> {
         self.digests(
-            "SELECT manifests.digest FROM repositories JOIN manifests ON repository_id = repositories.id
-             WHERE repositories.name = ?1 AND damage IS NULL
-             AND NOT EXISTS (SELECT 1 FROM absent_references WHERE manifest_id = manifests.id)",
+            "WITH RECURSIVE repository (id) AS (SELECT id FROM repositories WHERE name = ?1),
+             lacking (id) AS (
+                 SELECT manifest_id FROM absent_references WHERE repository_id = (SELECT id FROM repository)
+                 UNION SELECT id FROM manifests WHERE repository_id = (SELECT id FROM repository) AND damage IS NOT NULL
+                 UNION SELECT parent_id FROM lacking JOIN manifest_children ON child_id = lacking.id)
+             SELECT digest FROM manifests WHERE repository_id = (SELECT id FROM repository)
+             AND id NOT IN (SELECT id FROM lacking)",
             repository,
         )
     }

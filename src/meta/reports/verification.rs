@@ -159,7 +159,7 @@ impl Reader<'_> {
 
     /// Lists manifests that name content which is neither there nor known as damaged, with that content.
     ///
-    /// What was never pulled when they were kept from a cache is no gap.
+    /// Content that was never pulled when they were kept from a cache is no gap.
     ///
     /// They are at most `limit`, after the row `after`.
     pub fn gaps_after(

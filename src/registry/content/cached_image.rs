@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::meta::{self, GoneTag, Reader, RepositorySource};
 use crate::oci::{Digest, RepositoryName};
 
-/// What is known of a cached image's upstream.
+/// Upstream of a cached image, and what is gone there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedImage {
     /// URL of the upstream.

@@ -41,7 +41,9 @@ impl Last {
     fn is_refused(&self) -> bool {
         let refused = self.failed.as_ref();
         refused.is_some_and(|(at, error)| {
-            error.is_about_login() && self.answered.is_none_or(|answered| answered < *at)
+            // without a login, other content may be open to everybody
+            let is_wrong = matches!(error, Error::Unauthorized(_) | Error::Credentials(_));
+            is_wrong && self.answered.is_none_or(|answered| answered < *at)
         })
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod action;
 pub(crate) mod actor;
 pub(crate) mod authorize;
 pub(crate) mod conditions;
+pub(crate) mod origin;
 pub(crate) mod query;
 pub(crate) mod rights;
 pub(crate) mod route;

@@ -173,10 +173,13 @@ impl RepositoryChange<'_> {
     /// An image that is kept is passed over unless it is whole.
     fn visit(&self, walk: &mut Walk<'_>, digest: Digest) -> Result<(), Error> {
         let source = walk.source;
-        let stored = self
-            .tx
-            .manifest_by_digest(source, &digest)?
-            .ok_or_else(|| unknown(source, &digest))?;
+        let Some(stored) = self.tx.manifest_by_digest(source, &digest)? else {
+            return match walk.purpose == Purpose::Keep && digest != *walk.root {
+                // a damaged child does not come along
+                true => Ok(()),
+                false => Err(unknown(source, &digest)),
+            };
+        };
         let (mut manifest, new) =
             parse_manifest(Some(digest.clone()), Some(&stored.media_type), stored.bytes)?;
         self.settings.manifest_rules.check(&manifest)?;
@@ -263,8 +266,12 @@ impl RepositoryChange<'_> {
         if !is_any_here {
             return Ok(None);
         }
+        // gaps of one that is one's own already are damage
+        let is_new = self.tx.manifest(self.id, &new.digest)?.is_none();
         let recorded = self.record_manifest(references, new, needed)?;
-        self.tx.mark_unpulled(recorded)?;
+        if is_new {
+            self.tx.mark_unpulled(recorded)?;
+        }
         Ok(Some(recorded))
     }
 }
