@@ -69,14 +69,16 @@ fn write_back(disk: &Disk) {
     let _ = rustix::fs::syncfs(root);
 }
 
+/// Pushes blobs until one is refused: the server may have freed a few blocks since the disk was filled.
 fn push_is_refused(client: &mut Client) {
-    let blob = noise(3, 50_000);
-    let path = format!("/v2/app/blobs/uploads/?digest={}", sha256(&blob));
-    client
-        .request("POST", &path)
-        .body(&blob)
-        .send()
-        .refused(507, "UNAVAILABLE");
+    let refused = (0..20).find_map(|number| {
+        let blob = noise(1000 + number, 50_000);
+        let path = format!("/v2/app/blobs/uploads/?digest={}", sha256(&blob));
+        let answer = client.request("POST", &path).body(&blob).send();
+        (answer.status != 201).then_some(answer)
+    });
+    let refused = refused.expect("the disk is full");
+    refused.refused(507, "UNAVAILABLE");
 }
 
 /// Runs the test on a file system.

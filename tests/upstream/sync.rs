@@ -378,7 +378,10 @@ fn content_of_others_does_not_become_visible() {
     assert!(problems > 0, "{rule}");
     let mut client = server.client();
     let blob = format!("/v2/hub/app/blobs/{}", sha256(&secret.layers[0]));
-    assert_eq!(client.get(&blob).status, 404);
+    // what the upstream sends for it now breaks off, and never is the content
+    let answer = client.request("GET", &blob).try_send();
+    assert!(answer.is_err(), "{answer:?}");
+    let mut client = server.client();
     secret.assert_pulls(&mut client, "team/secret", "1");
 }
 
