@@ -11,7 +11,7 @@ use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
 use crate::cli::commands::reports::{audit, du, inspect, ls, quotas, verify, why};
 use crate::cli::commands::setup::{
-    access, completions, config, credential_provider, health, htpasswd, mirror_config,
+    access, completions, config, credential_provider, health, htpasswd, man, mirror_config,
 };
 use crate::cli::commands::token;
 use crate::cli::commands::transfer::{backup, export, import};
@@ -107,6 +107,7 @@ enum Command {
     /// Check a configuration, or show the effective one
     Config(config::Arguments),
     Completions(completions::Arguments),
+    Man(man::Arguments),
     #[command(hide = true)]
     Complete(completions::Names),
 }
@@ -166,6 +167,7 @@ pub fn main() -> ExitCode {
         Command::Config(arguments) => wait_for(config::run(arguments)),
         Command::Complete(arguments) => wait_for(completions::complete(arguments)),
         Command::Completions(arguments) => completions::run(arguments, Arguments::command()),
+        Command::Man(arguments) => man::run(&arguments, Arguments::command()),
     };
     tarkeep::log::flush();
     outcome_of(outcome)

@@ -12,13 +12,17 @@ use rusqlite::ffi::{
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error(
-        "the database {path} was written by a newer registry (schema {found}, this one knows {known}): install that version, or restore a backup"
+        "the database {path} was written by a newer registry (schema {found}, this one knows {known}): install that version, or go back to the copy that its upgrade kept beside it (docs/upgrade.md)"
     )]
     TooNew {
         path: String,
         found: i64,
         known: i64,
     },
+    #[error(
+        "cannot keep a copy of the database {path} before its upgrade: {cause}; nothing was changed: free as much space there as the database takes, and start again"
+    )]
+    NotCopied { path: String, cause: String },
     #[error(
         "{0} is not a database of this registry: restore a backup of it (docs/backup.md), move that file away, or name another --data-dir"
     )]

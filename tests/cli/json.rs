@@ -339,6 +339,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),
     ("registry htpasswd", "htpasswd -D users ann"),
     ("registry completions", "completions bash"),
+    ("registry man", "man ."),
 ];
 
 /// Commands that collect, and those about a server.

@@ -82,6 +82,11 @@ const TESTS: &[Test] = &[
     Test::new("regctl-blobs", &["regctl"], regctl::blobs).everywhere(),
     Test::new("regctl-artifacts", &["regctl"], regctl::artifacts).everywhere(),
     Test::new("helm", &["helm"], helm::charts).everywhere(),
+    Test::new(
+        "own-chart",
+        &["helm", "kubernetes-validate"],
+        helm::own_chart,
+    ),
     Test::new("cosign", &["cosign", "skopeo"], cosign::sign_and_attest).everywhere(),
     Test::root(
         "containerd",

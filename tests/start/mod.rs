@@ -10,6 +10,7 @@ pub mod reloading;
 mod second;
 mod signals;
 mod stopping;
+mod upgrades;
 mod warning;
 
 use std::io::{BufRead, BufReader, Read};

@@ -92,7 +92,7 @@ fn try_open_writer(path: &Path) -> Result<Connection, Error> {
          PRAGMA cache_size = -8192;",
     )?;
     go_by_process_clock(&connection)?;
-    migrate(&mut connection)?;
+    migrate(&mut connection, path)?;
     // else the journal of a savepoint is a file once it exceeds 64 KiB: half the work of a change
     connection.execute_batch("PRAGMA temp_store = MEMORY")?;
     Ok(connection)

@@ -235,7 +235,7 @@ fn open(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
 /// Creates an empty file for its owner alone, in place of another one.
 ///
 /// One of the two is there at any moment: its name says whose the directory is.
-fn create(path: &Path) -> io::Result<()> {
+pub(super) fn create(path: &Path) -> io::Result<()> {
     for suffix in ["-journal", "-wal", "-shm"] {
         remove_if_present(&beside(path, suffix))?;
     }
@@ -270,7 +270,7 @@ fn remove_if_present(path: &Path) -> io::Result<()> {
 }
 
 /// Copies all pages of one snapshot.
-fn copy_pages(from: &Path, to: &Path) -> Result<(), Error> {
+pub(super) fn copy_pages(from: &Path, to: &Path) -> Result<(), Error> {
     let source = open(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let mut copy = open_copy(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // it is synced when it is complete

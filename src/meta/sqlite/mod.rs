@@ -9,4 +9,5 @@ pub(super) mod pool;
 pub(super) mod reader;
 pub(super) mod row;
 pub(super) mod schema;
+mod upgrade_copy;
 pub(super) mod writer;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::files::regular_file::{self, Links};
 use crate::meta::error::{Error, Fault};
+use crate::meta::sqlite::upgrade_copy;
 
 /// Marks the file as this registry's, for `file(1)` and against mistaken paths: "oreg".
 const APPLICATION_ID: i32 = 0x6f72_6567;
@@ -137,17 +138,26 @@ pub(super) fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
         .map(|pages| pages == 0)
 }
 
-/// Applies missing migrations in one transaction.
+/// Applies missing migrations in one transaction, after a copy of the database was kept.
 ///
 /// Of two processes that start on an empty directory at once, the second waits for the lock and finds the work done.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+    let known = MIGRATIONS.len() as i64;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version == MIGRATIONS.len() as i64 {
+    if version == known {
         // up to date: no need to wait for another writer
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version == known {
+        return Ok(transaction.commit()?);
+    }
+    // a new database has nothing to go back to
+    if version > 0 {
+        let copy = upgrade_copy::keep(path, version)?;
+        tracing::info!(from = version, to = known, copy = %copy.display(), "upgrading the database; a copy is kept");
+    }
     for (number, sql) in (1_i64..)
         .zip(MIGRATIONS)
         .filter(|(number, _)| *number > version)
@@ -156,7 +166,11 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
         transaction.pragma_update(None, "user_version", number)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
-    Ok(transaction.commit()?)
+    transaction.commit()?;
+    if let Err(error) = upgrade_copy::remove_others(path, version) {
+        tracing::warn!(%error, "cannot remove the copy of the database from before an earlier upgrade");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -222,6 +236,85 @@ mod tests {
         let empty = directory.path().join("empty");
         std::fs::write(&empty, "").unwrap();
         check_header(&empty).unwrap();
+    }
+
+    /// Lists the names beside the database, and the version of each that is a database.
+    fn versions(directory: &TempDir) -> Vec<(String, i64)> {
+        let entries = directory.path().read_dir().unwrap();
+        let mut versions: Vec<_> = entries
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| !path.to_str().unwrap().ends_with("-shm"))
+            .filter(|path| !path.to_str().unwrap().ends_with("-wal"))
+            .map(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                let opened = Connection::open(&path).unwrap();
+                let version = opened.query_row("PRAGMA user_version", [], |row| row.get(0));
+                (name, version.unwrap())
+            })
+            .collect();
+        versions.sort();
+        versions
+    }
+
+    #[test]
+    fn an_upgrade_keeps_a_copy_of_what_was_before() {
+        let known = MIGRATIONS.len() as i64;
+        let (directory, opened) = migrated(7, "INSERT INTO settings VALUES ('a', 'b')");
+        let path = directory.path().join("old");
+        drop(opened);
+        let names = |version| {
+            vec![
+                ("old".to_owned(), known),
+                (format!("old.schema-{version}"), version),
+            ]
+        };
+        assert_eq!(versions(&directory), names(7));
+        // up to date: nothing to copy
+        drop(open_writer(&path).unwrap());
+        assert_eq!(versions(&directory), names(7));
+        let copy = Connection::open(directory.path().join("old.schema-7")).unwrap();
+        let value = copy.query_row("SELECT value FROM settings", [], |row| {
+            row.get::<_, String>(0)
+        });
+        assert_eq!(value, Ok("b".to_owned()));
+        drop(copy);
+        // the way back, and a later upgrade: from another version, beside what is no copy
+        std::fs::rename(directory.path().join("old.schema-7"), &path).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch(MIGRATIONS[7]).unwrap();
+        other.pragma_update(None, "user_version", 8).unwrap();
+        drop(other);
+        for name in ["old.schema-3", "old.schema-x"] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        drop(open_writer(&path).unwrap());
+        let mut expected = names(8);
+        expected.push(("old.schema-x".to_owned(), 0));
+        assert_eq!(versions(&directory), expected);
+    }
+
+    #[test]
+    fn without_a_copy_there_is_no_upgrade() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("old");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(&format!(
+            "PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID}"
+        ))
+        .unwrap();
+        drop(old);
+        // something that cannot be replaced is in the way
+        let blocked = directory.path().join("old.schema-1");
+        std::fs::create_dir_all(blocked.join("x")).unwrap();
+        assert!(matches!(open_writer(&path), Err(Error::NotCopied { .. })));
+        assert!(!directory.path().join("old.schema-partial").exists());
+        let version = Connection::open(&path).unwrap();
+        let version = version.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+        assert_eq!(version, Ok(1));
+        std::fs::remove_dir_all(&blocked).unwrap();
+        open_writer(&path).unwrap();
+        assert!(blocked.is_file());
     }
 
     #[test]

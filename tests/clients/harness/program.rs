@@ -19,6 +19,7 @@ const BUILT: &[&str] = &[
     "docker-29",
     "dockerd-29",
     "helm",
+    "kubernetes-validate",
     "oras",
     "pebble",
     "pebble-challtestsrv",

@@ -53,3 +53,47 @@ pub fn charts(sandbox: &Sandbox) {
     );
     sandbox.refused(format!("{show} --version 2.0.0"));
 }
+
+/// Our own chart: every form of it is a valid description of what Kubernetes 1.37 runs, with a valid configuration, and it
+/// passes through the registry.
+pub fn own_chart(sandbox: &Sandbox) {
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deploy/chart");
+    sandbox.run(format!("helm lint --strict {chart}"));
+    let forms = [
+        "",
+        "--set ingress.enabled=true,ingress.className=nginx,ingress.tlsSecret=t,htpasswd=ann:x",
+        "--set persistence.existingClaim=old,existingSecret=users,service.type=NodePort",
+        "--set config.http.addr=0.0.0.0:8080,image.repository=host/tarkeep,imagePullSecrets[0].name=a",
+        "--set persistence.storageClass=fast,nodeSelector.disk=ssd,podAnnotations.a=b",
+    ];
+    for form in forms {
+        let rendered = sandbox
+            .run(format!("helm template site {chart} {form}"))
+            .stdout;
+        sandbox.write("rendered.yaml", &rendered);
+        sandbox.run("kubernetes-validate --strict rendered.yaml");
+        let lines = rendered
+            .lines()
+            .skip_while(|line| !line.starts_with("  config.yml: |"));
+        let config = lines.skip(1).take_while(|line| line.starts_with("    "));
+        let config: Vec<_> = config.map(|line| &line[4..]).collect();
+        sandbox.write("config.yml", config.join("\n"));
+        let checked = sandbox
+            .registry(&["config", "show", "config.yml"])
+            .output()
+            .unwrap();
+        assert!(checked.status.success(), "{checked:?}");
+    }
+    sandbox.run(format!(
+        "kubernetes-validate --strict {chart}/../kubernetes.yml"
+    ));
+    sandbox.refused(format!(
+        "helm template site {chart} --set htpasswd=a,existingSecret=b"
+    ));
+
+    let charts = format!("oci://{}/charts", sandbox.server.host);
+    sandbox.run(format!("helm package {chart} --version 1.2.3"));
+    sandbox.run(format!("helm push --plain-http tarkeep-1.2.3.tgz {charts}"));
+    let installed = format!("helm template --plain-http site {charts}/tarkeep --version 1.2.3");
+    assert!(sandbox.run(installed).stdout.contains("kind: StatefulSet"));
+}
