@@ -14,7 +14,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use super::{Running, command, refusal};
 use crate::support::client::read_response;
 use crate::support::server::read_address;
-use crate::support::{Client, eventually};
+use crate::support::{Client, Image, eventually};
 
 /// Prepares `registry serve` with sockets from descriptor 3 on, as systemd passes them.
 fn activated(directory: &Path, sockets: &[&OwnedFd], names: &str) -> Command {
@@ -50,7 +50,14 @@ fn listening() -> (String, OwnedFd) {
     (address, listener.into())
 }
 
-/// Answers of many clients to a server that restarts.
+/// How a client connects for each image.
+#[derive(Clone, Copy, PartialEq)]
+enum Connections {
+    New,
+    Kept,
+}
+
+/// Images that many clients pushed to a server that restarts, and pulled.
 #[derive(Default)]
 struct Answers {
     good: AtomicUsize,
@@ -58,15 +65,20 @@ struct Answers {
 }
 
 impl Answers {
-    /// Sends requests, each over a new connection or all over one that the server may close, until it is over.
-    fn collect(&self, address: &str, is_kept: bool) {
+    /// Pushes and pulls images, each over a new connection or all over one that the server may close, until it is over.
+    fn collect(&self, address: &str, number: u64, connections: Connections) {
         let mut client = Client::new(address);
-        while !self.is_over.load(Ordering::Relaxed) {
-            if !is_kept {
+        let repository = format!("load/{number}");
+        for round in 0.. {
+            if self.is_over.load(Ordering::Relaxed) {
+                return;
+            }
+            if connections == Connections::New {
                 client = Client::new(address);
             }
-            let answer = client.request("GET", "/v2/").try_send();
-            assert_eq!(answer.expect("no connection is lost").status, 200);
+            let image = Image::small(1000 * number + round % 5);
+            image.push(&mut client, &repository, "latest");
+            image.assert_pulls(&mut client, &repository, "latest");
             self.good.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -74,7 +86,7 @@ impl Answers {
     fn wait_for_more(&self) {
         let before = self.good.load(Ordering::Relaxed);
         eventually("more answers", || {
-            self.good.load(Ordering::Relaxed) > before + 50
+            self.good.load(Ordering::Relaxed) > before + 10
         });
     }
 }
@@ -88,8 +100,9 @@ impl Drop for End<'_> {
     }
 }
 
+/// `RESTARTS=50` is the long form.
 #[test]
-fn a_restart_loses_no_connection() {
+fn a_restart_fails_no_push_and_no_pull() {
     let (address, socket) = listening();
     let directory = tempfile::TempDir::new().expect("a directory");
     let start = || Running::start(activated(directory.path(), &[&socket], "registry"));
@@ -104,10 +117,13 @@ fn a_restart_loses_no_connection() {
     let (answers, address) = (&Answers::default(), &*address);
     std::thread::scope(|scope| {
         let _end = End(answers);
-        for is_kept in [false, true, false, true] {
-            scope.spawn(move || answers.collect(address, is_kept));
+        let clients = [Connections::New, Connections::Kept].repeat(2);
+        for (number, connections) in (0..).zip(clients) {
+            scope.spawn(move || answers.collect(address, number, connections));
         }
-        for _ in 0..3 {
+        let restarts =
+            std::env::var("RESTARTS").map_or(3, |given| given.parse().expect("a number"));
+        for _ in 0..restarts {
             answers.wait_for_more();
             server.terminate();
             assert_eq!(server.end().0, Some(0));

@@ -5,10 +5,10 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Running, serve, wait_until_closed};
+use super::{Running, command, serve, wait_until_closed};
 use crate::support::client::read_response;
 use crate::support::server::upload_length;
-use crate::support::{noise, sha256};
+use crate::support::{Image, noise, sha256};
 
 /// Longest time that counts as "at once", on a busy machine.
 const AT_ONCE: Duration = Duration::from_millis(1800);
@@ -38,6 +38,39 @@ fn a_download_in_flight_is_finished() {
         read_response(&mut BufReader::new(first.chain(stream)), false).expect("all of it");
     assert!(response.body == content);
     assert_eq!(server.end().0, Some(0));
+}
+
+/// A restart without socket activation: the port is free at once, and both work until the last request is done.
+#[test]
+fn the_next_server_takes_the_port_while_requests_of_the_last_one_are_finished() {
+    let (directory, mut server) = fresh();
+    let location = server.client().begin_upload("a");
+    let content = noise(2, 3 << 20);
+    let digest = sha256(&content);
+    let mut stream = BufReader::new(server.client().connect());
+    let length = content.len();
+    let head = format!(
+        "PUT {location}&digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    );
+    let (begun, rest) = content.split_at(1 << 20);
+    let sent = stream
+        .get_mut()
+        .write_all(&[head.as_bytes(), begun].concat());
+    sent.expect("a beginning");
+    wait_until_received(directory.path(), &location);
+    let address = server.address();
+    server.terminate();
+    wait_until_closed(&address);
+    let mut next = command(&["serve", "--addr", &address, "--data-dir"]);
+    next.arg(directory.path());
+    let next = Running::start(next);
+    assert_eq!(next.address(), address);
+    Image::small(3).push(&mut next.client(), "a", "v1");
+    stream.get_mut().write_all(rest).expect("the rest");
+    let answer = read_response(&mut stream, false).expect("an answer");
+    assert_eq!(answer.status, 201);
+    assert_eq!(server.end().0, Some(0));
+    assert!(next.client().get(&format!("/v2/a/blobs/{digest}")).body == content);
 }
 
 #[test]
