@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use engines::{buildkit, collection, containerd, docker, encrypted, image, switching};
 use harness::runner::{self, Test};
-use surroundings::{acme, fail2ban, nginx, unit};
+use surroundings::{acme, alerts, fail2ban, nginx, unit};
 use tools::{buildah, cosign, crane, curl, export, helm, import, oras, podman, regctl, skopeo};
 
 const TESTS: &[Test] = &[
@@ -326,6 +326,7 @@ const TESTS: &[Test] = &[
         &["systemd-analyze"],
         unit::is_valid_as_installed,
     ),
+    Test::new("alerts", &["promtool"], alerts::fire),
     Test::new(
         "differential",
         &["docker-registry"],

@@ -35,6 +35,23 @@ fn every_metric_of_the_dashboard_is_exported() {
     let mut asked = Vec::new();
     expressions(&serde_json::from_str(&text).expect("JSON"), &mut asked);
     assert!(asked.len() > 20, "{} expressions", asked.len());
+    assert_exported(&asked);
+}
+
+/// `tests/clients` has them fire.
+#[test]
+fn every_metric_of_the_alerts_is_exported() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/deploy/prometheus/rules.yml"
+    );
+    let text = std::fs::read_to_string(path).expect("the rules");
+    assert!(text.matches("expr:").count() > 10);
+    assert_exported(&[text]);
+}
+
+/// Asserts that a server exports every metric of the expressions.
+fn assert_exported(asked: &[String]) {
     let name = Regex::new("registry_[a-z_]+").expect("an expression");
     let used: BTreeSet<&str> = asked
         .iter()
