@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use engines::{buildkit, collection, containerd, docker, encrypted, image, switching};
 use harness::runner::{self, Test};
-use surroundings::{acme, alerts, fail2ban, nginx, unit};
+use surroundings::{acme, alerts, fail2ban, nginx, proxies, unit};
 use tools::{buildah, cosign, crane, curl, export, helm, import, oras, podman, regctl, skopeo};
 
 const TESTS: &[Test] = &[
@@ -219,6 +219,18 @@ const TESTS: &[Test] = &[
         ("REGISTRY_HTTP_RELATIVEURLS", "false"),
         ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]"),
     ]),
+    Test::new(
+        "haproxy",
+        &["haproxy", "curl", "crane", "skopeo"],
+        proxies::haproxy,
+    )
+    .with(BEHIND_A_PROXY),
+    Test::new(
+        "caddy",
+        &["caddy", "curl", "crane", "skopeo"],
+        proxies::caddy,
+    )
+    .with(BEHIND_A_PROXY),
     Test::new("nginx-path-stripped", &["nginx", "curl"], nginx::stripped)
         .with(&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]),
     Test::new("nginx-path-kept", &["nginx", "curl"], nginx::prefixed)
@@ -376,6 +388,11 @@ const TESTS: &[Test] = &[
     .everywhere(),
 ];
 
+/// Absolute locations show what a proxy tells.
+const BEHIND_A_PROXY: &[(&str, &str)] = &[
+    ("REGISTRY_HTTP_RELATIVEURLS", "false"),
+    ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]"),
+];
 const MOVING_PROGRAMS: &[&str] = &[
     "docker",
     "dockerd",

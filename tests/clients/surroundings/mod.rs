@@ -4,4 +4,5 @@ pub mod acme;
 pub mod alerts;
 pub mod fail2ban;
 pub mod nginx;
+pub mod proxies;
 pub mod unit;

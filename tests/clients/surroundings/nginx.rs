@@ -89,7 +89,7 @@ pub fn free_port() -> u16 {
 }
 
 /// An image goes both ways, by crane and by skopeo, one layer of it larger than any buffer on the way.
-fn push_and_pull(sandbox: &Sandbox, proxy: &Proxy, skopeo: &str) {
+pub fn push_and_pull(sandbox: &Sandbox, host: &str, skopeo: &str) {
     let layout = Layout::new(sandbox.path("source"));
     let image = layout.plain_image("amd64", &[noise(1, 100), noise(2, 20 << 20)]);
     layout.tag("v1", &image);
@@ -99,19 +99,17 @@ fn push_and_pull(sandbox: &Sandbox, proxy: &Proxy, skopeo: &str) {
         sandbox.path("certs/ca.crt").display().to_string(),
     );
 
-    let by_crane = format!("{}/by/crane:v1", proxy.host);
+    let by_crane = format!("{}/by/crane:v1", host);
     sandbox.run(format!("crane push source {by_crane}"));
     assert_same(&sandbox.server.content("by/crane", "v1"), &source);
     sandbox.run(format!("crane pull --format oci {by_crane} crane-back"));
     assert_same(&layout_content(&sandbox.path("crane-back")), &source);
     assert_eq!(
-        sandbox
-            .run(format!("crane ls {}/by/crane", proxy.host))
-            .line(),
+        sandbox.run(format!("crane ls {}/by/crane", host)).line(),
         "v1"
     );
 
-    let by_skopeo = format!("docker://{}/by/skopeo:v1", proxy.host);
+    let by_skopeo = format!("docker://{}/by/skopeo:v1", host);
     let copy = "skopeo --insecure-policy copy --quiet --preserve-digests";
     sandbox.run(format!("{copy} --dest-{skopeo} oci:source:v1 {by_skopeo}"));
     assert_same(&sandbox.server.content("by/skopeo", "v1"), &source);
@@ -124,7 +122,7 @@ fn push_and_pull(sandbox: &Sandbox, proxy: &Proxy, skopeo: &str) {
 /// As recommended, before a registry that has not been told of it: whatever it says is not needed.
 pub fn encrypted(sandbox: &Sandbox) {
     let proxy = Proxy::start(sandbox, "https", &[]);
-    push_and_pull(sandbox, &proxy, "cert-dir=certs");
+    push_and_pull(sandbox, &proxy.host, "cert-dir=certs");
     // which 201s name paths on whatever server the client asked
     let begun = begin(
         sandbox,
@@ -143,18 +141,18 @@ pub fn buffered(sandbox: &Sandbox) {
         ("proxy_buffering off;", "proxy_buffering on;"),
     ];
     let proxy = Proxy::start(sandbox, "https", &changes);
-    push_and_pull(sandbox, &proxy, "cert-dir=certs");
+    push_and_pull(sandbox, &proxy.host, "cert-dir=certs");
 }
 
 pub fn plain(sandbox: &Sandbox) {
     let proxy = Proxy::start(sandbox, "http", &[]);
-    push_and_pull(sandbox, &proxy, "tls-verify=false");
+    push_and_pull(sandbox, &proxy.host, "tls-verify=false");
 }
 
 /// Absolute locations (`relativeurls: false`), as distribution makes them: they have the clients' scheme, host and port.
 pub fn absolute(sandbox: &Sandbox) {
     let proxy = Proxy::start(sandbox, "https", &[]);
-    push_and_pull(sandbox, &proxy, "cert-dir=certs");
+    push_and_pull(sandbox, &proxy.host, "cert-dir=certs");
     let begun = begin(
         sandbox,
         &format!("https://{}/v2/a/blobs/uploads/", proxy.host),
@@ -209,7 +207,7 @@ pub fn added(sandbox: &Sandbox) {
 const CURL: &str = "curl --silent --show-error --fail-with-body --cacert certs/ca.crt";
 
 /// Begins an upload; gives its location.
-fn begin(sandbox: &Sandbox, url: &str) -> String {
+pub fn begin(sandbox: &Sandbox, url: &str) -> String {
     let head = sandbox
         .run(format!(
             "{CURL} --request POST --dump-header - --output /dev/null {url}"
