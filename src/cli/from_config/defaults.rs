@@ -14,6 +14,8 @@ const ROOT_DIRECTORY: &str = "storage.filesystem.rootdirectory";
 
 /// The directory of `registry:2`, so that its volumes work.
 const SYSTEM_DIRECTORY: &str = "/var/lib/registry";
+/// The directory of the Debian package.
+const PACKAGE_DIRECTORY: &str = "/var/lib/tarkeep";
 const DEFAULT_PORT: u16 = 5000;
 
 /// Port names that Go knows on every system.
@@ -29,12 +31,16 @@ pub(crate) fn configuration(named: Option<PathBuf>) -> Option<PathBuf> {
     named.or_else(from_environment)
 }
 
-/// Returns the data directory: the flag's, the configuration's, the system's if writable, or the user's.
+/// Returns the data directory: the flag's, the configuration's, the package's if it alone holds a registry, the system's if
+/// writable, or the user's.
 pub(crate) fn data_directory(flag: Option<&Path>, config: &Config) -> Result<PathBuf, Violations> {
     if let Some(named) = flag.or(config.storage.filesystem.rootdirectory.as_deref()) {
         return Ok(named.to_owned());
     }
-    let system = Path::new(SYSTEM_DIRECTORY);
+    let (system, package) = (Path::new(SYSTEM_DIRECTORY), Path::new(PACKAGE_DIRECTORY));
+    if Registry::is_at(package) && !Registry::is_at(system) {
+        return Ok(package.to_owned());
+    }
     if is_writable(system) || (!system.exists() && system.parent().is_some_and(is_writable)) {
         return Ok(system.to_owned());
     }
@@ -51,11 +57,16 @@ pub(crate) fn data_directory(flag: Option<&Path>, config: &Config) -> Result<Pat
     }
 }
 
-/// Returns the system's data directory if it exists and belongs to another user.
+/// Returns a data directory of the system that exists and belongs to another user.
 pub(crate) fn system_directory_of_others() -> Option<PathBuf> {
-    let system = Path::new(SYSTEM_DIRECTORY);
-    let metadata = system.metadata().ok()?;
-    owner::is_other_user(metadata.uid()).then(|| system.to_owned())
+    [SYSTEM_DIRECTORY, PACKAGE_DIRECTORY]
+        .iter()
+        .map(Path::new)
+        .find(|directory| {
+            let owner = directory.metadata().map(|metadata| metadata.uid());
+            owner.is_ok_and(owner::is_other_user)
+        })
+        .map(Path::to_owned)
 }
 
 /// Returns the rule about a store of distribution in the data directory.
