@@ -9,6 +9,7 @@ mod damage;
 mod deletion;
 mod history;
 mod image;
+mod policies;
 mod quotas;
 mod repositories;
 mod restoring;
@@ -38,6 +39,10 @@ pub use deletion::{
 pub use history::{StateEnd, StateItem, history, stored};
 pub use image::{
     ChildItem, ImageItem, ImageReport, ReferrerItem, RunItem, SignatureItem, built, image,
+};
+pub use policies::{
+    Decided, DecisionItem, DecisionPlace, FreedBlobs, PreviewItem, PreviewQuery, RuleEffectItem,
+    RulesItem, decisions, preview, rule_effects,
 };
 pub use quotas::{QuotaItem, quotas};
 pub use repositories::{RepositoryItem, last_pusher, repositories};
