@@ -20,6 +20,7 @@ mod tags;
 mod token_changes;
 mod tokens;
 mod trash;
+mod trial;
 mod untagged;
 mod upstreams;
 mod usage;
@@ -42,7 +43,7 @@ pub use image::{
 };
 pub use policies::{
     Decided, DecisionItem, DecisionPlace, FreedBlobs, PreviewItem, PreviewQuery, RuleEffectItem,
-    RulesItem, decisions, preview, rule_effects,
+    RulesItem, preview, rule_effects,
 };
 pub use quotas::{QuotaItem, quotas};
 pub use repositories::{RepositoryItem, last_pusher, repositories};
@@ -60,6 +61,7 @@ pub use token_changes::{
 };
 pub use tokens::{SecretItem, TokenItem, Tokens, tokens};
 pub use trash::{RestorableItem, trash, trash_of};
+pub use trial::{Trial, TrialList, TriedTag, trial};
 pub use untagged::{UntaggedItem, untagged};
 pub use upstreams::{UpstreamItem, upstreams};
 pub use usage::{

@@ -171,10 +171,7 @@ pub async fn rule_effects(
 }
 
 /// Lists decisions by repository and tag, a page of them behind a place.
-///
-/// # Errors
-/// Those of the database.
-pub async fn decisions(
+async fn decisions(
     registry: &Registry,
     retention: &Retention,
     query: &PreviewQuery,
@@ -194,7 +191,7 @@ pub async fn decisions(
         while let Some(last) = next {
             let page = reports.preview_tags(name, &preview, last).await?;
             let chosen = page.items.into_iter().filter(|tag| query.lists(tag));
-            items.extend(chosen.map(|decision| item(name, &preview, decision)));
+            items.extend(chosen.map(|decision| decision_item(name, &preview, decision)));
             if items.len() > limit {
                 items.truncate(limit);
                 let last = items.last();
@@ -215,7 +212,11 @@ impl PreviewQuery {
     }
 }
 
-fn item(name: &RepositoryName, preview: &PolicyPreview, decision: TagDecision) -> DecisionItem {
+pub(super) fn decision_item(
+    name: &RepositoryName,
+    preview: &PolicyPreview,
+    decision: TagDecision,
+) -> DecisionItem {
     DecisionItem {
         repository: name.to_string(),
         tag: decision.tag,

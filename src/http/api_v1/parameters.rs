@@ -186,7 +186,8 @@ impl PolicyParameters {
     pub(super) fn place(&self) -> Result<Option<DecisionPlace>, ApiError> {
         let place = self.last.as_deref().map(|last| {
             let place = DecisionPlace::parse(last);
-            let foreign = || ApiError::Parameter(format!("last is no cursor of this list: '{last}'"));
+            let foreign =
+                || ApiError::Parameter(format!("last is no cursor of this list: '{last}'"));
             place.ok_or_else(foreign)
         });
         place.transpose()
