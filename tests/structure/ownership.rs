@@ -7,7 +7,7 @@ const SQL: &[&str] = &["SELECT ", "INSERT ", "UPDATE ", "DELETE FROM", "PRAGMA "
 const BLOB_FOLDERS: &[&str] = &["blobs", "uploads"];
 const FILE_CALLS: &[&str] = &["hard_link", "remove_file"];
 /// Those that remove files of their own: databases, and links, of backups.
-const OTHER_FILES: [&str; 2] = ["src/backup/", "src/meta/sqlite/copy.rs"];
+const OTHER_FILES: [&str; 2] = ["src/backup/", "src/meta/sqlite/"];
 
 /// Modules of the library and the binary outside `owner`, a file or a folder with a slash.
 fn modules_outside(owner: &str) -> Vec<Module> {

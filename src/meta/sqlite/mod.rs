@@ -4,6 +4,7 @@ pub(super) mod beside;
 pub(super) mod connection;
 pub(super) mod copy;
 pub(super) mod copy_on_write;
+pub(super) mod database_file;
 pub(super) mod locks;
 pub(super) mod pool;
 pub(super) mod reader;

