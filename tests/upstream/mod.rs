@@ -2,6 +2,7 @@
 
 pub mod adopt;
 mod arriving;
+mod astray;
 mod broken;
 mod commands;
 mod crowded;

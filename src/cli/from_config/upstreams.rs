@@ -182,6 +182,7 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
         }
         upstream.logins.extend(login);
         upstream.realms.clone_from(&given.realms);
+        upstream.private_hosts.clone_from(&given.privatehosts);
         upstream.ca.clone_from(&given.ca);
         upstream.proxy.clone_from(&given.proxy);
         Ok(MirrorSettings {

@@ -18,6 +18,7 @@ pub struct Ports {
 
 pub fn answer(state: &mut State, seen: &Seen, ports: Ports) -> Reply {
     match seen.part {
+        Part::Registry if seen.path.starts_with("/token") => token(state, seen),
         Part::Registry => registry(state, seen, ports),
         Part::Tokens => token(state, seen),
         Part::Store => store(state, seen),
@@ -72,7 +73,10 @@ fn challenge(state: &State, scope: &str, ports: Ports) -> String {
     if state.behaviour.wants_basic {
         return "WWW-Authenticate: Basic realm=\"hub\"\r\n".to_owned();
     }
-    let (host, port) = (state.behaviour.realm_host, ports.tokens);
+    let (host, port) = match state.behaviour.has_own_tokens {
+        true => ("127.0.0.1", ports.registry),
+        false => (state.behaviour.realm_host, ports.tokens),
+    };
     format!(
         "WWW-Authenticate: Bearer realm=\"http://{host}:{port}/token\",service=\"hub\",scope=\"{scope}\"\r\n"
     )
