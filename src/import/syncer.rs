@@ -18,8 +18,8 @@ use crate::import::sync_walk::SyncWalk;
 use crate::import::waiter::{Stop, Waiter};
 use crate::import::walk::place;
 use crate::import::walked::WalkedRegistry;
-use crate::oci::{RepositoryName, TagName};
-use crate::registry::{self, RepositorySource, Sync, SyncEnd, SyncRow, SyncRule, now};
+use crate::oci::RepositoryName;
+use crate::registry::{self, Relisted, RepositorySource, Sync, SyncEnd, SyncRow, SyncRule, now};
 use crate::threads::{blocking, low_priority};
 use crate::upstream;
 
@@ -43,8 +43,8 @@ pub struct Syncer {
 #[derive(Clone, Debug)]
 pub struct SyncEnded {
     pub outcome: SyncOutcome,
-    /// Tags that were gone, and are there again.
-    pub returned: Vec<(RepositoryName, TagName)>,
+    /// Tags that are gone since, and those that are there again.
+    pub relisted: Vec<(RepositoryName, Relisted)>,
 }
 
 /// Outcome of a run.
@@ -73,7 +73,7 @@ struct Run {
 #[derive(Default)]
 struct Found {
     end: SyncEnd,
-    returned: Vec<(RepositoryName, TagName)>,
+    relisted: Vec<(RepositoryName, Relisted)>,
 }
 
 impl Syncer {
@@ -98,6 +98,11 @@ impl Syncer {
 
     async fn run_all(&self, ended: &UnboundedSender<SyncEnded>) {
         let all = self.syncs();
+        // what an earlier server, or one with other settings, was at has ended with it
+        let upstreams = self.walked.registry.upstreams();
+        while let Err(error) = upstreams.end_begun_syncs(&all).await {
+            tokio::time::sleep(self.wait_for_database(&error)).await;
+        }
         loop {
             let pause = match self.next(&all).await {
                 Ok(Some((sync, rule, Duration::ZERO))) => match self.make(sync, rule).await {
@@ -145,7 +150,7 @@ impl Syncer {
     async fn make(&self, sync: &Sync, rule: &SyncRule) -> Result<SyncEnded, registry::Error> {
         let upstreams = self.walked.registry.upstreams();
         upstreams.begin_sync(sync).await?;
-        let Found { end, returned } = self.find(rule).await;
+        let Found { end, relisted } = self.find(rule).await;
         let outcome = match &end {
             SyncEnd {
                 failure: Some(error),
@@ -172,7 +177,7 @@ impl Syncer {
             }
         };
         upstreams.end_sync(sync, end).await?;
-        Ok(SyncEnded { outcome, returned })
+        Ok(SyncEnded { outcome, relisted })
     }
 
     /// Makes a run.
@@ -219,6 +224,14 @@ impl Run {
         let mut found = self.found.into_inner();
         if let Err(error) = outcome {
             found.end.failure = Some(reason(&error));
+        }
+        let (end, place) = (&mut found.end, &self.walked.url);
+        if end.failure.is_none() && end.tags == 0 && end.problems.is_empty() {
+            let problem = match end.repositories {
+                0 => "the rule names no repository that is there, and that allow permits",
+                _ => "the rule names none of the tags there",
+            };
+            end.problems.push((place.clone(), problem.to_owned()));
         }
         found
     }
@@ -304,9 +317,8 @@ impl Run {
         let upstreams = self.walked.registry.upstreams();
         let is_named = |tag: &str| self.rule.names_tag(tag);
         let marking = upstreams.mark_unlisted(name, &listed, is_named);
-        let returned = self.importing.wait(marking)?.into_iter();
-        let returned = returned.map(|tag| (name.clone(), tag));
-        self.found.lock().returned.extend(returned);
+        let relisted = self.importing.wait(marking)?;
+        self.found.lock().relisted.push((name.clone(), relisted));
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! All mirrors of a registry, and which of them a repository belongs to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
+use super::asked::{AllLists, Lists};
 use super::brought::BroughtBlob;
 use super::counters::MirrorCounters;
 use super::error::Error;
 use super::flights::{AllFetches, FetchLimits, Flights};
 use super::notes::{Notes, Served};
-use super::recent::Recent;
 use super::settings::MirrorSettings;
-use crate::oci::{Digest, Glob, Referrer, RepositoryName, TagName};
+use crate::oci::{Glob, RepositoryName, TagName};
 use crate::registry::{
     self, Actor, AdoptionItem, ImportPiece, Registry, RepositorySource, SyncRule,
 };
@@ -28,10 +28,11 @@ use crate::upstream::{BackgroundLimits, Upstream};
 const TAGS: usize = 1 << 16;
 
 /// All mirrors of a registry. Copies share everything, and see the same changes.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Mirrors {
     all: Arc<ArcSwap<Vec<Arc<Mirror>>>>,
     fetches: AllFetches,
+    lists: AllLists,
     changed: Arc<Notify>,
 }
 
@@ -76,9 +77,7 @@ pub(super) struct Mirror {
     /// Questions about blobs; an answer is a size, if it is known.
     pub(super) sizes: Flights<Option<u64>>,
     pub(super) notes: Arc<Notes>,
-    /// Tags that it has lately listed.
-    pub(super) tags: Recent<RepositoryName, BTreeSet<String>>,
-    pub(super) referrers: Recent<(RepositoryName, Digest), Vec<Referrer>>,
+    pub(super) lists: Lists,
 }
 
 /// A repository of a mirror, with what is needed to fetch from its upstream.
@@ -101,6 +100,17 @@ impl NewMirrors {
     pub fn adopted(&self) -> Vec<Adopted> {
         let adopting = self.0.iter().filter(|mirror| mirror.settings.adopts);
         adopting.map(|mirror| mirror.adopted()).collect()
+    }
+}
+
+impl Default for Mirrors {
+    fn default() -> Self {
+        Self {
+            all: Arc::default(),
+            fetches: AllFetches::of_content(),
+            lists: AllLists::default(),
+            changed: Arc::default(),
+        }
     }
 }
 
@@ -138,8 +148,7 @@ impl Mirrors {
                 manifests: Flights::default(),
                 blobs: Flights::default(),
                 sizes: Flights::default(),
-                tags: Recent::default(),
-                referrers: Recent::default(),
+                lists: self.lists.one(),
             }));
         }
         // what has a prefix comes before what is everywhere
@@ -149,14 +158,23 @@ impl Mirrors {
 
     /// Puts others in the place of the present mirrors, unless they are the same. Fetches that are under way go on.
     pub fn replace(&self, new: NewMirrors) {
-        let present = self.all.swap(Arc::new(new.0));
-        let now = self.all.load();
-        let mut pairs = present.iter().zip(now.iter());
-        let is_same =
-            present.len() == now.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other));
-        if !is_same {
+        if !self.are(&new) {
+            self.all.store(Arc::new(new.0));
+            self.lists.forget();
             self.changed.notify_waiters();
         }
+    }
+
+    /// Reports whether a new configuration changes nothing.
+    pub fn are(&self, NewMirrors(new): &NewMirrors) -> bool {
+        let present = self.all.load();
+        let mut pairs = present.iter().zip(new.iter());
+        present.len() == new.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+
+    /// Reports whether any registry is being adopted.
+    pub fn are_adopting(&self) -> bool {
+        self.all.load().iter().any(|mirror| mirror.settings.adopts)
     }
 
     /// Completes with the next change of the mirrors.

@@ -123,9 +123,7 @@ impl Trouble {
                 | Failure::NoLogin
                 | Failure::Denied
                 | Failure::Credentials(_) => Self::Login,
-                Failure::Broken(_) | Failure::Redirects(_) | Failure::Astray(_) => {
-                    Self::Content
-                },
+                Failure::Broken(_) | Failure::Redirects(_) | Failure::Astray(_) => Self::Content,
                 Failure::Crowded => Self::Here,
                 Failure::TooManyRequests { .. }
                 | Failure::Server(_)

@@ -10,6 +10,7 @@ mod cut_over;
 mod dripping;
 mod eviction;
 mod faults;
+mod hostile;
 mod lists;
 mod log;
 mod logins;

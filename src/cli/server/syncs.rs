@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tarkeep::import::{SyncEnded, SyncOutcome, Syncer, WalkedRegistry};
 use tarkeep::mirror::{MirrorCounters, Mirrors, Synced};
-use tarkeep::registry::Registry;
+use tarkeep::registry::{Registry, Relisted};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
@@ -77,9 +77,14 @@ fn start(syncer: Syncer, counters: Arc<MirrorCounters>) -> Syncing {
 
 /// Counts the runs that have ended.
 async fn count(mut ended: UnboundedReceiver<SyncEnded>, counters: Arc<MirrorCounters>) {
-    while let Some(SyncEnded { outcome, returned }) = ended.recv().await {
-        for (name, tag) in returned {
-            counters.mark_present(&name, &tag);
+    while let Some(SyncEnded { outcome, relisted }) = ended.recv().await {
+        for (name, Relisted { gone, returned }) in relisted {
+            returned.iter().for_each(|tag| {
+                counters.mark_present(&name, tag);
+            });
+            gone.iter().for_each(|tag| {
+                counters.mark_gone(&name, tag);
+            });
         }
         let counter = match outcome {
             SyncOutcome::Whole => &counters.whole_syncs,

@@ -94,19 +94,32 @@ impl Transfer<'_> {
             left_out: HashSet::new(),
             has_referrers: true,
         };
-        for digest in tags.values().chain(&wanted.roots) {
-            self.image(&mut target, digest)?;
+        let mut roots = tags.values().chain(&wanted.roots);
+        let mut outcome = roots.try_for_each(|digest| self.image(&mut target, digest));
+        if outcome.is_ok() {
+            outcome = self.companions(&mut target, &mut tags, report);
         }
+        // images that are whole get their tags, whatever has ended the rest
+        let set = self.tags(&target, tags).and_then(|mut pieces| {
+            pieces.push(ImportPiece::End);
+            self.receiver.take(pieces)
+        });
+        outcome.and(set).map(|()| true)
+    }
+
+    /// Transfers what other tags name that are about the images.
+    fn companions(
+        &self,
+        target: &mut Target<'_>,
+        tags: &mut BTreeMap<TagName, Digest>,
+        report: &mut dyn FnMut(PathBuf, Damage),
+    ) -> Result<(), Error> {
         let companions = self.receiver.companions(&target.seen);
-        let companions = self.targets(source, companions, report)?;
-        for digest in companions.values() {
-            self.image(&mut target, digest)?;
-        }
+        let companions = self.targets(target.source, companions, report)?;
+        let mut roots = companions.values();
+        let outcome = roots.try_for_each(|digest| self.image(target, digest));
         tags.extend(companions);
-        let mut pieces = self.tags(&target, tags)?;
-        pieces.push(ImportPiece::End);
-        self.receiver.take(pieces)?;
-        Ok(true)
+        outcome
     }
 
     /// Asks what the tags of a repository point at; `None` if they cannot be listed. Blocks.

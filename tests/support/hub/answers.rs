@@ -16,6 +16,20 @@ pub struct Ports {
     pub store: u16,
 }
 
+impl Ports {
+    /// Returns the part that a server in a URL is; a name without a port is the registry.
+    pub fn part(&self, server: &str) -> Part {
+        let port = server
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse::<u16>().ok());
+        match port {
+            Some(port) if port == self.tokens => Part::Tokens,
+            Some(port) if port == self.store => Part::Store,
+            _ => Part::Registry,
+        }
+    }
+}
+
 pub fn answer(state: &mut State, seen: &Seen, ports: Ports) -> Reply {
     match seen.part {
         Part::Registry if seen.path.starts_with("/token") => token(state, seen),

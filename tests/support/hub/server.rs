@@ -149,8 +149,11 @@ fn serve(
         // as a proxy it is whatever server is meant
         let meant = path
             .strip_prefix("http://")
-            .and_then(|url| url.find('/').map(|at| &url[at..]));
-        let path = meant.unwrap_or(path).to_owned();
+            .and_then(|url| url.split_once('/'));
+        let (part, path) = match meant {
+            Some((server, rest)) => (ports.part(server), format!("/{rest}")),
+            None => (part, path.to_owned()),
+        };
         let mut headers = Vec::new();
         loop {
             let mut line = String::new();
