@@ -257,6 +257,35 @@ impl Mirrors {
         }
     }
 
+    /// Fails for a repository that the configuration of its upstream leaves out.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`].
+    pub fn check_allowed(&self, name: &RepositoryName) -> Result<(), Error> {
+        let found = self.find(name);
+        let Some((mirror, source)) = found.filter(|(mirror, source)| !mirror.allows(source)) else {
+            return Ok(());
+        };
+        let error = Error::NotAllowed {
+            upstream: mirror.place().to_owned(),
+            source_name: mirror.upstream.name(&source),
+        };
+        mirror.notes.warn(name, "", Served::Nothing, &error);
+        Err(error)
+    }
+
+    /// Returns the name of a repository here by which its upstream knows it: `hub/library/redis` for `hub/redis`.
+    pub fn whole_name(&self, name: RepositoryName) -> RepositoryName {
+        let Some((mirror, source)) = self.find(&name) else {
+            return name;
+        };
+        let whole = mirror.upstream.name(&source);
+        match mirror.prefix() {
+            Some(prefix) => RepositoryName::parse(&format!("{prefix}/{whole}")).unwrap_or(name),
+            None => whole,
+        }
+    }
+
     pub(super) fn all(&self) -> Arc<Vec<Arc<Mirror>>> {
         self.all.load_full()
     }
@@ -286,11 +315,8 @@ impl Mirrors {
         let Some((mirror, source)) = self.find(name) else {
             return Ok(None);
         };
-        let (allow, full) = (&mirror.settings.allow, mirror.upstream.name(&source));
-        let is_allowed = |glob: &Glob| glob.matches(full.as_str());
-        let is_open = allow.is_empty() || allow.iter().any(is_allowed);
         // nothing is stored while the registry takes no changes
-        if !is_open || registry.check_writable().is_err() {
+        if !mirror.allows(&source) || registry.check_writable().is_err() {
             return Ok(None);
         }
         let origin = match mirror.settings.adopts {
@@ -300,8 +326,7 @@ impl Mirrors {
             }
             _ => return Ok(None),
         };
-        let place = mirror.settings.prefix.as_ref();
-        let place = place.map_or(&*mirror.settings.upstream.url, RepositoryName::as_str);
+        let place = mirror.place();
         let role = match mirror.settings.adopts {
             true => "adoption of",
             false => "mirror",
@@ -338,6 +363,17 @@ impl Mirror {
 
     pub fn prefix(&self) -> Option<&RepositoryName> {
         self.settings.prefix.as_ref()
+    }
+
+    /// Reports whether a repository there may be fetched.
+    fn allows(&self, source: &RepositoryName) -> bool {
+        let (allow, full) = (&self.settings.allow, self.upstream.name(source));
+        allow.is_empty() || allow.iter().any(|glob| glob.matches(full.as_str()))
+    }
+
+    /// Its prefix, or its URL.
+    fn place(&self) -> &str {
+        self.prefix().map_or(self.url(), RepositoryName::as_str)
     }
 
     fn adopted(&self) -> Adopted {

@@ -91,7 +91,12 @@ impl<'l> Lists<'l> {
             let tags = self.registry.tags();
             let here = tags.list(name, query.last.clone(), query.n).await;
             let (page, cached) = match &listed {
-                Listed::Nothing => (here?, None),
+                Listed::Nothing => {
+                    if let Err(registry::Error::NameUnknown(_)) = here {
+                        self.mirrors.check_allowed(name)?;
+                    }
+                    (here?, None)
+                }
                 Listed::Failed(error) => (here.map_err(|absent| failure(absent, error))?, None),
                 Listed::Found(upstream) => {
                     let here = present_or_empty(here)?;
