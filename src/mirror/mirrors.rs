@@ -39,9 +39,9 @@ pub struct Mirrors {
 /// Mirrors of a new configuration, ready to take the place of the present ones.
 pub struct NewMirrors(Vec<Arc<Mirror>>);
 
-/// A registry that is being adopted.
+/// An upstream through whose repositories a walk goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Adopted {
+pub struct WalkedUpstream {
     /// Name below which its repositories are; `None` where they keep their names.
     pub prefix: Option<RepositoryName>,
     pub url: String,
@@ -53,10 +53,7 @@ pub struct Adopted {
 /// An upstream from which content is fetched ahead of clients.
 #[derive(Clone)]
 pub struct Synced {
-    /// Name below which its repositories are.
-    pub prefix: Option<RepositoryName>,
-    pub url: String,
-    pub allow: Vec<Glob>,
+    pub walked: WalkedUpstream,
     pub rules: Vec<SyncRule>,
     pub upstream: Upstream,
     pub counters: Arc<MirrorCounters>,
@@ -97,9 +94,9 @@ pub(super) struct Mirrored {
 
 impl NewMirrors {
     /// Returns the registries that are to be adopted.
-    pub fn adopted(&self) -> Vec<Adopted> {
+    pub fn adopted(&self) -> Vec<WalkedUpstream> {
         let adopting = self.0.iter().filter(|mirror| mirror.settings.adopts);
-        adopting.map(|mirror| mirror.adopted()).collect()
+        adopting.map(|mirror| mirror.walked()).collect()
     }
 }
 
@@ -210,11 +207,11 @@ impl Mirrors {
     }
 
     /// Returns the registries that are being adopted.
-    pub fn adopted(&self) -> Vec<(Adopted, Upstream)> {
+    pub fn adopted(&self) -> Vec<(WalkedUpstream, Upstream)> {
         let all = self.all.load();
         let adopting = all.iter().filter(|mirror| mirror.settings.adopts);
         adopting
-            .map(|mirror| (mirror.adopted(), mirror.in_background()))
+            .map(|mirror| (mirror.walked(), mirror.in_background()))
             .collect()
     }
 
@@ -222,16 +219,11 @@ impl Mirrors {
     pub fn synced(&self) -> Vec<Synced> {
         let all = self.all.load();
         let synced = all.iter().filter(|mirror| !mirror.settings.sync.is_empty());
-        let synced = synced.map(|mirror| {
-            let settings = &mirror.settings;
-            Synced {
-                prefix: settings.prefix.clone(),
-                url: settings.upstream.url.clone(),
-                allow: settings.allow.clone(),
-                rules: settings.sync.clone(),
-                upstream: mirror.in_background(),
-                counters: Arc::clone(&mirror.counters),
-            }
+        let synced = synced.map(|mirror| Synced {
+            walked: mirror.walked(),
+            rules: mirror.settings.sync.clone(),
+            upstream: mirror.in_background(),
+            counters: Arc::clone(&mirror.counters),
         });
         synced.collect()
     }
@@ -331,10 +323,7 @@ impl Mirrors {
             true => "adoption of",
             false => "mirror",
         };
-        let actor = Actor {
-            name: Some(format!("{role} {place}")),
-            ..Actor::default()
-        };
+        let actor = Actor::for_upstream(role, place);
         let mirrored = Mirrored {
             registry: registry.clone(),
             upstream: mirror.upstream.clone(),
@@ -376,9 +365,9 @@ impl Mirror {
         self.prefix().map_or(self.url(), RepositoryName::as_str)
     }
 
-    fn adopted(&self) -> Adopted {
+    fn walked(&self) -> WalkedUpstream {
         let settings = &self.settings;
-        Adopted {
+        WalkedUpstream {
             prefix: settings.prefix.clone(),
             url: settings.upstream.url.clone(),
             allow: settings.allow.clone(),

@@ -25,6 +25,6 @@ pub use counters::MirrorCounters;
 pub use error::Error;
 pub use lists::{Listed, ReferrersPart};
 pub use manifest::Currency;
-pub use mirrors::{Adopted, Mirrors, NewMirrors, Synced};
+pub use mirrors::{Mirrors, NewMirrors, Synced, WalkedUpstream};
 pub use settings::MirrorSettings;
 pub use states::Watched;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use futures_util::{StreamExt, stream};
 
 use super::patience::patiently;
+use super::presence::Presence;
 use super::registry::{RemoteBlob, RemoteRegistry};
 use crate::import::damage::Damage;
 use crate::import::error::Error;
@@ -72,16 +73,19 @@ enum Parent {
 }
 
 impl Transfer<'_> {
-    /// Transfers a repository under the name that it gets here; returns whether its tags can be listed. Blocks.
+    /// Transfers a repository under the name that it gets here; returns whether it is there. Blocks.
     pub fn repository(
         &self,
         source: &RepositoryName,
         name: &RepositoryName,
-    ) -> Result<bool, Error> {
+    ) -> Result<Presence, Error> {
         let report = &mut |path: PathBuf, damage| self.receiver.report(&path, damage);
-        let Some(listed) = self.tag_names(source, report)? else {
-            self.receiver.take(vec![ImportPiece::End])?;
-            return Ok(false);
+        let listed = match self.tag_names(source, report)? {
+            Ok(listed) => listed,
+            Err(presence) => {
+                self.receiver.take(vec![ImportPiece::End])?;
+                return Ok(presence);
+            }
         };
         let wanted = self.receiver.wanted(name, listed)?;
         let mut tags = self.targets(source, wanted.tags, report)?;
@@ -104,7 +108,7 @@ impl Transfer<'_> {
             pieces.push(ImportPiece::End);
             self.receiver.take(pieces)
         });
-        outcome.and(set).map(|()| true)
+        outcome.and(set).map(|()| Presence::There)
     }
 
     /// Transfers what other tags name that are about the images.
@@ -128,27 +132,27 @@ impl Transfer<'_> {
         source: &RepositoryName,
         report: &mut dyn FnMut(PathBuf, Damage),
     ) -> Result<Option<BTreeMap<TagName, Digest>>, Error> {
-        let names = self.tag_names(source, report)?;
+        let names = self.tag_names(source, report)?.ok();
         let targets = names.map(|tags| self.targets(source, tags, report));
         targets.transpose()
     }
 
-    /// Lists the tags of a repository; `None` if that is impossible.
+    /// Lists the tags of a repository; fails with its presence if that is impossible.
     fn tag_names(
         &self,
         source: &RepositoryName,
         report: &mut dyn FnMut(PathBuf, Damage),
-    ) -> Result<Option<BTreeSet<String>>, Error> {
+    ) -> Result<Result<BTreeSet<String>, Presence>, Error> {
         let upstream = &self.registry.upstream;
         match self
             .waiter
             .wait(patiently(&self.registry.patience, || upstream.tags(source)))?
         {
-            Ok(tags) => Ok(Some(tags)),
-            Err(upstream::Error::NotFound) => Ok(None),
+            Ok(tags) => Ok(Ok(tags)),
+            Err(upstream::Error::NotFound) => Ok(Err(Presence::Absent)),
             Err(error) => {
                 report(self.path(source, ""), self.lasting(error)?);
-                Ok(None)
+                Ok(Err(Presence::Refused))
             }
         }
     }
