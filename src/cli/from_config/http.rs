@@ -7,9 +7,9 @@ use tarkeep::http::{
     Address, AnonymousChanges, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PageSwitch,
     PathPrefix, Rates, ServerSettings, TrustedProxies,
 };
-use tarkeep::registry::SessionTimes;
+use tarkeep::registry::{RuleReader, SessionTimes};
 
-use crate::cli::from_config::{defaults, tls};
+use crate::cli::from_config::{defaults, retention, tls};
 
 /// Converts the section and the switch of the page, and reads the certificates.
 ///
@@ -45,6 +45,7 @@ pub(crate) fn settings(
             false => AnonymousChanges::Here,
         },
         sessions: sessions(&config.ui),
+        rule_reader: RuleReader(retention::edited),
     })
 }
 

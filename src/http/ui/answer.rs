@@ -21,7 +21,7 @@ use crate::http::response::builder;
 use crate::http::response::error::{ApiError, ReportedError};
 use crate::http::settings::{LiveSettings, PageSwitch, ServerSettings};
 use crate::http::ui::call::UiCall;
-use crate::http::ui::changes::may_delete;
+use crate::http::ui::changes::{may_delete, may_move_tags};
 use crate::http::ui::parameters::Compared;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::Registry;
@@ -154,6 +154,14 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
             let (from, to) = (from.clone(), to.clone());
             ui::compare(registry, reader, from, to, platform.as_deref()).await?
         }
+        UiCall::Policies { name, query } => {
+            let may_edit = match name {
+                Some(_) => reader.may_delete,
+                None => reader.is_administrator(),
+            };
+            let page = query.page(name.as_ref(), None, may_edit)?;
+            ui::policies(registry, reader, page).await?
+        }
         UiCall::Usage => ui::usage(registry, reader).await?,
         UiCall::Activity(parameters) => {
             let words = parameters.words();
@@ -168,7 +176,8 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
             ui::delete(registry, reader, name, reference).await?
         }
         // answered elsewhere
-        UiCall::Delete { .. }
+        UiCall::TriedPolicies { .. }
+        | UiCall::Delete { .. }
         | UiCall::Restore { .. }
         | UiCall::LoginForm(_)
         | UiCall::LogIn
@@ -180,7 +189,7 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
 }
 
 /// Renders a page; a browser that has it already gets 304.
-fn rendered(page: Page, head: &Parts, begun: Instant) -> Response<String> {
+pub(super) fn rendered(page: Page, head: &Parts, begun: Instant) -> Response<String> {
     let tag = Digest::from_hash(Algorithm::Sha256, &Sha256::digest(page.text.as_bytes()));
     let is_known = precondition(&head.headers).excludes(Some(&tag));
     let answer = builder::empty(match is_known {
@@ -263,6 +272,7 @@ pub(super) async fn reader(
         viewer: viewer(head),
         user: user.map(str::to_owned),
         may_delete: repository.is_some_and(|name| may_delete(access, settings, head, name)),
+        may_move_tags: repository.is_some_and(|name| may_move_tags(access, settings, head, name)),
         has_logins: access.can_log_in().await,
         site: site(&head.uri, &head.headers, client, settings),
     }

@@ -6,9 +6,9 @@ use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
     ActivityParameters, CompareParameters, Compared, HomeParameters, ImageParameters,
-    LastParameter, LoginParameters, TagsParameters, read,
+    LastParameter, LoginParameters, PolicyQuery, RestoreParameters, TagsParameters, read,
 };
-use crate::oci::{RepositoryName, TagName};
+use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::ManifestReference;
 
 /// A request of the page.
@@ -38,6 +38,15 @@ pub(crate) enum UiCall {
         list: LastParameter,
     },
     Compare(Compared),
+    /// Rules, those in force.
+    Policies {
+        name: Option<RepositoryName>,
+        query: PolicyQuery,
+    },
+    /// Rules that a form tries.
+    TriedPolicies {
+        name: Option<RepositoryName>,
+    },
     Usage,
     Activity(ActivityParameters),
     Tokens,
@@ -55,6 +64,8 @@ pub(crate) enum UiCall {
     Restore {
         name: RepositoryName,
         reference: ManifestReference,
+        /// State of the tag to go back to; `None` for the one that it had when it was deleted.
+        to: Option<Digest>,
     },
     LoginForm(LoginParameters),
     LogIn,
@@ -98,6 +109,18 @@ impl UiCall {
                 list: read(uri)?,
             },
             Endpoint::UiCompare => Self::Compare(read::<CompareParameters>(uri)?.images()?),
+            Endpoint::UiPolicies => Self::Policies {
+                name: None,
+                query: read(uri)?,
+            },
+            Endpoint::UiPoliciesOf => Self::Policies {
+                name: Some(name()?),
+                query: read(uri)?,
+            },
+            Endpoint::UiTriedPolicies => Self::TriedPolicies { name: None },
+            Endpoint::UiTriedPoliciesOf => Self::TriedPolicies {
+                name: Some(name()?),
+            },
             Endpoint::UiUsage => Self::Usage,
             Endpoint::UiActivity => Self::Activity(read(uri)?),
             Endpoint::UiTokens => Self::Tokens,
@@ -114,6 +137,7 @@ impl UiCall {
             Endpoint::UiRestore => Self::Restore {
                 name: name()?,
                 reference: ManifestReference::parse(path.last)?,
+                to: read::<RestoreParameters>(uri)?.state()?,
             },
             Endpoint::UiLoginForm => Self::LoginForm(read(uri)?),
             Endpoint::UiLogIn => Self::LogIn,
@@ -134,6 +158,10 @@ impl UiCall {
             Self::Image { .. } => Endpoint::UiImage,
             Self::History { .. } => Endpoint::UiHistory,
             Self::Compare(_) => Endpoint::UiCompare,
+            Self::Policies { name: None, .. } => Endpoint::UiPolicies,
+            Self::Policies { name: Some(_), .. } => Endpoint::UiPoliciesOf,
+            Self::TriedPolicies { name: None } => Endpoint::UiTriedPolicies,
+            Self::TriedPolicies { name: Some(_) } => Endpoint::UiTriedPoliciesOf,
             Self::Usage => Endpoint::UiUsage,
             Self::Activity(_) => Endpoint::UiActivity,
             Self::Tokens => Endpoint::UiTokens,
@@ -160,6 +188,7 @@ impl UiCall {
             | Self::DeleteForm { name, .. }
             | Self::Delete { name, .. }
             | Self::Restore { name, .. } => Some(name),
+            Self::Policies { name, .. } | Self::TriedPolicies { name } => name.as_ref(),
             Self::Home(_)
             | Self::Compare(_)
             | Self::Usage
