@@ -12,9 +12,8 @@ use tokio::time::timeout;
 
 use super::error::Error;
 use super::flights::{AllFetches, FetchLimits, Flights};
-use super::mirrors::Mirrored;
 use super::recent::Recent;
-use crate::oci::Referrer;
+use crate::oci::{Referrer, RepositoryName};
 use crate::upstream::{self, name_size, referrer_size};
 
 /// Maximum time for a whole list, and for its turn.
@@ -46,8 +45,8 @@ pub(super) struct Lists {
 pub(super) struct ListKey(String);
 
 impl ListKey {
-    pub fn of(mirrored: &Mirrored, subject: &str) -> Self {
-        Self(format!("{}@{subject}", mirrored.name))
+    pub fn of(name: &RepositoryName, subject: &str) -> Self {
+        Self(format!("{name}@{subject}"))
     }
 }
 

@@ -50,7 +50,7 @@ impl Mirrors {
         let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
             return Ok(Listed::Nothing);
         };
-        let (key, is_adopted) = (ListKey::of(&mirrored, ""), mirrored.is_adopted());
+        let (key, is_adopted) = (ListKey::of(name, ""), mirrored.is_adopted());
         // boxed, as the next: a request of any kind would have room for it
         let asking = Box::pin(async move { mirrored.tags().await });
         let tags = match listed(mirror.lists.tags(key, mirror.fresh(), asking).await)? {
@@ -90,7 +90,7 @@ impl Mirrors {
         let Some((mirror, mirrored)) = self.mirrored(registry, name).await? else {
             return Ok(Listed::Nothing);
         };
-        let (key, mirrored) = (ListKey::of(&mirrored, subject.as_str()), Arc::new(mirrored));
+        let (key, mirrored) = (ListKey::of(name, subject.as_str()), Arc::new(mirrored));
         let (asker, subject) = (Arc::clone(&mirrored), subject.clone());
         let asking = Box::pin(async move { asker.referrers(&subject).await });
         let found = match listed(mirror.lists.referrers(key, mirror.fresh(), asking).await)? {

@@ -209,7 +209,7 @@ fn a_kept_index_stays_whole_through_the_trash_and_a_repair() {
     is_whole(&mut client);
     // its references are recorded anew
     let database = rusqlite::Connection::open(server.directory().join("registry.db"));
-    let lost = "DELETE FROM manifest_children WHERE parent_id IN (SELECT id FROM manifests JOIN repositories ON repositories.id = repository_id WHERE name = 'team/redis')";
+    let lost = "DELETE FROM manifest_children WHERE parent_id IN (SELECT manifests.id FROM manifests JOIN repositories ON repositories.id = repository_id WHERE name = 'team/redis')";
     let lost = database.expect("a database").execute(lost, []);
     assert_eq!(lost.expect("a change"), 1);
     let found = server.cli(&["verify"]);

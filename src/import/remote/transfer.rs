@@ -377,12 +377,13 @@ impl Transfer<'_> {
                 self.report(target, manifest.digest(), Damage::Gap(digest.clone()));
             }
         }
-        target.sound.insert(manifest.digest().clone());
-        if recorded == Recorded::Already {
-            return Ok(());
+        let digest = manifest.digest().clone();
+        if recorded == Recorded::NotYet {
+            let piece = ImportPiece::Manifests(target.name.clone(), vec![manifest]);
+            self.receiver.take(vec![piece])?;
         }
-        let piece = ImportPiece::Manifests(target.name.clone(), vec![manifest]);
-        self.receiver.take(vec![piece])
+        target.sound.insert(digest);
+        Ok(())
     }
 
     /// Fetches blobs that the repository does not show, and makes them visible there.
