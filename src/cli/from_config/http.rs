@@ -2,12 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use tarkeep::config::{self, Interval, Violations, collect, combine};
+use tarkeep::config::{self, Violations, collect, combine};
 use tarkeep::http::{
     Address, AnonymousChanges, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PageSwitch,
     PathPrefix, Rates, ServerSettings, TrustedProxies,
 };
-use tarkeep::registry::SessionTimes;
 
 use crate::cli::from_config::{defaults, tls};
 
@@ -44,18 +43,7 @@ pub(crate) fn settings(
             true => AnonymousChanges::Everywhere,
             false => AnonymousChanges::Here,
         },
-        sessions: sessions(&config.ui),
     })
-}
-
-/// Returns the ends of logins to the page.
-fn sessions(ui: &config::Ui) -> SessionTimes {
-    let default = SessionTimes::default();
-    let time = |given: Option<Interval>, default| given.map_or(default, |Interval(time)| time);
-    SessionTimes {
-        idle: time(ui.idle, default.idle),
-        lifetime: time(ui.lifetime, default.lifetime),
-    }
 }
 
 /// Returns notes about keys without effect.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::meta::{Actor, AuditAction, AuditSubject, SessionRow, WriteTx, millis, now, point};
+use crate::meta::{
+    Actor, AuditAction, AuditSubject, Millis, SessionEnds, SessionRow, WriteTx, millis, now, point,
+};
 use crate::registry::error::Error;
 use crate::registry::facades::Sessions;
 
@@ -10,7 +12,7 @@ use crate::registry::facades::Sessions;
 const MOST: usize = 20;
 /// Maximum number of rows deleted in one transaction.
 const BATCH: usize = 1000;
-/// Part of the time without use after which its end is written again.
+/// Part of the time without use after which another use is noted: one write for many requests.
 const STEPS: i64 = 60;
 
 /// A login to the page that begins.
@@ -22,7 +24,6 @@ pub struct NewSession {
     pub owner: String,
     /// Proof by the credentials.
     pub proof: String,
-    pub times: SessionTimes,
 }
 
 /// Ends of a login to the page.
@@ -43,6 +44,16 @@ impl Default for SessionTimes {
     }
 }
 
+impl SessionTimes {
+    /// Returns the times before which sessions have ended: what the settings say now counts for all of them.
+    fn ends(self, now: Millis) -> SessionEnds {
+        SessionEnds {
+            used: now.saturating_sub(millis(self.idle)),
+            created: now.saturating_sub(millis(self.lifetime)),
+        }
+    }
+}
+
 impl Sessions<'_> {
     /// Begins a session, with a row in the audit log.
     ///
@@ -51,15 +62,13 @@ impl Sessions<'_> {
     pub async fn begin(self, session: NewSession, actor: Actor) -> Result<(), Error> {
         let change = move |tx: &WriteTx<'_>| {
             let created_at = now();
-            let ends_at = created_at.saturating_add(millis(session.times.lifetime));
-            let idle = created_at.saturating_add(millis(session.times.idle));
             let row = SessionRow {
                 hash: session.hash,
                 owner: session.owner,
+                credential: actor.credential.clone(),
                 proof: session.proof,
                 created_at,
-                expires_at: idle.min(ends_at),
-                ends_at,
+                used_at: created_at,
             };
             tx.insert_session(&row, MOST)?;
             let subject = AuditSubject::default();
@@ -72,22 +81,19 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn use_of(self, hash: Vec<u8>, times: SessionTimes) -> Result<Option<String>, Error> {
+    pub async fn use_of(self, hash: Vec<u8>) -> Result<Option<String>, Error> {
         let key = hash.clone();
         let meta = &self.registry.meta;
         let found = meta.read(point(move |reader| reader.session(&key))).await?;
-        let now = now();
-        let Some(session) = found.filter(|session| session.expires_at > now) else {
+        let (now, times) = (now(), self.registry.settings().sessions);
+        let ends = times.ends(now);
+        let Some(session) = found.filter(|session| !ends.has_ended(session)) else {
             return Ok(None);
         };
-        let idle = millis(times.idle);
-        let expires_at = now.saturating_add(idle);
-        // one write for many requests
-        let step = session.expires_at.saturating_add(idle / STEPS);
-        if expires_at > step && session.expires_at < session.ends_at {
-            let extend =
-                move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.extend_session(&hash, expires_at)?);
-            meta.write_lazily(extend).await?;
+        let step = millis(times.idle) / STEPS;
+        if now > session.used_at.saturating_add(step) {
+            let note = move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.note_session_use(&hash, now)?);
+            meta.write_lazily(note).await?;
         }
         Ok(Some(session.proof))
     }
@@ -98,11 +104,12 @@ impl Sessions<'_> {
     /// Those of the database.
     pub async fn end(self, hash: Vec<u8>, actor: Actor) -> Result<(), Error> {
         let change = move |tx: &WriteTx<'_>| {
-            let Some(owner) = tx.delete_session(&hash)? else {
+            let Some(session) = tx.delete_session(&hash)? else {
                 return Ok(());
             };
             let actor = Actor {
-                name: Some(owner),
+                name: Some(session.owner),
+                credential: session.credential,
                 ..actor
             };
             let subject = AuditSubject::default();
@@ -116,13 +123,13 @@ impl Sessions<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn forget(self) -> Result<(), Error> {
-        let now = now();
         let registry = self.registry;
+        let ends = registry.settings().sessions.ends(now());
         while registry
-            .scan(move |reader| reader.has_ended_sessions(now))
+            .scan(move |reader| reader.has_ended_sessions(ends))
             .await?
         {
-            let forget = move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.forget_sessions(now, BATCH)?);
+            let forget = move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.forget_sessions(ends, BATCH)?);
             registry.meta.write_lazily(forget).await?;
         }
         Ok(())
