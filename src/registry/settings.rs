@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::meta::{Millis, millis};
-use crate::registry::access::sessions::SessionTimes;
+use crate::registry::access::session_times::SessionTimes;
 use crate::registry::backup::settings::BackupSettings;
 use crate::registry::content::page::PageLimits;
 use crate::registry::content::push::validation::ManifestRules;

@@ -1,10 +1,6 @@
 //! Logins to the page: begun, used, ended.
 
-use std::time::Duration;
-
-use crate::meta::{
-    Actor, AuditAction, AuditSubject, Millis, SessionEnds, SessionRow, WriteTx, millis, now, point,
-};
+use crate::meta::{Actor, AuditAction, AuditSubject, SessionRow, WriteTx, millis, now, point};
 use crate::registry::error::Error;
 use crate::registry::facades::Sessions;
 
@@ -24,34 +20,6 @@ pub struct NewSession {
     pub owner: String,
     /// Proof by the credentials.
     pub proof: String,
-}
-
-/// Ends of a login to the page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionTimes {
-    /// Time without use.
-    pub idle: Duration,
-    /// Time in any case.
-    pub lifetime: Duration,
-}
-
-impl Default for SessionTimes {
-    fn default() -> Self {
-        Self {
-            idle: Duration::from_secs(12 * 3600),
-            lifetime: Duration::from_secs(7 * 24 * 3600),
-        }
-    }
-}
-
-impl SessionTimes {
-    /// Returns the times before which sessions have ended: what the settings say now counts for all of them.
-    fn ends(self, now: Millis) -> SessionEnds {
-        SessionEnds {
-            used: now.saturating_sub(millis(self.idle)),
-            created: now.saturating_sub(millis(self.lifetime)),
-        }
-    }
 }
 
 impl Sessions<'_> {
@@ -98,14 +66,14 @@ impl Sessions<'_> {
         Ok(Some(session.proof))
     }
 
-    /// Ends a session, with a row in the audit log.
+    /// Ends a session, with a row in the audit log; returns what it proved.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn end(self, hash: Vec<u8>, actor: Actor) -> Result<(), Error> {
+    pub async fn end(self, hash: Vec<u8>, actor: Actor) -> Result<Option<String>, Error> {
         let change = move |tx: &WriteTx<'_>| {
             let Some(session) = tx.delete_session(&hash)? else {
-                return Ok(());
+                return Ok(None);
             };
             let actor = Actor {
                 name: Some(session.owner),
@@ -113,7 +81,8 @@ impl Sessions<'_> {
                 ..actor
             };
             let subject = AuditSubject::default();
-            Ok::<_, Error>(tx.audit(AuditAction::LoggedOut, subject, &actor, now())?)
+            tx.audit(AuditAction::LoggedOut, subject, &actor, now())?;
+            Ok::<_, Error>(Some(session.proof))
         };
         self.registry.meta.write(change).await
     }
