@@ -46,6 +46,7 @@ use crate::http::ui::answer as ui;
 use crate::http::ui::call::UiCall;
 use crate::http::ui::forms;
 use crate::http::ui::sessions::Door;
+use crate::http::ui::trials;
 use crate::mirror::Mirrors;
 use crate::registry::{Error, NotedEvent, Registry};
 
@@ -447,6 +448,9 @@ async fn page(
     match call {
         UiCall::LoginForm(_) | UiCall::LogIn | UiCall::LogOut => {
             app.door().answer(call, head, body).await
+        }
+        UiCall::TriedPolicies { name } => {
+            trials::answer(app.door(), &app.list_room, name.as_ref(), head, body).await
         }
         UiCall::Delete { .. } | UiCall::Restore { .. } => {
             forms::answer(app.door(), call, head).await

@@ -4,6 +4,7 @@ mod content;
 mod deleting;
 mod hostile;
 mod pages;
+mod policies;
 mod sessions;
 
 use crate::support::client::Response;

@@ -2,6 +2,7 @@
 //!
 //! - `call`: a request becomes one [`call::UiCall`] before anything else happens. `parameters`: its query, typed.
 //! - `forms`: changes by forms. `changes`: who may make them. `sessions`: logins by a form, and the cookies that stand for them.
+//! - `trials`: rules that a form tries.
 //! - `answer`: runs a call, answers with HTML or a file, and turns errors into pages.
 
 pub(crate) mod answer;
@@ -10,3 +11,4 @@ mod changes;
 pub(crate) mod forms;
 mod parameters;
 pub(crate) mod sessions;
+pub(crate) mod trials;
