@@ -42,7 +42,8 @@ pub use crate::meta::{
     VerificationRun, WalkEnd, WalkedRepository, backup_mark, now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;
-pub use access::sessions::{NewSession, SessionTimes};
+pub use access::session_times::SessionTimes;
+pub use access::sessions::NewSession;
 pub use access::tokens::{NewSecret, NewToken, Rotated, Rotation, is_token_name};
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::incomplete::{IncompleteImage, IncompleteImages};
@@ -61,6 +62,7 @@ pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::{ManifestReference, ReferenceError};
 pub use content::signature_tags::SignatureTag;
+pub use content::syncs::Relisted;
 pub use content::undo::removal::{Removal, Undo};
 pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
