@@ -339,7 +339,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),
     ("registry htpasswd", "htpasswd -D users ann"),
     ("registry completions", "completions bash"),
-    ("registry man", "man ."),
+    ("registry man", "man pages"),
 ];
 
 /// Commands that collect, and those about a server.
@@ -374,11 +374,12 @@ fn run_others(printed: &mut Printed) {
     Image::small(1).push(&mut patient.client(), "app", "v1");
     assert!(patient.cli(&["rm", "app:v1", "--yes"]).status.success());
     drop(patient);
+    std::fs::create_dir(path("pages")).expect("a directory");
     for (heading, words) in OTHERS {
         let words: Vec<_> = words
             .split(' ')
             .map(|word| {
-                if word == "users" || word.ends_with(".yml") {
+                if ["users", "pages"].contains(&word) || word.ends_with(".yml") {
                     path(word)
                 } else {
                     word.to_owned()
