@@ -128,6 +128,7 @@ endpoints! {
     ApiHistory:       GET     "/api/v1/history/{name}/{tag}",        PULL,    Reads,   Api;
     ApiUsage:         GET     "/api/v1/usage",                       Catalog, Reads,   Api;
     ApiUsageOf:       GET     "/api/v1/usage/{name}",                PULL,    Reads,   Api;
+    ApiGrowth:        GET     "/api/v1/growth",                      Catalog, Reads,   Api;
     ApiWhy:           GET     "/api/v1/why/{digest}",                Catalog, Reads,   Api;
     ApiTrash:         GET     "/api/v1/trash",                       Catalog, Reads,   Api;
     ApiPolicies:      GET     "/api/v1/policies",                    Catalog, Reads,   Api;

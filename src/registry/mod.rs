@@ -99,6 +99,7 @@ pub use policy::tag_policy::{Policy, TagDecision, TagRule, is_signature};
 pub use report::deleted::{DeletedForecast, EndingUndo};
 pub use report::dependents::Dependent;
 pub use report::forecast::{Forecast, Waiting};
+pub use report::growth::{Growth, GrowthDay, GrowthQuery, RepositoryGrowth};
 pub use report::losses::CollectionBaseline;
 pub use report::measurement::{StoreMeasurement, StoreUsage};
 pub use report::natural::compare as compare_names;

@@ -7,6 +7,7 @@ mod audit;
 mod collection;
 mod damage;
 mod deletion;
+mod growth;
 mod history;
 mod image;
 mod policies;
@@ -36,6 +37,9 @@ pub use damage::{DamageItem, damage};
 pub use deletion::{
     DeletionItem, DeletionReport, DependentItem, Outcome, RemovedItem, Undo, UndoItem,
     foresee_deletion, undo_until,
+};
+pub use growth::{
+    DayItem, GROWTH_DAYS, GrowthItem, MOST_GROWTH_DAYS, RepositoryGrowthItem, growth,
 };
 pub use history::{StateEnd, StateItem, history, stored};
 pub use image::{

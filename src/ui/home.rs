@@ -5,9 +5,10 @@ use askama::Template;
 use crate::escape;
 use crate::oci::RepositoryName;
 use crate::registry::{Error, ListOrder, ListQuery, Page as ListPage, Registry};
-use crate::report::{self, DiskItem, RepositoryItem, UsageItem, Who};
+use crate::report::{self, DiskItem, GROWTH_DAYS, RepositoryItem, UsageItem, Who};
 use crate::ui::changes::Change;
 use crate::ui::disk::DiskBar;
+use crate::ui::growth::GrowthCharts;
 use crate::ui::page::Page;
 use crate::ui::parts::{Bar, Count, Moment, RepositoryLabel, Size, Text};
 use crate::ui::query::{Query, sort_word};
@@ -36,6 +37,7 @@ struct HomePage {
     links: Links,
     disk: Option<DiskItem>,
     bar: Option<DiskBar>,
+    growth: Option<GrowthCharts>,
     changes: Vec<Change>,
     is_exclusive: bool,
 }
@@ -147,8 +149,14 @@ pub async fn home(
         true => Change::newest(registry, &reader.viewer, CHANGES).await?,
         false => Vec::new(),
     };
+    let live = disk.map(|disk| disk.live);
+    let growth = match is_exclusive {
+        true => Some(GrowthCharts::of(registry, reader, GROWTH_DAYS, live).await?),
+        false => None,
+    };
     Page::of(&HomePage {
         shell,
+        growth,
         rows,
         layout,
         order,

@@ -5,7 +5,7 @@
 //!
 //! - `site`, `shell`: addresses, and the frame of every page. `assets`: stylesheet, script and pictures.
 //! - `parts`: sizes, times, names and bars. `query`: queries of links. `page`: a page that is ready.
-//! - `changes`: rows of the audit log in words. `disk`: the bar of the disk.
+//! - `changes`: rows of the audit log in words. `disk`: the bar of the disk. `chart`, `growth`: charts by day.
 //! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `compare`, `usage`, `policies`, `activity`, `administration`: pages.
 //! - `delete`: what goes, stays and comes back. `login`: the form that logs in. `failure`: errors.
 
@@ -14,11 +14,13 @@ mod administration;
 mod align;
 mod assets;
 mod changes;
+mod chart;
 mod compare;
 mod delete;
 mod disk;
 mod failure;
 mod gone;
+mod growth;
 mod history;
 mod home;
 mod image;

@@ -3,7 +3,7 @@
 use http::Uri;
 
 use crate::http::api_v1::parameters::{
-    AuditParameters, DeliveryParameters, LastParameter, ListParameters, PolicyParameters,
+    AuditParameters, DeliveryParameters, GrowthParameters, LastParameter, ListParameters, PolicyParameters,
     TagsParameter, TokenParameters, TrashParameters, read,
 };
 use crate::http::endpoint::{Endpoint, MatchedPath};
@@ -36,6 +36,7 @@ pub(crate) enum ApiCall {
         name: RepositoryName,
         list: ListParameters,
     },
+    Growth(GrowthParameters),
     Why {
         digest: Digest,
     },
@@ -169,6 +170,7 @@ impl ApiCall {
                 name: name()?,
                 list: of_one()?,
             },
+            Endpoint::ApiGrowth => Self::Growth(read(uri)?),
             Endpoint::ApiWhy => none(Self::Why {
                 digest: Digest::parse(path.last)?,
             })?,
@@ -251,6 +253,7 @@ impl ApiCall {
             Self::History { .. } => Endpoint::ApiHistory,
             Self::Usage(_) => Endpoint::ApiUsage,
             Self::UsageOf { .. } => Endpoint::ApiUsageOf,
+            Self::Growth(_) => Endpoint::ApiGrowth,
             Self::Why { .. } => Endpoint::ApiWhy,
             Self::Trash(_) => Endpoint::ApiTrash,
             Self::Policies { name, rules, .. } => match (name, rules) {
@@ -316,6 +319,7 @@ impl ApiCall {
             | Self::Tags(_)
             | Self::Untagged(_)
             | Self::Usage(_)
+            | Self::Growth(_)
             | Self::Why { .. }
             | Self::Trash(_)
             | Self::Audit(_)

@@ -162,7 +162,7 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
             let page = query.page(name.as_ref(), None, may_edit)?;
             ui::policies(registry, reader, page).await?
         }
-        UiCall::Usage => ui::usage(registry, reader).await?,
+        UiCall::Usage(query) => ui::usage(registry, reader, query.days()).await?,
         UiCall::Activity(parameters) => {
             let words = parameters.words();
             let query = AuditQuery::parse(words.clone()).map_err(ApiError::Parameter)?;

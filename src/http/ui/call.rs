@@ -5,7 +5,7 @@ use http::Uri;
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
-    ActivityParameters, CompareParameters, Compared, HomeParameters, ImageParameters,
+    ActivityParameters, CompareParameters, Compared, DaysParameter, HomeParameters, ImageParameters,
     LastParameter, LoginParameters, PolicyQuery, TagsParameters, read,
 };
 use crate::oci::{RepositoryName, TagName};
@@ -47,7 +47,7 @@ pub(crate) enum UiCall {
     TriedPolicies {
         name: Option<RepositoryName>,
     },
-    Usage,
+    Usage(DaysParameter),
     Activity(ActivityParameters),
     Tokens,
     Upstreams,
@@ -119,7 +119,7 @@ impl UiCall {
             Endpoint::UiTriedPoliciesOf => Self::TriedPolicies {
                 name: Some(name()?),
             },
-            Endpoint::UiUsage => Self::Usage,
+            Endpoint::UiUsage => Self::Usage(read(uri)?),
             Endpoint::UiActivity => Self::Activity(read(uri)?),
             Endpoint::UiTokens => Self::Tokens,
             Endpoint::UiUpstreams => Self::Upstreams,
@@ -159,7 +159,7 @@ impl UiCall {
             Self::Policies { name: Some(_), .. } => Endpoint::UiPoliciesOf,
             Self::TriedPolicies { name: None } => Endpoint::UiTriedPolicies,
             Self::TriedPolicies { name: Some(_) } => Endpoint::UiTriedPoliciesOf,
-            Self::Usage => Endpoint::UiUsage,
+            Self::Usage(_) => Endpoint::UiUsage,
             Self::Activity(_) => Endpoint::UiActivity,
             Self::Tokens => Endpoint::UiTokens,
             Self::Upstreams => Endpoint::UiUpstreams,
@@ -188,7 +188,7 @@ impl UiCall {
             Self::Policies { name, .. } | Self::TriedPolicies { name } => name.as_ref(),
             Self::Home(_)
             | Self::Compare(_)
-            | Self::Usage
+            | Self::Usage(_)
             | Self::Activity(_)
             | Self::Tokens
             | Self::Upstreams

@@ -82,6 +82,19 @@ pub(crate) struct ActivityParameters {
     pub last: Option<String>,
 }
 
+/// Query of charts.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct DaysParameter {
+    days: Option<u32>,
+}
+
+impl DaysParameter {
+    /// Returns the number of days that are shown.
+    pub(super) fn days(&self) -> u32 {
+        self.days.unwrap_or(90)
+    }
+}
+
 /// Query of rules.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct PolicyQuery {

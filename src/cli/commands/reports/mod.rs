@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod du;
+pub(crate) mod growth;
 mod du_elsewhere;
 pub(crate) mod inspect;
 pub(crate) mod ls;
