@@ -234,6 +234,8 @@ const KINDS: &str = "
     HEAD /api/v1/why/{digest} /api/v1/why/{empty} nothing 200
     HEAD /api/v1/why/{digest} /api/v1/why/{none} nothing 404
     HEAD /api/v1/trash /api/v1/trash nothing 200
+    GET /api/v1/growth /api/v1/growth nothing 200
+    HEAD /api/v1/growth /api/v1/growth nothing 200
     GET /api/v1/policies /api/v1/policies nothing 200
     HEAD /api/v1/policies /api/v1/policies nothing 200
     POST /api/v1/policies /api/v1/policies administrator 400
