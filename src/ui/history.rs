@@ -23,6 +23,15 @@ struct HistoryPage {
     /// Digests of those whose manifests are still there.
     stored: HashSet<String>,
     next: Option<String>,
+    /// True if the reader may point the tag at a former state.
+    may_restore: bool,
+}
+
+impl HistoryPage {
+    /// Reports whether the tag can go back to a state.
+    fn is_offered(&self, state: &StateItem) -> bool {
+        self.may_restore && state.end.is_some() && self.stored.contains(&state.digest)
+    }
 }
 
 /// Makes the page of the states of a tag, newest first.
@@ -54,6 +63,7 @@ pub async fn history(
         tag: tag.to_string(),
         stored: report::stored(registry, name, &page.items).await?,
         states: page.items,
+        may_restore: reader.may_move_tags && registry.check_writable().is_ok(),
         next: page
             .next
             .map(|last| Query::default().with("last", Some(&last)).to_string()),

@@ -48,6 +48,8 @@ pub struct Reader {
     pub user: Option<String>,
     /// True if they may delete and restore in the repository that the page is about.
     pub may_delete: bool,
+    /// True if they may point tags elsewhere there.
+    pub may_move_tags: bool,
     /// True if somebody could log in.
     pub has_logins: bool,
     pub site: Site,

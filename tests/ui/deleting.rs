@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 
+use serde_json::json;
+
 use super::sessions::{OWN, form, guarded, logged_in, text, with_cookie};
 use crate::support::{Image, Server};
 
@@ -63,6 +65,42 @@ fn whoever_may_delete_sees_what_goes_and_undoes_it() {
         told.contains("\"untag\"") && told.contains("\"restore\""),
         "{told}"
     );
+}
+
+/// A tag goes back to a former state for whoever may move it; who may only delete, or only create, may not.
+#[test]
+fn a_state_of_the_history_is_restored() {
+    let rules = json!({
+        "rules": [
+            { "repositories": "**", "who": "boss", "may": "admin" },
+            { "repositories": "**", "who": "ann", "may": ["pull", "delete"] },
+            { "repositories": "**", "who": "kim", "may": ["pull", "create", "delete"] },
+        ],
+    })
+    .to_string();
+    let guarded = guarded(&[DELETION, ("REGISTRY_ACCESS", &rules)]);
+    let server = &guarded.server;
+    crate::api::people::push(&guarded, &Image::small(2), "secret/app", "v1");
+    let history = "/ui/history/secret/app/v1";
+    let boss = logged_in(server, "boss", "secret");
+    let page = text(&with_cookie(server, history, &boss));
+    let offered: Vec<_> = page.split("action=\"").skip(1).collect();
+    let offered = offered.iter().filter_map(|rest| rest.split('"').next());
+    let offered: Vec<_> = offered.filter(|to| to.contains("restore/")).collect();
+    assert_eq!(offered.len(), 1, "{page}");
+    let path = offered[0].replace("../../../", "/ui/");
+    for user in ["ann", "kim"] {
+        let cookie = logged_in(server, user, "secret");
+        assert!(!text(&with_cookie(server, history, &cookie)).contains("restore/"));
+        let refused = form(server, &path, "", &[OWN, ("Cookie", &cookie)]);
+        assert_eq!(refused.status, 403, "{user}: {}", text(&refused));
+    }
+    let done = form(server, &path, "", &[OWN, ("Cookie", &boss)]);
+    assert_eq!(done.status, 303, "{}", text(&done));
+    assert_eq!(done.header("location"), Some("/ui/images/secret/app/v1"));
+    let digest = path.split("?to=").nth(1).expect("a digest");
+    let image = text(&with_cookie(server, "/ui/images/secret/app/v1", &boss));
+    assert!(image.contains(digest), "{image}");
 }
 
 /// Without logins a page is open to everybody who reaches it.

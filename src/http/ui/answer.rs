@@ -21,7 +21,7 @@ use crate::http::response::builder;
 use crate::http::response::error::{ApiError, ReportedError};
 use crate::http::settings::{LiveSettings, PageSwitch, ServerSettings};
 use crate::http::ui::call::UiCall;
-use crate::http::ui::changes::may_delete;
+use crate::http::ui::changes::{may_delete, may_move_tags};
 use crate::http::ui::parameters::Compared;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::Registry;
@@ -272,6 +272,7 @@ pub(super) async fn reader(
         viewer: viewer(head),
         user: user.map(str::to_owned),
         may_delete: repository.is_some_and(|name| may_delete(access, settings, head, name)),
+        may_move_tags: repository.is_some_and(|name| may_move_tags(access, settings, head, name)),
         has_logins: access.can_log_in().await,
         site: site(&head.uri, &head.headers, client, settings),
     }

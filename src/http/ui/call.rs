@@ -6,9 +6,9 @@ use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
     ActivityParameters, CompareParameters, Compared, DaysParameter, HomeParameters, ImageParameters,
-    LastParameter, LoginParameters, PolicyQuery, TagsParameters, read,
+    LastParameter, LoginParameters, PolicyQuery, RestoreParameters, TagsParameters, read,
 };
-use crate::oci::{RepositoryName, TagName};
+use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::ManifestReference;
 
 /// A request of the page.
@@ -64,6 +64,8 @@ pub(crate) enum UiCall {
     Restore {
         name: RepositoryName,
         reference: ManifestReference,
+        /// State of the tag to go back to; `None` for the one that it had when it was deleted.
+        to: Option<Digest>,
     },
     LoginForm(LoginParameters),
     LogIn,
@@ -135,6 +137,7 @@ impl UiCall {
             Endpoint::UiRestore => Self::Restore {
                 name: name()?,
                 reference: ManifestReference::parse(path.last)?,
+                to: read::<RestoreParameters>(uri)?.state()?,
             },
             Endpoint::UiLoginForm => Self::LoginForm(read(uri)?),
             Endpoint::UiLogIn => Self::LogIn,

@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use serde_json::Value;
 use std::time::Duration;
 
+use crate::auth::{Permission, Scope};
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::origin::{self, Unsaid};
 use crate::http::response::builder;
@@ -14,10 +15,10 @@ use crate::http::response::error::ApiError;
 use crate::http::settings::ServerSettings;
 use crate::http::ui::answer::reader;
 use crate::http::ui::call::UiCall;
-use crate::http::ui::changes::is_somebody;
+use crate::http::ui::changes::{is_somebody, may_move_tags};
 use crate::http::ui::sessions::Door;
-use crate::oci::RepositoryName;
-use crate::registry::ManifestReference;
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::{ManifestReference, RestoreTarget};
 use crate::report::{self, Outcome, Selection, Undo};
 use crate::ui;
 
@@ -35,11 +36,15 @@ pub(crate) async fn answer(
     check_somebody(door, head, &settings)?;
     match call {
         UiCall::Delete { name, reference } => delete(door, name, reference, head).await,
-        UiCall::Restore { name, reference } => {
-            let _: Value = report::restore(door.registry, name, reference, actor(head)).await?;
+        UiCall::Restore {
+            name,
+            reference,
+            to,
+        } => {
+            restore(door, (name, reference), to.as_ref(), head).await?;
             Ok(builder::empty(StatusCode::SEE_OTHER)
                 .header(CACHE_CONTROL, "no-store")
-                .location("/ui/")
+                .location(format!("/ui/images/{name}/{reference}"))
                 .finish())
         }
         _ => Err(ApiError::UnknownPath),
@@ -52,6 +57,30 @@ fn check_somebody(door: Door<'_>, head: &Parts, settings: &ServerSettings) -> Re
         true => Ok(()),
         false => Err(ApiError::AnonymousChange),
     }
+}
+
+/// Brings back what was deleted, or a former state of a tag.
+async fn restore(
+    door: Door<'_>,
+    (name, reference): (&RepositoryName, &ManifestReference),
+    to: Option<&Digest>,
+    head: &Parts,
+) -> Result<(), ApiError> {
+    let actor = actor(head);
+    match (reference, to) {
+        (ManifestReference::Tag(tag), Some(digest)) => {
+            if !may_move_tags(door.access, &door.settings.get(), head, name) {
+                let scope = Scope::repository(name, Permission::Push);
+                return Err(ApiError::Denied(scope));
+            }
+            let (tags, to) = (door.registry.tags(), RestoreTarget::Digest(digest.clone()));
+            tags.restore(name, tag, to, actor).await?;
+        }
+        _ => {
+            let _: Value = report::restore(door.registry, name, reference, actor).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn delete(

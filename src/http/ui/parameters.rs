@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::http::api_v1::parameters::{ListParameters, Sort};
 use crate::http::response::error::ApiError;
-use crate::oci::RepositoryName;
+use crate::oci::{Digest, RepositoryName};
 use crate::registry::{ManifestReference, Millis, Retention};
 use crate::report::{AuditWords, TrialList};
 use crate::ui::{Layout, Named, PolicyPage};
@@ -51,6 +51,13 @@ pub(crate) struct LastParameter {
 pub(crate) struct ImageParameters {
     /// Digest of the child that is shown.
     pub platform: Option<String>,
+}
+
+/// Query of what is brought back.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct RestoreParameters {
+    /// Digest that the tag is to point at again.
+    pub to: Option<String>,
 }
 
 /// Query of a comparison.
@@ -191,6 +198,17 @@ impl LastParameter {
             sort: Some(Sort::Pushed),
             ..NOTHING
         }
+    }
+}
+
+impl RestoreParameters {
+    /// Returns the state that is named.
+    ///
+    /// # Errors
+    /// An invalid digest.
+    pub(super) fn state(&self) -> Result<Option<Digest>, ApiError> {
+        let named = filled(self.to.as_ref());
+        Ok(named.map(|digest| Digest::parse(&digest)).transpose()?)
     }
 }
 
