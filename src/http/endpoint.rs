@@ -167,6 +167,9 @@ endpoints! {
     UiUsage:          GET     "/ui/usage",                           Catalog, Reads,   Ui;
     UiActivity:       GET     "/ui/activity",                        Administrator, Reads, Ui;
     UiTokens:         GET     "/ui/tokens",                          Administrator, Reads, Ui;
+    UiTokenCreate:    POST    "/ui/tokens",                          Administrator, Changes, Ui;
+    UiTokenChange:    POST    "/ui/tokens/{token}",                  Administrator, Changes, Ui;
+    UiResend:         POST    "/ui/deliveries/{event}",              Administrator, Changes, Ui;
     UiUpstreams:      GET     "/ui/upstreams",                       Administrator, Reads, Ui;
     UiWebhooks:       GET     "/ui/webhooks",                        Administrator, Reads, Ui;
     UiDeleteForm:     GET     "/ui/delete/{name}/{reference}",       REMOVE,  Reads,   Ui;

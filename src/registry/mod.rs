@@ -109,7 +109,7 @@ pub use report::removal::{PlannedRemoval, RemovalKind, RemovalTotals, WaitCause}
 pub use report::rule_effects::RuleEffect;
 pub use report::tag_facts::{Attached, TagFacts};
 pub use report::untagged::UntaggedImage;
-pub use report::usage::{LayerSpread, TagUsage};
+pub use report::usage::{LayerSpread, Overview, TagUsage};
 pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, TagHold};
 pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};

@@ -50,7 +50,7 @@ pub use policies::{
     RulesItem, preview, rule_effects,
 };
 pub use quotas::{QuotaItem, quotas};
-pub use repositories::{RepositoryItem, last_pusher, repositories};
+pub use repositories::{OverviewItem, RepositoryItem, overview, repositories};
 pub use restoring::{
     RemovalItem, RestoredItem, removal_items, restore, restore_all, restore_everything,
     restore_manifest, restore_tag, restored_json,

@@ -1,12 +1,15 @@
 //! Deleting: what goes, stays and comes back, before a button; then the way back.
 
+use std::sync::Arc;
+
 use askama::Template;
 
 use crate::oci::RepositoryName;
-use crate::registry::{Error, ListQuery, ManifestReference, Registry};
-use crate::report::{self, DeletionItem, Outcome, Selection, TagItem, Time};
+use crate::registry::{Error, ManifestReference, Registry, TagKey};
+use crate::report::{self, DeletionItem, Outcome, Selection, Time};
 use crate::ui::page::Page;
-use crate::ui::parts::{Count, Moment, Size};
+use crate::ui::parts::{Count, Moment, Short, Size};
+use crate::ui::query::Query;
 use crate::ui::shell::{Section, Shell, Twin};
 use crate::ui::site::Reader;
 
@@ -27,6 +30,16 @@ struct DeletePage {
     deletion: DeletionItem,
     /// Other tags of the same digests.
     stays: Vec<String>,
+    seen: Seen,
+}
+
+/// What a reader has seen of a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing before this page.
+    Now,
+    /// An image that it does not point at any more.
+    Moved,
 }
 
 #[derive(Template)]
@@ -38,14 +51,6 @@ struct DeletedPage {
     reference: String,
     /// End of undo.
     until: Option<Time>,
-}
-
-impl Row {
-    /// First digits of the digest.
-    fn short(&self) -> &str {
-        let hex = self.digest.split_once(':').map_or("", |(_, hex)| hex);
-        hex.get(..12).unwrap_or(hex)
-    }
 }
 
 impl DeletePage {
@@ -63,20 +68,27 @@ pub async fn delete(
     reader: &Reader,
     repository: &RepositoryName,
     reference: &ManifestReference,
+    seen: Seen,
 ) -> Result<Page, Error> {
     let selection = Selection::of(registry, repository, reference).await?;
     let report = report::foresee_deletion(registry, selection).await?;
     let deletion = report.item(&Outcome::Foreseen, registry, &reader.viewer);
-    let tags = tags_of(registry, repository).await?;
-    let goes = |tag: &TagItem| {
-        deletion
-            .items
-            .iter()
-            .any(|item| item.tag.as_deref() == Some(&tag.tag))
+    let place = Arc::new(repository.clone());
+    let keys = deletion.items.iter().filter_map(|item| item.tag.as_deref());
+    let keys = keys.map(|tag| TagKey {
+        repository: Arc::clone(&place),
+        name: tag.into(),
+    });
+    let tags = report::tags(registry, keys.collect()).await?;
+    let stays = match reference {
+        ManifestReference::Tag(tag) => {
+            let tags = vec![tag.to_string()];
+            let facts = report::tag_facts(registry, repository, tags, &reader.viewer).await?;
+            facts.into_iter().flat_map(|facts| facts.siblings).collect()
+        }
+        // all of its tags go along
+        ManifestReference::Digest(_) => Vec::new(),
     };
-    let is_same = |tag: &&TagItem| deletion.items.iter().any(|item| item.digest == tag.digest);
-    let stays = tags.iter().filter(is_same).filter(|tag| !goes(tag));
-    let stays = stays.map(|tag| tag.tag.clone()).collect();
     let rows = deletion.items.iter().map(|item| {
         let found = tags.iter().find(|tag| item.tag.as_ref() == Some(&tag.tag));
         Row {
@@ -85,13 +97,18 @@ pub async fn delete(
             pulled: found.and_then(|tag| tag.pulled),
         }
     });
+    let twin = Twin {
+        command: format!("registry rm {}", named(repository, reference)),
+        api: format!("deletions/{repository}/{reference}"),
+    };
     Page::of(&DeletePage {
-        shell: shell(reader, repository, reference, "Delete"),
+        shell: Shell::new(reader, Section::Repositories, "Delete", twin),
         what: what(reference),
         repository: repository.clone(),
         rows: rows.collect(),
         stays,
         deletion,
+        seen,
     })
 }
 
@@ -105,8 +122,13 @@ pub fn deleted(
     reference: &ManifestReference,
     done: &DeletionItem,
 ) -> Result<Page, Error> {
+    let trash = Query::default().with("repository", Some(repository.as_str()));
+    let twin = Twin {
+        command: format!("registry restore {}", named(repository, reference)),
+        api: format!("trash{trash}"),
+    };
     Page::of(&DeletedPage {
-        shell: shell(reader, repository, reference, "Deleted"),
+        shell: Shell::new(reader, Section::Repositories, "Deleted", twin),
         what: what(reference),
         repository: repository.to_string(),
         reference: reference.to_string(),
@@ -114,30 +136,12 @@ pub fn deleted(
     })
 }
 
-async fn tags_of(registry: &Registry, repository: &RepositoryName) -> Result<Vec<TagItem>, Error> {
-    let query = ListQuery::default();
-    let found = registry
-        .tags()
-        .find(vec![repository.clone()], query)
-        .await?;
-    report::tags(registry, found.items).await
-}
-
-fn shell(
-    reader: &Reader,
-    repository: &RepositoryName,
-    reference: &ManifestReference,
-    title: &str,
-) -> Shell {
-    let mark = match reference {
-        ManifestReference::Tag(_) => ':',
-        ManifestReference::Digest(_) => '@',
-    };
-    let twin = Twin {
-        command: format!("registry rm {repository}{mark}{reference}"),
-        api: format!("deletions/{repository}/{reference}"),
-    };
-    Shell::new(reader, Section::Repositories, title, twin)
+/// Name of what is deleted, as commands take it.
+fn named(repository: &RepositoryName, reference: &ManifestReference) -> String {
+    match reference {
+        ManifestReference::Tag(tag) => format!("{repository}:{tag}"),
+        ManifestReference::Digest(digest) => format!("{repository}@{digest}"),
+    }
 }
 
 fn what(reference: &ManifestReference) -> String {

@@ -219,23 +219,22 @@ async fn repositories(
     items: Vec<RepositoryItem>,
 ) -> Result<Vec<Repository>, Error> {
     let settings = registry.settings();
+    let names = items.iter().map(|item| RepositoryName::parse(&item.repository));
+    let names: Vec<_> = names.filter_map(Result::ok).collect();
+    let overview = report::overview(registry, names, &reader.viewer).await?;
+    let mut overview = overview.into_iter().peekable();
     let mut found = Vec::with_capacity(items.len());
     for item in items {
-        let Ok(name) = RepositoryName::parse(&item.repository) else {
+        // in the same order, but for what was removed since the row was read
+        let Some(one) = overview.next_if(|one| one.usage.repository == item.repository) else {
             continue;
         };
-        let size = match report::usage(registry, &name, &reader.viewer).await {
-            // removed since the row was read
-            Err(Error::NameUnknown(_)) => continue,
-            usage => exclusive(&usage?),
-        };
-        let pusher = report::last_pusher(registry, &name, &reader.viewer).await?;
         let policy = settings.retention.policy(&item.repository);
         found.push(Repository {
-            pusher,
+            size: exclusive(&one.usage),
+            pusher: one.pusher,
             shown: item.repository.clone(),
             is_inside: false,
-            size,
             largest: 0,
             has_immutable: policy.is_some_and(|policy| !policy.immutable.is_empty()),
             has_rules: policy.is_some_and(|policy| !policy.tags.is_empty()),

@@ -50,6 +50,8 @@ pub struct Reader {
     pub may_delete: bool,
     /// True if they may point tags elsewhere there.
     pub may_move_tags: bool,
+    /// True if they may change what administrators have: tokens and deliveries.
+    pub may_administer: bool,
     /// True if somebody could log in.
     pub has_logins: bool,
     pub site: Site,

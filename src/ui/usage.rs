@@ -224,20 +224,15 @@ async fn largest(registry: &Registry, reader: &Reader) -> Result<Vec<Row>, Error
         shown: reader.viewer.shown.clone(),
         ..ListQuery::default()
     };
-    let mut rows = Vec::new();
-    for item in report::repositories(registry, query).await?.items {
-        let Ok(name) = RepositoryName::parse(&item.repository) else {
-            continue;
-        };
-        match report::usage(registry, &name, &reader.viewer).await {
-            // removed since the row was read
-            Err(Error::NameUnknown(_)) => {}
-            usage => rows.push(Row {
-                usage: usage?,
-                largest: 0,
-            }),
-        }
-    }
+    let items = report::repositories(registry, query).await?.items;
+    let names = items.iter().map(|item| RepositoryName::parse(&item.repository));
+    let names = names.filter_map(Result::ok).collect();
+    let found = report::overview(registry, names, &reader.viewer).await?;
+    let rows = found.into_iter().map(|one| Row {
+        usage: one.usage,
+        largest: 0,
+    });
+    let mut rows: Vec<_> = rows.collect();
     rows.sort_by_key(|row| Reverse(row.weight()));
     let largest = rows.first().map_or(0, Row::weight);
     rows.iter_mut().for_each(|row| row.largest = largest);

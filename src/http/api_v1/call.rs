@@ -119,7 +119,11 @@ struct WebhookParameter {
     webhook: String,
 }
 
-fn number(text: &str) -> Result<i64, ApiError> {
+/// Reads the number of an event.
+///
+/// # Errors
+/// [`ApiError::Parameter`].
+pub(in crate::http) fn number(text: &str) -> Result<i64, ApiError> {
     let malformed = |_| ApiError::Parameter(format!("'{text}' is not the number of an event"));
     text.parse().map_err(malformed)
 }

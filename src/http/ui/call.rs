@@ -2,11 +2,12 @@
 
 use http::Uri;
 
+use crate::http::api_v1::call::number;
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
     ActivityParameters, CompareParameters, Compared, DaysParameter, HomeParameters, ImageParameters,
-    LastParameter, LoginParameters, PolicyQuery, RestoreParameters, TagsParameters, read,
+    LastParameter, LoginParameters, PolicyQuery, RestoreParameters, TagsParameters, TokenQuery, read,
 };
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::ManifestReference;
@@ -49,7 +50,16 @@ pub(crate) enum UiCall {
     },
     Usage(DaysParameter),
     Activity(ActivityParameters),
-    Tokens,
+    Tokens(TokenQuery),
+    TokenCreate,
+    /// Rotation or end of a token, as the form says.
+    TokenChange {
+        token: String,
+    },
+    /// Another delivery of an event.
+    Resend {
+        event: i64,
+    },
     Upstreams,
     Webhooks,
     /// A deletion that is foreseen.
@@ -123,7 +133,14 @@ impl UiCall {
             },
             Endpoint::UiUsage => Self::Usage(read(uri)?),
             Endpoint::UiActivity => Self::Activity(read(uri)?),
-            Endpoint::UiTokens => Self::Tokens,
+            Endpoint::UiTokens => Self::Tokens(read(uri)?),
+            Endpoint::UiTokenCreate => Self::TokenCreate,
+            Endpoint::UiTokenChange => Self::TokenChange {
+                token: path.last.to_owned(),
+            },
+            Endpoint::UiResend => Self::Resend {
+                event: number(path.last)?,
+            },
             Endpoint::UiUpstreams => Self::Upstreams,
             Endpoint::UiWebhooks => Self::Webhooks,
             Endpoint::UiDeleteForm => Self::DeleteForm {
@@ -164,7 +181,10 @@ impl UiCall {
             Self::TriedPolicies { name: Some(_) } => Endpoint::UiTriedPoliciesOf,
             Self::Usage(_) => Endpoint::UiUsage,
             Self::Activity(_) => Endpoint::UiActivity,
-            Self::Tokens => Endpoint::UiTokens,
+            Self::Tokens(_) => Endpoint::UiTokens,
+            Self::TokenCreate => Endpoint::UiTokenCreate,
+            Self::TokenChange { .. } => Endpoint::UiTokenChange,
+            Self::Resend { .. } => Endpoint::UiResend,
             Self::Upstreams => Endpoint::UiUpstreams,
             Self::Webhooks => Endpoint::UiWebhooks,
             Self::DeleteForm { .. } => Endpoint::UiDeleteForm,
@@ -193,7 +213,10 @@ impl UiCall {
             | Self::Compare(_)
             | Self::Usage(_)
             | Self::Activity(_)
-            | Self::Tokens
+            | Self::Tokens(_)
+            | Self::TokenCreate
+            | Self::TokenChange { .. }
+            | Self::Resend { .. }
             | Self::Upstreams
             | Self::Webhooks
             | Self::LoginForm(_)

@@ -7,11 +7,12 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::http::api::request::body::Form;
 use crate::http::api_v1::parameters::{ListParameters, Sort};
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{ManifestReference, Millis, Retention};
-use crate::report::{AuditWords, TrialList};
+use crate::report::{AuditWords, TokenWords, TrialList};
 use crate::ui::{Layout, Named, PolicyPage};
 
 /// Query of the list of repositories.
@@ -87,6 +88,49 @@ pub(crate) struct ActivityParameters {
     pub action: Option<String>,
     pub repository: Option<String>,
     pub last: Option<String>,
+}
+
+/// Query of the list of tokens: one that may be made.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct TokenQuery {
+    name: Option<String>,
+    repositories: Option<String>,
+    may: Option<String>,
+    user: Option<String>,
+    expires: Option<String>,
+}
+
+impl TokenQuery {
+    /// Reads what was typed into a form.
+    pub(super) fn of(form: &Form) -> Self {
+        Self {
+            name: form.text("name"),
+            repositories: form.text("repositories"),
+            may: form.text("may"),
+            user: form.text("user"),
+            expires: form.text("expires"),
+        }
+    }
+
+    /// Returns the words that describe the token.
+    pub(super) fn words(&self) -> TokenWords {
+        let globs = self.repositories.as_deref().unwrap_or_default();
+        let globs = globs.split([',', ' ', '\t', '\r', '\n']);
+        let repositories: Vec<_> = globs
+            .filter(|glob| !glob.is_empty())
+            .map(str::to_owned)
+            .collect();
+        TokenWords {
+            name: self.name.clone().unwrap_or_default(),
+            may: match repositories.is_empty() {
+                true => Vec::new(),
+                false => filled(self.may.as_ref()).into_iter().collect(),
+            },
+            repositories,
+            user: filled(self.user.as_ref()),
+            expires: filled(self.expires.as_ref()),
+        }
+    }
 }
 
 /// Query of charts.
