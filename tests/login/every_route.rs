@@ -172,6 +172,9 @@ const KINDS: &str = "
     HEAD /ui/delete/{name}/{reference} 1 remove 200
     POST /ui/delete/{name}/{reference} absent remove 404
     POST /ui/restore/{name}/{reference} absent remove 404
+    POST /ui/tokens /ui/tokens administrator 400
+    POST /ui/tokens/{token} /ui/tokens/none administrator 400
+    POST /ui/deliveries/{event} /ui/deliveries/1 administrator 400
     GET /ui/login /ui/login nothing 200
     POST /ui/login /ui/login nothing 403
     POST /ui/logout /ui/logout nothing 303

@@ -6,6 +6,7 @@ mod hostile;
 mod pages;
 mod policies;
 mod sessions;
+mod tokens;
 
 use crate::support::client::Response;
 
