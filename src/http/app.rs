@@ -451,6 +451,8 @@ async fn page(
         }
         UiCall::Delete { .. }
         | UiCall::Restore { .. }
+        | UiCall::DeleteSeveral { .. }
+        | UiCall::RestoreSeveral { .. }
         | UiCall::TokenCreate
         | UiCall::TokenChange { .. }
         | UiCall::Resend { .. } => forms::answer(app.door(), call, head, body).await,

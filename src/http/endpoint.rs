@@ -175,6 +175,9 @@ endpoints! {
     UiDeleteForm:     GET     "/ui/delete/{name}/{reference}",       REMOVE,  Reads,   Ui;
     UiDelete:         POST    "/ui/delete/{name}/{reference}",       REMOVE,  Changes, Ui;
     UiRestore:        POST    "/ui/restore/{name}/{reference}",      REMOVE,  Changes, Ui;
+    UiDeleteSeveralForm: GET  "/ui/selections/{name}",               REMOVE,  Reads,   Ui;
+    UiDeleteSeveral:  POST    "/ui/selections/{name}",               REMOVE,  Changes, Ui;
+    UiRestoreSeveral: POST    "/ui/restores/{name}",                 REMOVE,  Changes, Ui;
     UiLoginForm:      GET     "/ui/login",                           Public,  Reads,   Ui;
     UiLogIn:          POST    "/ui/login",                           Public,  Reads,   Ui;
     UiLogOut:         POST    "/ui/logout",                          Public,  Reads,   Ui;

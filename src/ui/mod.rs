@@ -41,7 +41,7 @@ pub use activity::activity;
 pub use administration::{upstreams, webhooks};
 pub use assets::{Asset, asset};
 pub use compare::{Named, compare, compare_form};
-pub use delete::{Seen, delete, deleted};
+pub use delete::{ChosenTags, DeletedTags, Seen, delete, delete_several, deleted, deleted_several};
 pub use failure::{Failure, failure};
 pub use gone::{trash, untagged};
 pub use history::history;

@@ -172,6 +172,10 @@ const KINDS: &str = "
     HEAD /ui/delete/{name}/{reference} 1 remove 200
     POST /ui/delete/{name}/{reference} absent remove 404
     POST /ui/restore/{name}/{reference} absent remove 404
+    GET /ui/selections/{name} ?tag=1 remove 200
+    HEAD /ui/selections/{name} ?tag=1 remove 200
+    POST /ui/selections/{name} - remove 400
+    POST /ui/restores/{name} - remove 400
     POST /ui/tokens /ui/tokens administrator 400
     POST /ui/tokens/{token} /ui/tokens/none administrator 400
     POST /ui/deliveries/{event} /ui/deliveries/1 administrator 400

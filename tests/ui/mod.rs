@@ -6,6 +6,7 @@ mod hostile;
 mod pages;
 mod policies;
 mod sessions;
+mod several;
 mod tokens;
 
 use crate::support::client::Response;

@@ -191,12 +191,17 @@ async fn make(
         UiCall::DeleteForm { name, reference } => {
             ui::delete(registry, reader, name, reference, Seen::Now).await?
         }
+        UiCall::DeleteSeveralForm { name, chosen } => {
+            ui::delete_several(registry, reader, name, chosen).await?
+        }
         // answered elsewhere
         UiCall::TriedPolicies { .. }
         | UiCall::TokenCreate
         | UiCall::TokenChange { .. }
         | UiCall::Resend { .. }
         | UiCall::Delete { .. }
+        | UiCall::DeleteSeveral { .. }
+        | UiCall::RestoreSeveral { .. }
         | UiCall::Restore { .. }
         | UiCall::LoginForm(_)
         | UiCall::LogIn

@@ -7,10 +7,11 @@ use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
     ActivityParameters, CompareParameters, Compared, DaysParameter, HomeParameters, ImageParameters,
-    LastParameter, LoginParameters, PolicyQuery, RestoreParameters, TagsParameters, TokenQuery, read,
+    LastParameter, LoginParameters, PolicyQuery, RestoreParameters, TagsParameters, TokenQuery, chosen_tags, read,
 };
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::ManifestReference;
+use crate::ui::ChosenTags;
 
 /// A request of the page.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,6 +77,17 @@ pub(crate) enum UiCall {
         reference: ManifestReference,
         /// State of the tag to go back to; `None` for the one that it had when it was deleted.
         to: Option<Digest>,
+    },
+    /// The deletion of several tags that is foreseen.
+    DeleteSeveralForm {
+        name: RepositoryName,
+        chosen: ChosenTags,
+    },
+    DeleteSeveral {
+        name: RepositoryName,
+    },
+    RestoreSeveral {
+        name: RepositoryName,
     },
     LoginForm(LoginParameters),
     LogIn,
@@ -156,6 +168,12 @@ impl UiCall {
                 reference: ManifestReference::parse(path.last)?,
                 to: read::<RestoreParameters>(uri)?.state()?,
             },
+            Endpoint::UiDeleteSeveralForm => Self::DeleteSeveralForm {
+                name: name()?,
+                chosen: chosen_tags(uri)?,
+            },
+            Endpoint::UiDeleteSeveral => Self::DeleteSeveral { name: name()? },
+            Endpoint::UiRestoreSeveral => Self::RestoreSeveral { name: name()? },
             Endpoint::UiLoginForm => Self::LoginForm(read(uri)?),
             Endpoint::UiLogIn => Self::LogIn,
             Endpoint::UiLogOut => Self::LogOut,
@@ -190,6 +208,9 @@ impl UiCall {
             Self::DeleteForm { .. } => Endpoint::UiDeleteForm,
             Self::Delete { .. } => Endpoint::UiDelete,
             Self::Restore { .. } => Endpoint::UiRestore,
+            Self::DeleteSeveralForm { .. } => Endpoint::UiDeleteSeveralForm,
+            Self::DeleteSeveral { .. } => Endpoint::UiDeleteSeveral,
+            Self::RestoreSeveral { .. } => Endpoint::UiRestoreSeveral,
             Self::LoginForm(_) => Endpoint::UiLoginForm,
             Self::LogIn => Endpoint::UiLogIn,
             Self::LogOut => Endpoint::UiLogOut,
@@ -206,6 +227,9 @@ impl UiCall {
             | Self::Image { name, .. }
             | Self::History { name, .. }
             | Self::DeleteForm { name, .. }
+            | Self::DeleteSeveralForm { name, .. }
+            | Self::DeleteSeveral { name }
+            | Self::RestoreSeveral { name }
             | Self::Delete { name, .. }
             | Self::Restore { name, .. } => Some(name),
             Self::Policies { name, .. } | Self::TriedPolicies { name } => name.as_ref(),

@@ -18,7 +18,7 @@ use crate::http::ui::answer::reader;
 use crate::http::ui::call::UiCall;
 use crate::http::ui::changes::{is_somebody, may_move_tags};
 use crate::http::ui::sessions::Door;
-use crate::http::ui::{shown, tokens};
+use crate::http::ui::{several, shown, tokens};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{Error, ManifestReference, Precondition, RestoreTarget};
 use crate::report::{self, Outcome, Selection, Undo};
@@ -50,6 +50,8 @@ pub(crate) async fn answer(
                 .location(format!("/ui/images/{name}/{reference}"))
                 .finish())
         }
+        UiCall::DeleteSeveral { name } => several::delete(door, name, head, body).await,
+        UiCall::RestoreSeveral { name } => several::restore(door, name, head, body).await,
         UiCall::TokenCreate => tokens::create(door, head, body).await,
         UiCall::TokenChange { token } => tokens::change(door, token, head, body).await,
         UiCall::Resend { event } => {

@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use crate::http::api::request::body::Form;
 use crate::http::api_v1::parameters::{ListParameters, Sort};
 use crate::http::response::error::ApiError;
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, Glob, RepositoryName, TagName};
 use crate::registry::{ManifestReference, Millis, Retention};
 use crate::report::{AuditWords, TokenWords, TrialList};
-use crate::ui::{Layout, Named, PolicyPage};
+use crate::ui::{ChosenTags, Layout, Named, PolicyPage};
 
 /// Query of the list of repositories.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -342,6 +342,25 @@ fn midnight(day: &str) -> Result<Millis, ApiError> {
     }
 }
 
+/// Reads the tags of a query: each by name, and those that match.
+///
+/// # Errors
+/// Invalid tags and globs.
+pub(super) fn chosen_tags(uri: &Uri) -> Result<ChosenTags, ApiError> {
+    let mut chosen = ChosenTags::default();
+    for (key, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        match &*key {
+            "tag" => chosen.tags.push(TagName::parse(&value)?),
+            "tags" => {
+                let glob = Glob::try_from(value.into_owned()).map_err(ApiError::Parameter)?;
+                chosen.matching = Some(glob);
+            }
+            _ => {}
+        }
+    }
+    Ok(chosen)
+}
+
 impl ActivityParameters {
     pub(super) fn words(&self) -> AuditWords {
         AuditWords {
@@ -356,7 +375,6 @@ impl ActivityParameters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Glob;
 
     #[test]
     fn a_word_is_found_anywhere_in_names() {
