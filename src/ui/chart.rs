@@ -76,7 +76,10 @@ impl Chart {
     fn grid(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for number in 0..=STEPS {
             let y = number * HEIGHT / STEPS;
-            write!(f, "<line class=\"grid\" x2=\"{WIDTH}\" y1=\"{y}\" y2=\"{y}\"/>")?;
+            write!(
+                f,
+                "<line class=\"grid\" x2=\"{WIDTH}\" y1=\"{y}\" y2=\"{y}\"/>"
+            )?;
         }
         Ok(())
     }
@@ -106,7 +109,11 @@ impl Chart {
         for (day, value) in (first..).zip(known) {
             let (from, to) = (day * WIDTH / days, (day + 1) * WIDTH / days);
             let y = HEIGHT - self.height(*value);
-            let command = if path.is_empty() { format!("M{from} {y}") } else { format!("V{y}") };
+            let command = if path.is_empty() {
+                format!("M{from} {y}")
+            } else {
+                format!("V{y}")
+            };
             write!(path, "{command}H{to}")?;
         }
         let from = first * WIDTH / days;
@@ -174,11 +181,7 @@ mod tests {
 
     #[test]
     fn a_level_is_drawn_in_steps() {
-        let chart = Chart::of(
-            vec![None, Some(4), Some(2)],
-            Values::Counts,
-            Shape::Area,
-        );
+        let chart = Chart::of(vec![None, Some(4), Some(2)], Values::Counts, Shape::Area);
         let drawn = chart.unwrap().to_string();
         assert!(drawn.contains("d=\"M1200 0H2400V500H3600\""), "{drawn}");
         let bars = Chart::of(vec![Some(0), Some(4)], Values::Counts, Shape::Bars);

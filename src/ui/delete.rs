@@ -113,7 +113,10 @@ pub async fn delete(
     let frame = Frame {
         what: what(reference),
         twin,
-        fields: digest.into_iter().map(|digest| ("digest", digest)).collect(),
+        fields: digest
+            .into_iter()
+            .map(|digest| ("digest", digest))
+            .collect(),
         seen,
         left_out: 0,
     };
@@ -141,7 +144,9 @@ pub async fn delete_several(
     let left_out = tags.len().saturating_sub(SEVERAL);
     let mut selection = Selection::default();
     for tag in tags.iter().take(SEVERAL) {
-        let Ok(tag) = TagName::parse(tag) else { continue };
+        let Ok(tag) = TagName::parse(tag) else {
+            continue;
+        };
         match selection.add_tag(registry, repository, &tag).await {
             // deleted since it was chosen
             Err(Error::ManifestUnknown { .. }) => {}
@@ -156,7 +161,10 @@ pub async fn delete_several(
     let (query, command) = match &glob {
         Some(glob) => (
             Query::default().with("tags", Some(glob)),
-            format!("registry rm {}", escape::shell(&format!("{repository}:{glob}"))),
+            format!(
+                "registry rm {}",
+                escape::shell(&format!("{repository}:{glob}"))
+            ),
         ),
         None => (
             Query::default(),

@@ -106,7 +106,11 @@ impl GrowthCharts {
 
     /// Growth of a repository, with its sign.
     pub fn grown_of(&self, one: &RepositoryGrowthItem) -> (&'static str, Size) {
-        let sign = if one.size < one.former_size { "−" } else { "+" };
+        let sign = if one.size < one.former_size {
+            "−"
+        } else {
+            "+"
+        };
         (sign, Size(one.size.abs_diff(one.former_size)))
     }
 }

@@ -219,7 +219,9 @@ async fn repositories(
     items: Vec<RepositoryItem>,
 ) -> Result<Vec<Repository>, Error> {
     let settings = registry.settings();
-    let names = items.iter().map(|item| RepositoryName::parse(&item.repository));
+    let names = items
+        .iter()
+        .map(|item| RepositoryName::parse(&item.repository));
     let names: Vec<_> = names.filter_map(Result::ok).collect();
     let overview = report::overview(registry, names, &reader.viewer).await?;
     let mut overview = overview.into_iter().peekable();

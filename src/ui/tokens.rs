@@ -70,6 +70,10 @@ impl NewSecret {
         }
     }
 
+    fn expires(&self) -> Option<Time> {
+        self.secret().expires
+    }
+
     /// Time until which the former secret works.
     fn former(&self) -> Option<Time> {
         match self {
@@ -103,9 +107,9 @@ impl TokensTemplate {
 
     fn lifetimes(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
         let chosen = self.page.words.expires.clone();
-        LIFETIMES.into_iter().map(move |(value, words)| {
-            (value, words, chosen.as_deref() == Some(value))
-        })
+        LIFETIMES
+            .into_iter()
+            .map(move |(value, words)| (value, words, chosen.as_deref() == Some(value)))
     }
 
     fn globs(&self) -> String {
@@ -166,11 +170,7 @@ impl TokensTemplate {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn tokens(
-    registry: &Registry,
-    reader: &Reader,
-    page: TokensPage,
-) -> Result<Page, Error> {
+pub async fn tokens(registry: &Registry, reader: &Reader, page: TokensPage) -> Result<Page, Error> {
     let twin = Twin {
         command: format!("registry token ls --all --server {}", reader.site.url),
         api: "tokens?all=true".to_owned(),

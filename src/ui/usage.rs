@@ -202,8 +202,7 @@ async fn largest_tags(registry: &Registry, reader: &Reader) -> Result<Vec<TagRow
     let settings = registry.settings();
     let reports = registry.reports();
     let baseline = reports.baseline(&names, &settings.retention).await?;
-    let measured =
-        report::tag_usage(registry, keys, &Arc::new(baseline), &reader.viewer).await?;
+    let measured = report::tag_usage(registry, keys, &Arc::new(baseline), &reader.viewer).await?;
     let mut rows: Vec<_> = measured
         .into_iter()
         .map(|usage| TagRow { usage, largest: 0 })
@@ -225,7 +224,9 @@ async fn largest(registry: &Registry, reader: &Reader) -> Result<Vec<Row>, Error
         ..ListQuery::default()
     };
     let items = report::repositories(registry, query).await?.items;
-    let names = items.iter().map(|item| RepositoryName::parse(&item.repository));
+    let names = items
+        .iter()
+        .map(|item| RepositoryName::parse(&item.repository));
     let names = names.filter_map(Result::ok).collect();
     let found = report::overview(registry, names, &reader.viewer).await?;
     let rows = found.into_iter().map(|one| Row {

@@ -60,9 +60,15 @@ fn days_tell_sizes_pushes_and_pulls() {
     assert!(sizes[3].is_some() && sizes[3] < sizes[6], "{sizes:?}");
     let counts = |key: &str| days.iter().map(|day| day[key].as_u64()).collect::<Vec<_>>();
     assert_eq!(counts("pullCount")[3], Some(3));
-    assert_eq!((counts("pushCount")[3], counts("pushCount")[6]), (Some(2), Some(1)));
+    assert_eq!(
+        (counts("pushCount")[3], counts("pushCount")[6]),
+        (Some(2), Some(1))
+    );
     let grown = &growth["repositories"][0];
-    assert_eq!((&grown["repository"], &grown["pullCount"]), (&Value::from("web/api"), &Value::from(3)));
+    assert_eq!(
+        (&grown["repository"], &grown["pullCount"]),
+        (&Value::from("web/api"), &Value::from(3))
+    );
     let of_one = answered(&server, "/api/v1/growth?days=7&repositories=tools");
     assert_eq!(of_one["repositories"].as_array().map(Vec::len), Some(1));
     assert_eq!(last(&of_one)["size"], of_one["repositories"][0]["size"]);

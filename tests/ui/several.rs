@@ -35,14 +35,20 @@ fn chosen_tags_go_together_and_come_back() {
     // another tag of an image that goes
     assert!(page.contains("<b>main</b>"), "{page}");
     let all = text(&client.get("/ui/selections/app?tags=pr-*"));
-    assert!(all.contains("Delete 3 tags") && all.contains("rm &#39;app:pr-*&#39;"), "{all}");
+    assert!(
+        all.contains("Delete 3 tags") && all.contains("rm &#39;app:pr-*&#39;"),
+        "{all}"
+    );
     // pr-2 is another image by now
     Image::small(4).push(&mut client, "app", "pr-2");
     let body = seen(&[(1, "pr-1"), (2, "pr-2"), (3, "pr-3")]);
     let done = form(&server, "/ui/selections/app", &body, &[OWN]);
     let page = text(&done);
     assert_eq!(done.status, 200, "{page}");
-    assert!(page.contains("Deleted 2 tags") && page.contains("Not deleted"), "{page}");
+    assert!(
+        page.contains("Deleted 2 tags") && page.contains("Not deleted"),
+        "{page}"
+    );
     let status = |tag: &str| {
         let path = format!("/v2/app/manifests/{tag}");
         server.client().get(&path).status
@@ -56,7 +62,10 @@ fn chosen_tags_go_together_and_come_back() {
 
 #[test]
 fn an_immutable_tag_keeps_all_of_them() {
-    let rules = ("REGISTRY_POLICIES", "[{repositories: '**', immutable: [main]}]");
+    let rules = (
+        "REGISTRY_POLICIES",
+        "[{repositories: '**', immutable: [main]}]",
+    );
     let server = filled(&[rules]);
     let list = text(&server.client().get("/ui/repositories/app"));
     assert!(!list.contains("name=\"tag\" value=\"main\""), "{list}");
@@ -77,9 +86,18 @@ fn readers_choose_nothing() {
     for (user, is_offered) in [("ann", false), ("kim", true)] {
         let cookie = logged_in(server, user, "secret");
         let list = with_cookie(server, "/ui/repositories/secret/app", &cookie);
-        assert_eq!(text(&list).contains("type=\"checkbox\""), is_offered, "{user}");
+        assert_eq!(
+            text(&list).contains("type=\"checkbox\""),
+            is_offered,
+            "{user}"
+        );
         let own = [OWN, ("Cookie", &*cookie)];
-        let sent = form(server, "/ui/selections/secret/app", &seen(&[(1, "v1")]), &own);
+        let sent = form(
+            server,
+            "/ui/selections/secret/app",
+            &seen(&[(1, "v1")]),
+            &own,
+        );
         assert_eq!(sent.status, if is_offered { 200 } else { 403 }, "{user}");
     }
     let cookie = logged_in(server, "kim", "secret");

@@ -32,10 +32,16 @@ fn a_token_is_made_shown_once_rotated_and_revoked() {
     assert_eq!(made.status, 200, "{page}");
     assert_eq!(made.header("cache-control"), Some("no-store"));
     let first = secret(&page);
-    assert!(page.contains("docker login") && page.contains("Token ci created"), "{page}");
+    assert!(
+        page.contains("docker login") && page.contains("Token ci created"),
+        "{page}"
+    );
     assert_eq!(pulls(server, &first), 200);
     let list = text(&with_cookie(server, "/ui/tokens", &cookie));
-    assert!(list.contains("<bdi>ci</bdi>") && !list.contains(&first), "{list}");
+    assert!(
+        list.contains("<bdi>ci</bdi>") && !list.contains(&first),
+        "{list}"
+    );
     let rotated = text(&send("/ui/tokens/ci", "change=rotate"));
     let second = secret(&rotated);
     assert!(rotated.contains("former secret works until"), "{rotated}");
@@ -59,13 +65,19 @@ fn mistakes_keep_what_was_typed() {
     for (body, words) in [
         ("name=Not+a+name&repositories=**&may=pull", "Not a name"),
         ("name=ci&repositories=**&may=everything", "everything"),
-        ("name=ci&repositories=**&may=pull&user=nobody", "nobody logs in as"),
+        (
+            "name=ci&repositories=**&may=pull&user=nobody",
+            "nobody logs in as",
+        ),
         ("name=ci&repositories=**&may=pull&expires=soon", "soon"),
     ] {
         let answer = form(server, "/ui/tokens", body, &own);
         let page = text(&answer);
         assert_eq!(answer.status, 400, "{page}");
-        assert!(page.contains("role=\"alert\"") && page.contains(words), "{page}");
+        assert!(
+            page.contains("role=\"alert\"") && page.contains(words),
+            "{page}"
+        );
         assert!(page.contains("value=\"**\""), "{page}");
     }
     let list = text(&with_cookie(server, "/ui/tokens", &cookie));
@@ -77,9 +89,18 @@ fn the_reach_of_a_token_is_told_before_it_is_made() {
     let guarded = guarded(&[]);
     let server = &guarded.server;
     let cookie = logged_in(server, "boss", "secret");
-    let reach = |query: &str| text(&with_cookie(server, &format!("/ui/tokens?{query}"), &cookie));
+    let reach = |query: &str| {
+        text(&with_cookie(
+            server,
+            &format!("/ui/tokens?{query}"),
+            &cookie,
+        ))
+    };
     let all = reach("name=ci&repositories=**&may=push");
-    assert!(all.contains("<b>2 repositories</b>") && !all.contains("limited by"), "{all}");
+    assert!(
+        all.contains("<b>2 repositories</b>") && !all.contains("limited by"),
+        "{all}"
+    );
     let of_ann = reach("name=ci&repositories=**&may=push&user=ann");
     assert!(of_ann.contains("limited by its user"), "{of_ann}");
     let one = reach("name=ci&repositories=secret/*&may=pull");
@@ -96,7 +117,10 @@ fn nobody_else_changes_tokens() {
         let own = [OWN, ("Cookie", &*cookie)];
         assert_eq!(with_cookie(server, "/ui/tokens", &cookie).status, 403);
         assert_eq!(form(server, "/ui/tokens", body, &own).status, 403);
-        assert_eq!(form(server, "/ui/tokens/ci", "change=revoke", &own).status, 403);
+        assert_eq!(
+            form(server, "/ui/tokens/ci", "change=revoke", &own).status,
+            403
+        );
     }
     let cookie = logged_in(server, "boss", "secret");
     for site in ["cross-site", "same-site"] {

@@ -3,8 +3,8 @@
 use http::Uri;
 
 use crate::http::api_v1::parameters::{
-    AuditParameters, DeliveryParameters, GrowthParameters, LastParameter, ListParameters, PolicyParameters,
-    TagsParameter, TokenParameters, TrashParameters, read,
+    AuditParameters, DeliveryParameters, GrowthParameters, LastParameter, ListParameters,
+    PolicyParameters, TagsParameter, TokenParameters, TrashParameters, read,
 };
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;

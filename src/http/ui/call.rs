@@ -6,8 +6,9 @@ use crate::http::api_v1::call::number;
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
-    ActivityParameters, CompareParameters, Compared, DaysParameter, HomeParameters, ImageParameters,
-    LastParameter, LoginParameters, PolicyQuery, RestoreParameters, TagsParameters, TokenQuery, chosen_tags, read,
+    ActivityParameters, CompareParameters, Compared, DaysParameter, HomeParameters,
+    ImageParameters, LastParameter, LoginParameters, PolicyQuery, RestoreParameters,
+    TagsParameters, TokenQuery, chosen_tags, read,
 };
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::ManifestReference;

@@ -119,7 +119,9 @@ async fn delete(
             let missing = || ApiError::Parameter("the form has no digest".to_owned());
             let seen = Digest::parse(&seen.ok_or_else(missing)?)?;
             let (manifests, condition) = (registry.manifests(), Precondition::is(&seen));
-            manifests.delete(name, reference, condition, actor(head)).await
+            manifests
+                .delete(name, reference, condition, actor(head))
+                .await
         }
         ManifestReference::Digest(_) => report.delete(registry, actor(head)).await,
     };

@@ -46,7 +46,10 @@ pub(super) async fn delete(
     for (tag, digest) in seen {
         let reference = ManifestReference::Tag(tag.clone());
         let (manifests, condition) = (registry.manifests(), Precondition::is(&digest));
-        match manifests.delete(name, &reference, condition, actor(head)).await {
+        match manifests
+            .delete(name, &reference, condition, actor(head))
+            .await
+        {
             Ok(()) => outcome.deleted.push(tag),
             Err(Error::PreconditionFailed | Error::ManifestUnknown { .. }) => {
                 outcome.moved.push(tag);

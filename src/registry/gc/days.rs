@@ -67,8 +67,7 @@ fn sizes(meta: &Reader<'_>, today: DayNumber) -> Result<Sizes, crate::meta::Erro
         .iter()
         .filter(|(name, size)| !name.is_empty() && *size > 0 && known(&sizes, name).is_none());
     let gone: Vec<_> = gone.map(|(name, _)| (name.clone(), 0)).collect();
-    let is_other =
-        |(name, size): &(String, u64)| known(&before, name).unwrap_or_default() != *size;
+    let is_other = |(name, size): &(String, u64)| known(&before, name).unwrap_or_default() != *size;
     let mut changed: Vec<_> = sizes.iter().filter(|one| is_other(one)).cloned().collect();
     changed.extend(gone);
     Ok(Sizes {

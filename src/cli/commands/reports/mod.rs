@@ -2,8 +2,8 @@
 
 pub(crate) mod audit;
 pub(crate) mod du;
-pub(crate) mod growth;
 mod du_elsewhere;
+pub(crate) mod growth;
 pub(crate) mod inspect;
 pub(crate) mod ls;
 pub(crate) mod quotas;
