@@ -40,6 +40,8 @@ impl From<RepositoryRow> for RepositoryItem {
 pub struct OverviewItem {
     pub usage: UsageItem,
     pub pusher: Who,
+    /// Host of the registry whose content it caches.
+    pub upstream: Option<String>,
 }
 
 /// Describes repositories in one read, without those that were removed meanwhile.
@@ -55,6 +57,7 @@ pub async fn overview(
     let item = |one: Overview| OverviewItem {
         usage: usage_item(&one.name, one.usage, viewer),
         pusher: viewer.who(&one.set_by.unwrap_or_default()),
+        upstream: one.upstream.as_deref().map(host),
     };
     Ok(found.into_iter().map(item).collect())
 }
@@ -72,4 +75,10 @@ pub async fn repositories(
         items: page.items.into_iter().map(RepositoryItem::from).collect(),
         next: page.next,
     })
+}
+
+/// Returns the host of an address.
+fn host(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default().to_owned()
 }

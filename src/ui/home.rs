@@ -84,6 +84,8 @@ struct Repository {
     largest: u64,
     has_immutable: bool,
     has_rules: bool,
+    is_public: bool,
+    upstream: Option<String>,
     pusher: Who,
 }
 
@@ -235,6 +237,8 @@ async fn repositories(
         found.push(Repository {
             size: exclusive(&one.usage),
             pusher: one.pusher,
+            upstream: one.upstream,
+            is_public: reader.is_public(&item.repository),
             shown: item.repository.clone(),
             is_inside: false,
             largest: 0,

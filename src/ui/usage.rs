@@ -70,6 +70,10 @@ impl UsagePage {
     fn offers(&self) -> [(u32, &'static str); 3] {
         [(30, "30 d"), (90, "90 d"), (365, "1 y")]
     }
+
+    fn is_shown(&self, days: &u32) -> bool {
+        self.days_shown == *days
+    }
 }
 
 /// Space that comes back.

@@ -15,6 +15,7 @@ use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::request::conditions::precondition;
 use crate::http::api::request::upstream_ways::UpstreamListener;
 use crate::http::api_v1::parameters::Sort;
+use crate::http::api::request::rights::public;
 use crate::http::api_v1::seen::viewer;
 use crate::http::proxy::client::Client;
 use crate::http::response::builder;
@@ -298,6 +299,7 @@ pub(super) async fn reader(
         may_delete: repository.is_some_and(|name| may_delete(access, settings, head, name)),
         may_move_tags: repository.is_some_and(|name| may_move_tags(access, settings, head, name)),
         may_administer: requester.is_some_and(may_change_administration),
+        public: requester.and_then(public),
         has_logins: access.can_log_in().await,
         site: site(&head.uri, &head.headers, client, settings),
     }

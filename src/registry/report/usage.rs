@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::meta::{Actor, Usage, now};
+use crate::meta::{Actor, RepositorySource, Usage, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -22,6 +22,8 @@ pub struct Overview {
     pub usage: Usage,
     /// `None` without tags.
     pub set_by: Option<Actor>,
+    /// Address of the registry whose content it caches.
+    pub upstream: Option<Arc<str>>,
 }
 
 /// Disk usage of a tag, in bytes of blobs.
@@ -66,6 +68,10 @@ impl Reports<'_> {
                     if let Some(usage) = meta.usage(&name)? {
                         found.push(Overview {
                             set_by: meta.last_setter(&name)?,
+                            upstream: match meta.repository_source(&name)? {
+                                Some(RepositorySource::Upstream(url)) => Some(url),
+                                Some(RepositorySource::Own) | None => None,
+                            },
                             usage,
                             name,
                         });
