@@ -1,5 +1,6 @@
 //! The disk: what uses it, and what comes back when.
 
+use std::borrow::Borrow;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -71,8 +72,8 @@ impl UsagePage {
         [(30, "30 d"), (90, "90 d"), (365, "1 y")]
     }
 
-    fn is_shown(&self, days: &u32) -> bool {
-        self.days_shown == *days
+    fn is_shown(&self, days: impl Borrow<u32>) -> bool {
+        self.days_shown == *days.borrow()
     }
 }
 
