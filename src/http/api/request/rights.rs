@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use crate::auth::{
-    Client, Permission, Requester, Rights, Scope, Subject, Visible, is_authorized, is_visible, visible,
+    Client, Permission, Requester, Rights, Scope, Subject, Visible, is_authorized, is_visible,
+    visible,
 };
 use crate::oci::RepositoryName;
 use crate::registry::{TagChanges, Visibility};
