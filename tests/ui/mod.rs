@@ -6,6 +6,8 @@ mod hostile;
 mod pages;
 mod policies;
 mod sessions;
+mod several;
+mod tokens;
 
 use crate::support::client::Response;
 
