@@ -165,6 +165,8 @@ endpoints! {
     UiRestore:        POST    "/ui/restore/{name}/{reference}",      REMOVE,  Changes, Ui;
     UiLoginForm:      GET     "/ui/login",                           Public,  Reads,   Ui;
     UiLogIn:          POST    "/ui/login",                           Public,  Reads,   Ui;
+    UiToIssuer:       GET     "/ui/login/issuer",                    Public,  Reads,   Ui;
+    UiFromIssuer:     GET     "/ui/login/return",                    Public,  Reads,   Ui;
     UiLogOut:         POST    "/ui/logout",                          Public,  Reads,   Ui;
     UiAsset:          GET     "/ui/assets/{file}",                   Public,  Reads,   Ui;
     Options:          OPTIONS "*",                                   Public,  Reads,   Other;

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use askama::Template;
 
+use crate::auth::Doors;
 use crate::registry::{Error, SessionTimes};
 use crate::ui::page::Page;
 use crate::ui::parts::Text;
+use crate::ui::query::Query;
 use crate::ui::shell::Shell;
 use crate::ui::site::Site;
 
@@ -19,7 +21,7 @@ pub struct LoginPage<'f> {
     pub to: &'f str,
     /// Reason for which the login before was refused.
     pub message: Option<&'f str>,
-    pub has_logins: bool,
+    pub doors: &'f Doors,
     pub times: SessionTimes,
 }
 
@@ -30,7 +32,8 @@ struct LoginForm<'f> {
     user: &'f str,
     to: &'f str,
     message: Option<Text>,
-    has_logins: bool,
+    doors: &'f Doors,
+    onward: Query,
     idle: String,
     lifetime: String,
 }
@@ -45,9 +48,30 @@ pub fn login(site: &Site, page: &LoginPage<'_>) -> Result<Page, Error> {
         user: page.user,
         to: page.to,
         message: page.message.map(Text::of),
-        has_logins: page.has_logins,
+        doors: page.doors,
+        onward: Query::default().with("to", Some(page.to).filter(|to| !to.is_empty())),
         idle: words(page.times.idle),
         lifetime: words(page.times.lifetime),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "left.html")]
+struct LeftPage<'p> {
+    shell: Shell,
+    label: Text,
+    address: &'p str,
+}
+
+/// Says that somebody is logged out here, and leads to the issuer, which logs them out as well.
+///
+/// # Errors
+/// [`Error::Internal`], which no template causes.
+pub fn left(site: &Site, label: &str, address: &str) -> Result<Page, Error> {
+    Page::of(&LeftPage {
+        shell: Shell::bare(site, "Logged out"),
+        label: Text::of(label),
+        address,
     })
 }
 

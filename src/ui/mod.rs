@@ -43,7 +43,7 @@ pub use gone::{trash, untagged};
 pub use history::history;
 pub use home::{Layout, home};
 pub use image::image;
-pub use login::{LoginPage, login};
+pub use login::{LoginPage, left, login};
 pub use page::Page;
 pub use repository::repository;
 pub use site::{Reader, Site};

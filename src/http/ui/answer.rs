@@ -171,6 +171,8 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
         UiCall::Delete { .. }
         | UiCall::Restore { .. }
         | UiCall::LoginForm(_)
+        | UiCall::ToIssuer(_)
+        | UiCall::FromIssuer(_)
         | UiCall::LogIn
         | UiCall::LogOut
         | UiCall::Asset { .. } => {
@@ -264,7 +266,7 @@ pub(super) async fn reader(
         user: user.map(str::to_owned),
         may_delete: repository.is_some_and(|name| may_delete(access, settings, head, name)),
         may_move_tags: repository.is_some_and(|name| may_move_tags(access, settings, head, name)),
-        has_logins: access.can_log_in().await,
+        has_logins: access.doors().await.is_any(),
         site: site(&head.uri, &head.headers, client, settings),
     }
 }

@@ -6,7 +6,7 @@ use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
     ActivityParameters, CompareParameters, Compared, HomeParameters, ImageParameters,
-    LastParameter, LoginParameters, RestoreParameters, TagsParameters, read,
+    LastParameter, LoginParameters, RestoreParameters, ReturnParameters, TagsParameters, read,
 };
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::ManifestReference;
@@ -61,6 +61,10 @@ pub(crate) enum UiCall {
     LoginForm(LoginParameters),
     LogIn,
     LogOut,
+    /// A login at the issuer that begins.
+    ToIssuer(LoginParameters),
+    /// A login at the issuer that ends here.
+    FromIssuer(ReturnParameters),
     /// A stylesheet, script or picture.
     Asset {
         file: String,
@@ -119,6 +123,8 @@ impl UiCall {
                 to: read::<RestoreParameters>(uri)?.state()?,
             },
             Endpoint::UiLoginForm => Self::LoginForm(read(uri)?),
+            Endpoint::UiToIssuer => Self::ToIssuer(read(uri)?),
+            Endpoint::UiFromIssuer => Self::FromIssuer(read(uri)?),
             Endpoint::UiLogIn => Self::LogIn,
             Endpoint::UiLogOut => Self::LogOut,
             Endpoint::UiAsset => Self::Asset {
@@ -146,6 +152,8 @@ impl UiCall {
             Self::Delete { .. } => Endpoint::UiDelete,
             Self::Restore { .. } => Endpoint::UiRestore,
             Self::LoginForm(_) => Endpoint::UiLoginForm,
+            Self::ToIssuer(_) => Endpoint::UiToIssuer,
+            Self::FromIssuer(_) => Endpoint::UiFromIssuer,
             Self::LogIn => Endpoint::UiLogIn,
             Self::LogOut => Endpoint::UiLogOut,
             Self::Asset { .. } => Endpoint::UiAsset,
@@ -171,6 +179,8 @@ impl UiCall {
             | Self::Upstreams
             | Self::Webhooks
             | Self::LoginForm(_)
+            | Self::ToIssuer(_)
+            | Self::FromIssuer(_)
             | Self::LogIn
             | Self::LogOut
             | Self::Asset { .. } => None,
