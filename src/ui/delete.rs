@@ -22,6 +22,7 @@ struct Row {
 struct DeletePage {
     shell: Shell,
     what: String,
+    reference: String,
     repository: RepositoryName,
     rows: Vec<Row>,
     deletion: DeletionItem,
@@ -88,6 +89,7 @@ pub async fn delete(
     Page::of(&DeletePage {
         shell: shell(reader, repository, reference, "Delete"),
         what: what(reference),
+        reference: reference.to_string(),
         repository: repository.clone(),
         rows: rows.collect(),
         stays,
