@@ -42,6 +42,17 @@ impl Config {
         Ok(Draft::new(checked, report, &tree.origin))
     }
 
+    /// Reads a part of a configuration from text; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// It is not YAML.
+    pub fn part(text: &str, name: &Path) -> Result<Draft, Error> {
+        let mut report = Report::default();
+        let tree = parsed(text, name)?;
+        let checked = validate::check(&tree, &mut report);
+        Ok(Draft::new(checked, report, &tree.origin))
+    }
+
     /// Reads a configuration that no part of the server validates further.
     ///
     /// # Errors
@@ -59,8 +70,12 @@ fn read(path: &Path) -> Result<Node, Error> {
         path: path.to_owned(),
         cause,
     })?;
+    parsed(&text, path)
+}
+
+fn parsed(text: &str, path: &Path) -> Result<Node, Error> {
     let path = Arc::from(path);
-    read_file(&text, &path).map_err(|error| {
+    read_file(text, &path).map_err(|error| {
         let origin = Origin::File {
             path,
             line: error.line.unwrap_or(1),

@@ -47,6 +47,7 @@ use crate::http::ui::call::UiCall;
 use crate::http::ui::forms;
 use crate::http::ui::issuer;
 use crate::http::ui::sessions::Door;
+use crate::http::ui::trials;
 use crate::mirror::Mirrors;
 use crate::registry::{Error, NotedEvent, Registry};
 
@@ -451,6 +452,9 @@ async fn page(
         }
         UiCall::ToIssuer(to) => issuer::go(app.door(), head, to).await,
         UiCall::FromIssuer(returned) => issuer::come_back(app.door(), head, returned.clone()).await,
+        UiCall::TriedPolicies { name } => {
+            trials::answer(app.door(), &app.list_room, name.as_ref(), head, body).await
+        }
         UiCall::Delete { .. } | UiCall::Restore { .. } => {
             forms::answer(app.door(), call, head).await
         }

@@ -130,6 +130,10 @@ endpoints! {
     ApiUsageOf:       GET     "/api/v1/usage/{name}",                PULL,    Reads,   Api;
     ApiWhy:           GET     "/api/v1/why/{digest}",                Catalog, Reads,   Api;
     ApiTrash:         GET     "/api/v1/trash",                       Catalog, Reads,   Api;
+    ApiPolicies:      GET     "/api/v1/policies",                    Catalog, Reads,   Api;
+    ApiTriedPolicies: POST    "/api/v1/policies",                    Administrator, Reads, Api;
+    ApiPoliciesOf:    GET     "/api/v1/policies/{name}",             PULL,    Reads,   Api;
+    ApiTriedPoliciesOf: POST  "/api/v1/policies/{name}",             REMOVE,  Reads,   Api;
     ApiAudit:         GET     "/api/v1/audit",                       Administrator, Reads, Api;
     ApiTokens:        GET     "/api/v1/tokens",                      Administrator, Reads, Api;
     ApiWebhooks:      GET     "/api/v1/webhooks",                    Administrator, Reads, Api;
@@ -155,6 +159,10 @@ endpoints! {
     UiImage:          GET     "/ui/images/{name}/{reference}",       PULL,    Reads,   Ui;
     UiHistory:        GET     "/ui/history/{name}/{tag}",            PULL,    Reads,   Ui;
     UiCompare:        GET     "/ui/compare",                         Catalog, Reads,   Ui;
+    UiPolicies:       GET     "/ui/policies",                        Catalog, Reads,   Ui;
+    UiTriedPolicies:  POST    "/ui/policies",                        Administrator, Reads, Ui;
+    UiPoliciesOf:     GET     "/ui/policies/{name}",                 PULL,    Reads,   Ui;
+    UiTriedPoliciesOf: POST   "/ui/policies/{name}",                 REMOVE,  Reads,   Ui;
     UiUsage:          GET     "/ui/usage",                           Catalog, Reads,   Ui;
     UiActivity:       GET     "/ui/activity",                        Administrator, Reads, Ui;
     UiTokens:         GET     "/ui/tokens",                          Administrator, Reads, Ui;
@@ -354,11 +362,17 @@ mod tests {
     #[test]
     fn methods_and_effects_agree() {
         for endpoint in Endpoint::ALL {
-            // making a token changes nothing, and logging in is reading
+            // making a token changes nothing, logging in is reading, and so is trying rules
             let is_read = matches!(endpoint.info().method, "GET" | "OPTIONS")
                 || matches!(
                     endpoint,
-                    Endpoint::PostToken | Endpoint::UiLogIn | Endpoint::UiLogOut
+                    Endpoint::PostToken
+                        | Endpoint::UiLogIn
+                        | Endpoint::UiLogOut
+                        | Endpoint::ApiTriedPolicies
+                        | Endpoint::ApiTriedPoliciesOf
+                        | Endpoint::UiTriedPolicies
+                        | Endpoint::UiTriedPoliciesOf
                 );
             assert_eq!(is_read, !endpoint.is_change(), "{endpoint:?}");
         }

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use crate::http::proxy::base_url::ExternalUrl;
 use crate::http::proxy::client::TrustedProxies;
 use crate::http::response::extra_headers::ExtraHeaders;
+use crate::registry::RuleReader;
 use crate::tls::Tls;
 
 /// Settings of the HTTP server. The default is HTTP/1.1 without encryption, with relative locations.
@@ -26,6 +27,7 @@ pub struct ServerSettings {
     pub tls: Option<Arc<Tls>>,
     pub page: PageSwitch,
     pub anonymous_changes: AnonymousChanges,
+    pub rule_reader: RuleReader,
 }
 
 /// Switch of the page at `/ui/`.

@@ -90,6 +90,7 @@ pub use import::tag_fate::TagFate;
 pub use outbox::counters::{EndpointCounters, OutboxCounters};
 pub use outbox::notes::NotedEvent;
 pub use policy::cache_rule::CacheRule;
+pub use policy::edited::{EditedRules, RuleReader};
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::quota::{QuotaRule, QuotaRules, shown_size};
 pub use policy::retention::Retention;

@@ -112,9 +112,31 @@ impl Remote {
         path: &str,
         parameters: &[(&str, String)],
     ) -> Result<RemotePage<T>, RemoteError> {
-        let (head, body) = self
-            .exchange(Method::GET, path, parameters, Bytes::new())
-            .await?;
+        self.page(Method::GET, path, parameters, Bytes::new()).await
+    }
+
+    /// Gets a report below `/api/v1/` that an object asks for.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn get_by<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+        object: &Value,
+    ) -> Result<RemotePage<T>, RemoteError> {
+        let body = Bytes::from(object.to_string());
+        self.page(Method::POST, path, parameters, body).await
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        parameters: &[(&str, String)],
+        body: Bytes,
+    ) -> Result<RemotePage<T>, RemoteError> {
+        let (head, body) = self.exchange(method, path, parameters, body).await?;
         let next = head.headers.get(LINK).and_then(|link| link.to_str().ok());
         Ok(RemotePage {
             body: serde_json::from_slice(&body).map_err(|error| self.broken(error))?,

@@ -9,6 +9,7 @@ mod damage;
 mod deletion;
 mod history;
 mod image;
+mod policies;
 mod quotas;
 mod repositories;
 mod restoring;
@@ -19,6 +20,7 @@ mod tags;
 mod token_changes;
 mod tokens;
 mod trash;
+mod trial;
 mod untagged;
 mod upstreams;
 mod usage;
@@ -39,6 +41,10 @@ pub use history::{StateEnd, StateItem, history, stored};
 pub use image::{
     ChildItem, ImageItem, ImageReport, ReferrerItem, RunItem, SignatureItem, built, image,
 };
+pub use policies::{
+    Decided, DecisionItem, DecisionPlace, FreedBlobs, PreviewItem, PreviewQuery, RuleEffectItem,
+    RulesItem, preview, rule_effects,
+};
 pub use quotas::{QuotaItem, quotas};
 pub use repositories::{RepositoryItem, last_pusher, repositories};
 pub use restoring::{
@@ -55,6 +61,7 @@ pub use token_changes::{
 };
 pub use tokens::{SecretItem, TokenItem, Tokens, tokens};
 pub use trash::{RestorableItem, trash, trash_of};
+pub use trial::{Trial, TrialList, TriedTag, trial};
 pub use untagged::{UntaggedItem, untagged};
 pub use upstreams::{UpstreamItem, upstreams};
 pub use usage::{

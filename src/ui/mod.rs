@@ -6,7 +6,7 @@
 //! - `site`, `shell`: addresses, and the frame of every page. `assets`: stylesheet, script and pictures.
 //! - `parts`: sizes, times, names and bars. `query`: queries of links. `page`: a page that is ready.
 //! - `changes`: rows of the audit log in words. `disk`: the bar of the disk.
-//! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `compare`, `usage`, `activity`, `administration`: pages.
+//! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `compare`, `usage`, `policies`, `activity`, `administration`: pages.
 //! - `delete`: what goes, stays and comes back. `login`: the form that logs in. `failure`: errors.
 
 mod activity;
@@ -26,6 +26,7 @@ mod layers;
 mod login;
 mod page;
 mod parts;
+mod policies;
 mod query;
 mod repository;
 mod repository_head;
@@ -45,6 +46,7 @@ pub use home::{Layout, home};
 pub use image::image;
 pub use login::{LoginPage, left, login};
 pub use page::Page;
+pub use policies::{PolicyPage, policies};
 pub use repository::repository;
 pub use site::{Reader, Site};
 pub use usage::usage;

@@ -21,6 +21,7 @@ pub enum Tab {
     Tags,
     Untagged,
     Trash,
+    Policy,
 }
 
 /// Link to a tab.
@@ -87,6 +88,7 @@ impl Head {
             tab(Tab::Tags, "Tags", "repositories"),
             tab(Tab::Untagged, "Untagged", "untagged"),
             tab(Tab::Trash, "Trash", "trash"),
+            tab(Tab::Policy, "Policy", "policies"),
         ]
     }
 }

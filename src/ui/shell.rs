@@ -11,6 +11,7 @@ use crate::ui::site::{Reader, Site};
 pub enum Section {
     Repositories,
     Usage,
+    Policy,
     Activity,
     Tokens,
     Upstreams,
@@ -40,9 +41,10 @@ pub struct Shell {
 }
 
 /// Sections, with the name and path of each, and whether administrators alone see it.
-const SECTIONS: [(Section, &str, &str, bool); 6] = [
+const SECTIONS: [(Section, &str, &str, bool); 7] = [
     (Section::Repositories, "Repositories", "", false),
     (Section::Usage, "Usage", "usage", false),
+    (Section::Policy, "Policy", "policies", false),
     (Section::Activity, "Activity", "activity", true),
     (Section::Tokens, "Tokens", "tokens", true),
     (Section::Upstreams, "Upstreams", "upstreams", true),

@@ -59,7 +59,7 @@ pub struct Reader {
 
 impl Reader {
     /// Reports whether they see what administrators see.
-    pub(super) fn is_administrator(&self) -> bool {
+    pub fn is_administrator(&self) -> bool {
         self.viewer.people == People::All
     }
 }

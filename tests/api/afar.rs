@@ -39,7 +39,7 @@ fn shown(output: &Output) -> String {
 }
 
 /// Commands; `INDEX`, `IMAGE` and `LEASED` are digests, `SHORT` is a shortened one.
-const SAME: [&str; 41] = [
+const SAME: [&str; 46] = [
     "ls",
     "ls --sort size --limit 2",
     "ls --sort pushed --since 1h",
@@ -71,6 +71,11 @@ const SAME: [&str; 41] = [
     "rm --dry-run ruled/app:pr-*",
     "rm --dry-run other:v1",
     "rm --dry-run other@SHORT",
+    "policy preview --at 2030-01-01",
+    "policy preview ruled/app --at 2030-01-01",
+    "policy preview **:pr-* --removed-only --at 2030-01-01",
+    "policy preview --rules RULES --at 2030-01-01",
+    "policy preview ruled/* --rules RULES --at 2030-01-01",
     "audit",
     "audit --limit 3",
     "audit --repository ruled/**:pr-* --action tag --since 1h",
@@ -88,10 +93,15 @@ fn a_server_and_a_directory_answer_the_same() {
     let (server, index) = store();
     inspecting::push_index(&mut server.client());
     let image = Image::small(6).digest();
+    let rules = tempfile::NamedTempFile::new().expect("a file");
+    let written = "policies: [{repositories: '**', tags: [{match: ['v*', 'pr-*'], younger: 1h}]}]";
+    std::fs::write(&rules, written).expect("written");
+    let rules = rules.path().to_str().expect("a path");
     for command in SAME {
         let command = command.replace("INDEX", &index).replace("IMAGE", &image);
         let command = command.replace("SHORT", &image[..19]);
         let command = command.replace("LEASED", &sha256(b"leased"));
+        let command = command.replace("RULES", rules);
         for format in ["json", "text"] {
             let words = command.split(' ').chain(["-o", format]);
             let words: Vec<_> = match command.contains("--output") {

@@ -5,6 +5,7 @@ mod changes;
 mod openapi;
 mod pages;
 pub mod people;
+mod policies;
 mod same;
 
 use serde_json::Value;

@@ -79,8 +79,8 @@ fn parameter(name: &str, place: &str, meanings: &BTreeMap<String, String>) -> Va
     let schema = match name {
         "n" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
         "sort" => json!({ "enum": ["name", "size", "pushed", "pulled"] }),
-        "since" => json!({ "type": "string", "format": "date-time" }),
-        "all" | "failed" => json!({ "type": "boolean" }),
+        "since" | "at" => json!({ "type": "string", "format": "date-time" }),
+        "all" | "failed" | "removed" => json!({ "type": "boolean" }),
         _ => json!({ "type": "string" }),
     };
     let mut described =
@@ -203,6 +203,9 @@ fn body(route: &Route) -> Option<Value> {
         "registry token create" => json!({
             "type": "object", "required": ["name"], "additionalProperties": false,
             "properties": { "name": text, "repositories": texts, "may": texts, "user": text, "expires": text },
+        }),
+        "registry policy preview" if route.method == "POST" => json!({
+            "type": "object", "required": ["rules"], "additionalProperties": false, "properties": { "rules": text },
         }),
         "registry token rotate" => json!({
             "type": "object", "additionalProperties": false, "properties": { "overlap": text, "expires": text },

@@ -58,6 +58,8 @@ const PAIRS: &str = "
     webhook deliveries                              deliveries
     upstream ls                                     upstreams
     quotas                                          quotas
+    policy preview --at 2030-01-01                  policies?at=2030-01-01T00:00:00Z&n=1000
+    policy preview ruled/app --at 2030-01-01        policies/{name} policies/ruled/app?at=2030-01-01T00:00:00Z&n=1000
 ";
 
 #[test]

@@ -14,6 +14,8 @@ export const PAGES = [
   ["compare-form", "compare"],
   ["compare", "compare?from=web/api:1.8.2&to=web/api:1.8.3"],
   ["delete", "delete/web/api/main"],
+  ["policies", "policies"],
+  ["policy", "policies/web/api"],
   ["usage", "usage"],
   ["activity", "activity"],
   ["tokens", "tokens"],

@@ -236,6 +236,18 @@ const KINDS: &str = "
     HEAD /api/v1/why/{digest} /api/v1/why/{empty} nothing 200
     HEAD /api/v1/why/{digest} /api/v1/why/{none} nothing 404
     HEAD /api/v1/trash /api/v1/trash nothing 200
+    GET /api/v1/policies /api/v1/policies nothing 200
+    HEAD /api/v1/policies /api/v1/policies nothing 200
+    POST /api/v1/policies /api/v1/policies administrator 400
+    GET /api/v1/policies/{name} - pull 200
+    HEAD /api/v1/policies/{name} - pull 200
+    POST /api/v1/policies/{name} - remove 400
+    GET /ui/policies /ui/policies nothing 200
+    HEAD /ui/policies /ui/policies nothing 200
+    POST /ui/policies /ui/policies administrator 400
+    GET /ui/policies/{name} - pull 200
+    HEAD /ui/policies/{name} - pull 200
+    POST /ui/policies/{name} - remove 400
     GET /api/v1/audit /api/v1/audit administrator 200
     GET /api/v1/tokens /api/v1/tokens administrator 200
     GET /api/v1/webhooks /api/v1/webhooks administrator 200

@@ -5,6 +5,7 @@ mod deleting;
 mod hostile;
 mod issuer;
 mod pages;
+mod policies;
 mod sessions;
 
 use crate::support::client::Response;

@@ -7,8 +7,9 @@ use tarkeep::http::{
     Address, AnonymousChanges, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PageSwitch,
     PathPrefix, Rates, ServerSettings, TrustedProxies,
 };
+use tarkeep::registry::RuleReader;
 
-use crate::cli::from_config::{defaults, tls};
+use crate::cli::from_config::{defaults, retention, tls};
 
 /// Converts the section and the switch of the page, and reads the certificates.
 ///
@@ -43,6 +44,7 @@ pub(crate) fn settings(
             true => AnonymousChanges::Everywhere,
             false => AnonymousChanges::Here,
         },
+        rule_reader: RuleReader(retention::edited),
     })
 }
 

@@ -13,7 +13,7 @@ pub(crate) mod known_users;
 pub(crate) mod log;
 pub(crate) mod oidc;
 pub(crate) mod registry;
-mod retention;
+pub(crate) mod retention;
 pub(crate) mod syncs;
 pub(crate) mod tls;
 pub(crate) mod trust;

@@ -189,7 +189,7 @@ pub(crate) async fn repositories(
 }
 
 /// Turns a tag into the glob that matches it alone.
-fn as_glob(tags: Names<TagName>) -> Result<Glob, Error> {
+pub(crate) fn as_glob(tags: Names<TagName>) -> Result<Glob, Error> {
     match tags {
         Names::Matching(glob) => Ok(glob),
         // no tag contains a special character of globs

@@ -13,7 +13,7 @@ use crate::http::api::request::conditions::precondition;
 use crate::http::api_v1::call::ApiCall;
 use crate::http::api_v1::lists::Made;
 use crate::http::api_v1::seen::viewer;
-use crate::http::api_v1::{administration, changes, facts, lists};
+use crate::http::api_v1::{administration, changes, facts, lists, policies};
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::LiveSettings;
@@ -44,8 +44,15 @@ pub(crate) async fn answer(
     if let ApiCall::Document = call {
         return Ok(builder::json(StatusCode::OK, DOCUMENT.to_owned()));
     }
+    let rules = policies::rules(registry, &settings.get(), call, head, body).await?;
     let make = || async {
-        let made = make(registry, access, call, head).await?;
+        let made = match call {
+            ApiCall::Policies { name, list, .. } => {
+                let (viewer, name) = (viewer(head), name.as_ref());
+                policies::decisions(registry, &viewer, rules.as_ref(), name, list).await?
+            }
+            _ => make(registry, access, call, head).await?,
+        };
         Ok(rendered(call, &made, head))
     };
     room.answer(head, make).await
@@ -87,7 +94,8 @@ async fn make(
         }
         ApiCall::Digests { name, prefix } => facts::digests(registry, name, prefix).await,
         // answered elsewhere
-        ApiCall::Delete { .. }
+        ApiCall::Policies { .. }
+        | ApiCall::Delete { .. }
         | ApiCall::DeleteAll { .. }
         | ApiCall::RestoreAll { .. }
         | ApiCall::Restore { .. }

@@ -3,8 +3,8 @@
 use http::Uri;
 
 use crate::http::api_v1::parameters::{
-    AuditParameters, DeliveryParameters, LastParameter, ListParameters, TagsParameter,
-    TokenParameters, TrashParameters, read,
+    AuditParameters, DeliveryParameters, LastParameter, ListParameters, PolicyParameters,
+    TagsParameter, TokenParameters, TrashParameters, read,
 };
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
@@ -40,6 +40,12 @@ pub(crate) enum ApiCall {
         digest: Digest,
     },
     Trash(TrashParameters),
+    /// Decisions of the rules about tags.
+    Policies {
+        name: Option<RepositoryName>,
+        rules: TriedRules,
+        list: PolicyParameters,
+    },
     Audit(AuditParameters),
     Tokens(TokenParameters),
     Webhooks,
@@ -92,6 +98,14 @@ pub(crate) enum ApiCall {
     Document,
 }
 
+/// Rules by which is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TriedRules {
+    InForce,
+    /// Those that the body has.
+    Edited,
+}
+
 /// Query of a route that takes none.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,6 +121,15 @@ struct WebhookParameter {
 fn number(text: &str) -> Result<i64, ApiError> {
     let malformed = |_| ApiError::Parameter(format!("'{text}' is not the number of an event"));
     text.parse().map_err(malformed)
+}
+
+impl TriedRules {
+    fn at(endpoint: Endpoint) -> Self {
+        match endpoint.info().method {
+            "POST" => Self::Edited,
+            _ => Self::InForce,
+        }
+    }
 }
 
 impl ApiCall {
@@ -150,6 +173,16 @@ impl ApiCall {
                 digest: Digest::parse(path.last)?,
             })?,
             Endpoint::ApiTrash => Self::Trash(read(uri)?),
+            Endpoint::ApiPolicies | Endpoint::ApiTriedPolicies => Self::Policies {
+                name: None,
+                rules: TriedRules::at(endpoint),
+                list: read(uri)?,
+            },
+            Endpoint::ApiPoliciesOf | Endpoint::ApiTriedPoliciesOf => Self::Policies {
+                name: Some(name()?),
+                rules: TriedRules::at(endpoint),
+                list: read::<PolicyParameters>(uri)?.without_repositories()?,
+            },
             Endpoint::ApiAudit => Self::Audit(read(uri)?),
             Endpoint::ApiTokens => Self::Tokens(read(uri)?),
             Endpoint::ApiDeliveries => Self::Deliveries(read(uri)?),
@@ -220,6 +253,12 @@ impl ApiCall {
             Self::UsageOf { .. } => Endpoint::ApiUsageOf,
             Self::Why { .. } => Endpoint::ApiWhy,
             Self::Trash(_) => Endpoint::ApiTrash,
+            Self::Policies { name, rules, .. } => match (name, rules) {
+                (None, TriedRules::InForce) => Endpoint::ApiPolicies,
+                (None, TriedRules::Edited) => Endpoint::ApiTriedPolicies,
+                (Some(_), TriedRules::InForce) => Endpoint::ApiPoliciesOf,
+                (Some(_), TriedRules::Edited) => Endpoint::ApiTriedPoliciesOf,
+            },
             Self::Audit(_) => Endpoint::ApiAudit,
             Self::Tokens(_) => Endpoint::ApiTokens,
             Self::Webhooks => Endpoint::ApiWebhooks,
@@ -272,6 +311,7 @@ impl ApiCall {
             | Self::Digests { name, .. }
             | Self::Delete { name, .. }
             | Self::Restore { name, .. } => Some(name),
+            Self::Policies { name, .. } => name.as_ref(),
             Self::Repositories(_)
             | Self::Tags(_)
             | Self::Untagged(_)

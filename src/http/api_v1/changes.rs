@@ -1,27 +1,20 @@
 //! Changes: deleting and restoring, tokens, and deliveries that are sent again.
 
 use axum::body::Body;
-use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use crate::auth::Access;
 use crate::http::api::request::actor::actor;
+use crate::http::api::request::body;
 use crate::http::api::request::origin::{self, Unsaid};
 use crate::http::api_v1::call::ApiCall;
 use crate::http::api_v1::seen::viewer;
-use crate::http::limits::BODY_TIMEOUT;
 use crate::http::response::error::ApiError;
 use crate::http::settings::ServerSettings;
 use crate::registry::Registry;
 use crate::report::{self, OVERLAP, Outcome, Selection, TokenChangeError, TokenWords, Undo};
-
-/// Maximum length of a body, in bytes.
-const LONGEST_BODY: usize = 64 << 10;
 
 /// Token to be made.
 #[derive(Deserialize)]
@@ -97,7 +90,7 @@ async fn create_token(
     head: &Parts,
     body: Body,
 ) -> Result<Value, ApiError> {
-    let body: NewTokenBody = json_body(head, body).await?;
+    let body: NewTokenBody = body::object(head, body).await?;
     let words = TokenWords {
         name: body.name,
         repositories: body.repositories,
@@ -123,7 +116,7 @@ async fn rotate_token(
     head: &Parts,
     body: Body,
 ) -> Result<Value, ApiError> {
-    let body: RotationBody = json_body(head, body).await?;
+    let body: RotationBody = body::object(head, body).await?;
     let overlap = body.overlap.as_deref().unwrap_or(OVERLAP);
     let expires = body.expires.as_deref();
     let rotated = report::rotate_token(registry, token, overlap, expires, actor(head)).await?;
@@ -138,24 +131,6 @@ async fn resend(registry: &Registry, event: i64, webhook: &str) -> Result<Value,
         });
     }
     Ok(json!({ "webhook": webhook, "event": event, "state": "waiting" }))
-}
-
-/// Reads a body of JSON. Forms of other pages cannot send its type.
-async fn json_body<T: DeserializeOwned>(head: &Parts, body: Body) -> Result<T, ApiError> {
-    let kind = head.headers.get(CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind.split(';').next().map(str::trim) != Some("application/json") {
-        return Err(ApiError::Parameter(
-            "the body must be JSON, with Content-Type: application/json".to_owned(),
-        ));
-    }
-    let malformed = |cause: &dyn std::fmt::Display| {
-        ApiError::Parameter(format!("cannot read the body: {cause}"))
-    };
-    let whole = timeout(BODY_TIMEOUT, Limited::new(body, LONGEST_BODY).collect()).await;
-    let whole = whole.map_err(|_| malformed(&"it took too long to arrive"))?;
-    let whole = whole.map_err(|error| malformed(&error))?;
-    serde_json::from_slice(&whole.to_bytes()).map_err(|error| malformed(&error))
 }
 
 impl From<TokenChangeError> for ApiError {

@@ -4,6 +4,7 @@
 //! - `answer`: runs a call and answers with JSON, an entity tag and a link to the next page.
 //! - `lists`, `facts`, `administration`: the reports of `crate::report`, as far as the client may see.
 //! - `changes`: what changes something.
+//! - `policies`: decisions of rules, in force or tried out.
 //! - `seen`: what that is.
 
 mod administration;
@@ -13,4 +14,5 @@ mod changes;
 mod facts;
 mod lists;
 pub(crate) mod parameters;
+pub(crate) mod policies;
 pub(crate) mod seen;

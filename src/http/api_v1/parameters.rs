@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::http::response::error::ApiError;
 use crate::oci::{Glob, RepositoryName};
-use crate::registry::{DeliveryFilter, ListOrder, ListPlace, ListQuery, Millis, Visibility};
-use crate::report::{AuditQuery, AuditWords};
+use crate::registry::{DeliveryFilter, ListOrder, ListPlace, ListQuery, Millis, Visibility, now};
+use crate::report::{AuditQuery, AuditWords, Decided, DecisionPlace, PreviewQuery};
 
 /// Number of items on a page without `n`, and the maximum.
 const PAGE: usize = 100;
@@ -131,6 +131,71 @@ pub(crate) struct DeliveryParameters {
     pub webhook: Option<String>,
     /// True for those alone whose last attempt failed.
     pub failed: Option<bool>,
+}
+
+/// Query of decisions of the rules.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PolicyParameters {
+    pub n: Option<usize>,
+    pub last: Option<String>,
+    /// Glob of repositories.
+    pub repositories: Option<String>,
+    /// Glob of tags.
+    pub tags: Option<String>,
+    /// True for removed tags alone.
+    pub removed: Option<bool>,
+    /// Time of the decisions; that of the request without it.
+    pub at: Option<Moment>,
+}
+
+impl PolicyParameters {
+    /// Rejects a glob of repositories where the path names one.
+    pub(super) fn without_repositories(self) -> Result<Self, ApiError> {
+        match self.repositories {
+            None => Ok(self),
+            Some(_) => Err(foreign("repositories")),
+        }
+    }
+
+    /// Returns the query for the repositories whose tags are decided about.
+    pub(super) fn places(&self, shown: Visibility) -> Result<ListQuery, ApiError> {
+        Ok(ListQuery {
+            pattern: glob(self.repositories.as_deref())?,
+            shown,
+            ..ListQuery::default()
+        })
+    }
+
+    /// Returns the query for decisions in some repositories.
+    pub(super) fn query(
+        &self,
+        repositories: Vec<RepositoryName>,
+    ) -> Result<PreviewQuery, ApiError> {
+        Ok(PreviewQuery {
+            repositories,
+            tags: glob(self.tags.as_deref())?,
+            which: match self.removed {
+                Some(true) => Decided::Removed,
+                Some(false) | None => Decided::All,
+            },
+            at: self.at.map_or_else(now, |Moment(at)| at),
+        })
+    }
+
+    pub(super) fn place(&self) -> Result<Option<DecisionPlace>, ApiError> {
+        let place = self.last.as_deref().map(|last| {
+            let place = DecisionPlace::parse(last);
+            let foreign =
+                || ApiError::Parameter(format!("last is no cursor of this list: '{last}'"));
+            place.ok_or_else(foreign)
+        });
+        place.transpose()
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        limit(self.n)
+    }
 }
 
 impl AuditParameters {

@@ -154,6 +154,14 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
             let (from, to) = (from.clone(), to.clone());
             ui::compare(registry, reader, from, to, platform.as_deref()).await?
         }
+        UiCall::Policies { name, query } => {
+            let may_edit = match name {
+                Some(_) => reader.may_delete,
+                None => reader.is_administrator(),
+            };
+            let page = query.page(name.as_ref(), None, may_edit)?;
+            ui::policies(registry, reader, page).await?
+        }
         UiCall::Usage => ui::usage(registry, reader).await?,
         UiCall::Activity(parameters) => {
             let words = parameters.words();
@@ -168,7 +176,8 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
             ui::delete(registry, reader, name, reference).await?
         }
         // answered elsewhere
-        UiCall::Delete { .. }
+        UiCall::TriedPolicies { .. }
+        | UiCall::Delete { .. }
         | UiCall::Restore { .. }
         | UiCall::LoginForm(_)
         | UiCall::ToIssuer(_)
@@ -182,7 +191,7 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
 }
 
 /// Renders a page; a browser that has it already gets 304.
-fn rendered(page: Page, head: &Parts, begun: Instant) -> Response<String> {
+pub(super) fn rendered(page: Page, head: &Parts, begun: Instant) -> Response<String> {
     let tag = Digest::from_hash(Algorithm::Sha256, &Sha256::digest(page.text.as_bytes()));
     let is_known = precondition(&head.headers).excludes(Some(&tag));
     let answer = builder::empty(match is_known {

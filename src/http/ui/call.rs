@@ -6,7 +6,8 @@ use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
     ActivityParameters, CompareParameters, Compared, HomeParameters, ImageParameters,
-    LastParameter, LoginParameters, RestoreParameters, ReturnParameters, TagsParameters, read,
+    LastParameter, LoginParameters, PolicyQuery, RestoreParameters, ReturnParameters,
+    TagsParameters, read,
 };
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::ManifestReference;
@@ -38,6 +39,15 @@ pub(crate) enum UiCall {
         list: LastParameter,
     },
     Compare(Compared),
+    /// Rules, those in force.
+    Policies {
+        name: Option<RepositoryName>,
+        query: PolicyQuery,
+    },
+    /// Rules that a form tries.
+    TriedPolicies {
+        name: Option<RepositoryName>,
+    },
     Usage,
     Activity(ActivityParameters),
     Tokens,
@@ -104,6 +114,18 @@ impl UiCall {
                 list: read(uri)?,
             },
             Endpoint::UiCompare => Self::Compare(read::<CompareParameters>(uri)?.images()?),
+            Endpoint::UiPolicies => Self::Policies {
+                name: None,
+                query: read(uri)?,
+            },
+            Endpoint::UiPoliciesOf => Self::Policies {
+                name: Some(name()?),
+                query: read(uri)?,
+            },
+            Endpoint::UiTriedPolicies => Self::TriedPolicies { name: None },
+            Endpoint::UiTriedPoliciesOf => Self::TriedPolicies {
+                name: Some(name()?),
+            },
             Endpoint::UiUsage => Self::Usage,
             Endpoint::UiActivity => Self::Activity(read(uri)?),
             Endpoint::UiTokens => Self::Tokens,
@@ -143,6 +165,10 @@ impl UiCall {
             Self::Image { .. } => Endpoint::UiImage,
             Self::History { .. } => Endpoint::UiHistory,
             Self::Compare(_) => Endpoint::UiCompare,
+            Self::Policies { name: None, .. } => Endpoint::UiPolicies,
+            Self::Policies { name: Some(_), .. } => Endpoint::UiPoliciesOf,
+            Self::TriedPolicies { name: None } => Endpoint::UiTriedPolicies,
+            Self::TriedPolicies { name: Some(_) } => Endpoint::UiTriedPoliciesOf,
             Self::Usage => Endpoint::UiUsage,
             Self::Activity(_) => Endpoint::UiActivity,
             Self::Tokens => Endpoint::UiTokens,
@@ -171,6 +197,7 @@ impl UiCall {
             | Self::DeleteForm { name, .. }
             | Self::Delete { name, .. }
             | Self::Restore { name, .. } => Some(name),
+            Self::Policies { name, .. } | Self::TriedPolicies { name } => name.as_ref(),
             Self::Home(_)
             | Self::Compare(_)
             | Self::Usage

@@ -3,6 +3,7 @@
 //! - `call`: a request becomes one [`call::UiCall`] before anything else happens. `parameters`: its query, typed.
 //! - `issuer`: logins elsewhere. `cookies`: what browsers keep.
 //! - `forms`: changes by forms. `changes`: who may make them. `sessions`: logins by a form, and the cookies that stand for them.
+//! - `trials`: rules that a form tries.
 //! - `answer`: runs a call, answers with HTML or a file, and turns errors into pages.
 
 pub(crate) mod answer;
@@ -13,3 +14,4 @@ pub(crate) mod forms;
 pub(crate) mod issuer;
 mod parameters;
 pub(crate) mod sessions;
+pub(crate) mod trials;

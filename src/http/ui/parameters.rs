@@ -2,6 +2,8 @@
 
 use axum::extract::Query;
 use http::Uri;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -9,9 +11,9 @@ use crate::auth::Returned;
 use crate::http::api_v1::parameters::{ListParameters, Sort};
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::ManifestReference;
-use crate::report::AuditWords;
-use crate::ui::{Layout, Named};
+use crate::registry::{ManifestReference, Millis, Retention};
+use crate::report::{AuditWords, TrialList};
+use crate::ui::{Layout, Named, PolicyPage};
 
 /// Query of the list of repositories.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -106,6 +108,23 @@ pub(crate) struct ActivityParameters {
     pub action: Option<String>,
     pub repository: Option<String>,
     pub last: Option<String>,
+}
+
+/// Query of rules.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct PolicyQuery {
+    /// Day as at which is decided: `2026-12-04`.
+    pub at: Option<String>,
+    pub show: Option<Shown>,
+}
+
+/// Tags that a page of rules lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Shown {
+    Changed,
+    Removed,
+    Kept,
 }
 
 /// Form of the list of repositories.
@@ -230,6 +249,61 @@ fn named(text: &str) -> Result<Named, ApiError> {
         repository: RepositoryName::parse(name)?,
         reference: ManifestReference::parse(reference)?,
     })
+}
+
+impl Shown {
+    /// Reads the word of a form.
+    pub(super) fn of(word: &str) -> Option<Self> {
+        match word {
+            "changed" => Some(Self::Changed),
+            "removed" => Some(Self::Removed),
+            "kept" => Some(Self::Kept),
+            _ => None,
+        }
+    }
+
+    fn list(self) -> TrialList {
+        match self {
+            Self::Changed => TrialList::Changed,
+            Self::Removed => TrialList::Removed,
+            Self::Kept => TrialList::Kept,
+        }
+    }
+}
+
+impl PolicyQuery {
+    /// Returns the page that is asked for: of rules that somebody wrote, or of those in force.
+    ///
+    /// # Errors
+    /// A malformed day.
+    pub(super) fn page<'p>(
+        &self,
+        name: Option<&'p RepositoryName>,
+        edited: Option<(String, Result<Retention, String>)>,
+        may_edit: bool,
+    ) -> Result<PolicyPage<'p>, ApiError> {
+        let day = self.at.as_deref().filter(|day| !day.is_empty());
+        let at = day.map(|day| Ok::<_, ApiError>((day.to_owned(), midnight(day)?)));
+        Ok(PolicyPage {
+            name,
+            edited,
+            at: at.transpose()?,
+            list: self.show.map(Shown::list),
+            may_edit,
+        })
+    }
+}
+
+/// Returns the begin of a day.
+fn midnight(day: &str) -> Result<Millis, ApiError> {
+    let date = day.parse::<Date>().ok();
+    let at = date.map(|date| TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)));
+    match at {
+        Some(Ok(at)) => Ok(at.as_millisecond()),
+        _ => Err(ApiError::Parameter(format!(
+            "a day is written as 2026-12-04, not '{day}'"
+        ))),
+    }
 }
 
 impl ActivityParameters {

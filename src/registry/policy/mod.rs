@@ -2,6 +2,7 @@
 
 pub(super) mod cache_rule;
 pub(super) mod duration;
+pub(super) mod edited;
 pub(super) mod keep_untagged;
 pub(super) mod quota;
 pub(super) mod quota_use;

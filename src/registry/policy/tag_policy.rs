@@ -224,8 +224,23 @@ impl TagRule {
         ]
     }
 
+    /// Returns the conditions that keep a tag, in words.
+    pub fn conditions(&self) -> String {
+        if self.always {
+            return "always".to_owned();
+        }
+        let newest = self
+            .newest
+            .map(|number| format!("one of the newest {number}"));
+        let time = |word: &str, time: Duration| format!("{word} {}", format_duration(time));
+        let younger = self.younger.map(|limit| time("younger than", limit));
+        let pulled = self.pulled.map(|limit| time("pulled within", limit));
+        let all: Vec<_> = [newest, younger, pulled].into_iter().flatten().collect();
+        all.join(", or ")
+    }
+
     /// Returns the globs of the rule, which name it.
-    pub(in crate::registry) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         let globs: Vec<_> = self.tags.iter().map(Glob::as_str).collect();
         globs.join(", ")
     }

@@ -4,13 +4,12 @@ use axum::body::Body;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, USER_AGENT};
 use http::request::Parts;
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::auth::{Access, Login, RequiredScopes, TokenRequest};
 use crate::http::api::request::authorize::refused;
-use crate::http::limits::{BODY_TIMEOUT, TOKEN_FORM};
+use crate::http::api::request::body::{self, BodyFault};
+use crate::http::limits::TOKEN_FORM;
 use crate::http::proxy::client::Client;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
@@ -72,14 +71,11 @@ async fn issue(
 
 /// Reads a form, which is small.
 async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
-    let malformed = |cause: &dyn std::fmt::Display| ApiError::TokenForm(cause.to_string());
-    let whole = timeout(BODY_TIMEOUT, Limited::new(body, TOKEN_FORM).collect()).await;
-    let whole = whole.map_err(|_| malformed(&"it took too long to arrive"))?;
-    match whole {
-        Ok(whole) => Ok(whole.to_bytes().to_vec()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::TokenFormTooLarge),
-        Err(error) => Err(malformed(&error)),
-    }
+    let whole = body::whole(body, TOKEN_FORM).await;
+    whole.map(Vec::from).map_err(|fault| match fault {
+        BodyFault::Long(_) => ApiError::TokenFormTooLarge,
+        other => ApiError::TokenForm(other.to_string()),
+    })
 }
 
 /// Form of a request for a token.

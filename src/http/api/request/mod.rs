@@ -3,6 +3,7 @@
 pub(crate) mod action;
 pub(crate) mod actor;
 pub(crate) mod authorize;
+pub(crate) mod body;
 pub(crate) mod conditions;
 pub(crate) mod origin;
 pub(crate) mod query;
