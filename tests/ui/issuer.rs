@@ -9,7 +9,7 @@ use super::sessions::{OWN, form, text, with_cookie};
 use crate::login::trust::issuer::{Issuer, Signer};
 use crate::login::{Guarded, line};
 use crate::support::client::Response;
-use crate::support::{Image, Server};
+use crate::support::{Image, Server, eventually};
 
 /// An issuer, and a server at which its people log in.
 struct Town {
@@ -265,13 +265,11 @@ fn a_login_that_is_not_right_is_refused() {
     give(challenge);
     assert_eq!(town.come_with(&begun, &code(state)).status, 303);
     refused(&town.come_with(&begun, &code(state)), "invalid_grant");
-    let told = town
-        .server()
-        .cli(&["audit", "--action", "login-refused", "-ojson"]);
-    assert!(
-        String::from_utf8_lossy(&told.stdout).contains("of another login"),
-        "{told:?}"
-    );
+    eventually("the refusals are in the audit log", || {
+        let words = ["audit", "--action", "login-refused", "-ojson"];
+        let told = town.server().cli(&words);
+        String::from_utf8_lossy(&told.stdout).contains("of another login")
+    });
 }
 
 #[test]
