@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::files::regular_file;
-use crate::outbound::{Authorities, Client, ClientSettings, Proxy};
+use crate::outbound::{Authorities, Client, ClientSettings, Proxy, Reach};
 use crate::threads::blocking;
 
 /// Maximum size of the answer, in bytes.
@@ -70,7 +70,7 @@ impl Exchange {
             .map_err(|error| error.to_string())
             .and_then(|prepared| prepared)
             .map_err(NoToken::Failed)?;
-        let answer = client.send(request).await;
+        let answer = client.send(request, Reach::Any).await;
         let answer = answer.map_err(|error| NoToken::Failed(error.to_string()))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LARGEST).collect().await;
@@ -92,7 +92,7 @@ impl Exchange {
             authorities: self.authorities,
             proxy: Proxy::Environment,
             connect_timeout: TIMEOUT,
-            link_local: Vec::new(),
+            exempt: Vec::new(),
         })?;
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "authorization_code")
