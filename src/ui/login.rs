@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use askama::Template;
 
-use crate::auth::Doors;
 use crate::registry::{Error, SessionTimes};
 use crate::ui::page::Page;
 use crate::ui::parts::Text;
@@ -21,7 +20,10 @@ pub struct LoginPage<'f> {
     pub to: &'f str,
     /// Reason for which the login before was refused.
     pub message: Option<&'f str>,
-    pub doors: &'f Doors,
+    /// True if a user and password, or a token, may be right.
+    pub has_form: bool,
+    /// Name of the issuer at which people log in.
+    pub issuer: Option<&'f str>,
     pub times: SessionTimes,
 }
 
@@ -32,7 +34,8 @@ struct LoginForm<'f> {
     user: &'f str,
     to: &'f str,
     message: Option<Text>,
-    doors: &'f Doors,
+    has_form: bool,
+    issuer: Option<Text>,
     onward: Query,
     idle: String,
     lifetime: String,
@@ -48,7 +51,8 @@ pub fn login(site: &Site, page: &LoginPage<'_>) -> Result<Page, Error> {
         user: page.user,
         to: page.to,
         message: page.message.map(Text::of),
-        doors: page.doors,
+        has_form: page.has_form,
+        issuer: page.issuer.map(Text::of),
         onward: Query::default().with("to", Some(page.to).filter(|to| !to.is_empty())),
         idle: words(page.times.idle),
         lifetime: words(page.times.lifetime),

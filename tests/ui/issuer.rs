@@ -128,7 +128,7 @@ fn a_person_logs_in_at_the_issuer_and_out_again() {
     let server = town.server();
     let login = text(&server.client().get("/ui/login?to=%3Fview%3Dflat"));
     assert!(
-        login.contains("href=\"./login/issuer?to=%3Fview%3Dflat\">Log in with Town hall"),
+        login.contains("href=\"./login/issuer?to=%3Fview%3Dflat\">Log in with <bdi>Town hall"),
         "{login}"
     );
     let begun = town.begin("%3Fview%3Dflat");
@@ -188,24 +188,33 @@ fn a_person_logs_in_at_the_issuer_and_out_again() {
         town.issuer.url
     );
     assert_eq!(out.header("refresh"), Some(&*leads));
-    assert!(text(&out).contains("Log out at Town hall"));
+    assert!(text(&out).contains("Log out at <bdi>Town hall"));
     assert!(!text(&with_cookie(server, "/ui/?view=flat", &cookie)).contains("secret/"));
+}
+
+/// A town whose people must be of a team.
+fn strict() -> Town {
+    town(json!({ "require": { "team": ["red", "blue"] } }))
+}
+
+impl Town {
+    fn member(&self, begun: &Begun) -> Value {
+        let mut claims = self.claims(begun);
+        claims["team"] = json!("red");
+        claims
+    }
+}
+
+fn refused(answer: &Response, words: &str) {
+    assert_eq!(answer.status, 403, "{words}: {}", text(answer));
+    assert!(text(answer).contains(words), "{words}: {}", text(answer));
+    assert!(!cookies(answer).contains_key("tarkeep"), "{words}");
 }
 
 /// Whatever is not exactly the login that this browser has begun.
 #[test]
-fn a_login_that_is_not_right_is_refused() {
-    let town = town(json!({ "require": { "team": ["red", "blue"] } }));
-    let right = |begun: &Begun| {
-        let mut claims = town.claims(begun);
-        claims["team"] = json!("red");
-        claims
-    };
-    let refused = |answer: &Response, words: &str| {
-        assert_eq!(answer.status, 403, "{words}: {}", text(answer));
-        assert!(text(answer).contains(words), "{words}: {}", text(answer));
-        assert!(!cookies(answer).contains_key("tarkeep"), "{words}");
-    };
+fn a_token_that_is_not_of_this_login_is_refused() {
+    let town = strict();
     let past = jiff::Timestamp::now().as_second() - 3600;
     for (claim, value, words) in [
         ("nonce", json!("other"), "of another login"),
@@ -221,20 +230,30 @@ fn a_login_that_is_not_right_is_refused() {
         ("preferred_username", json!("boss"), "the password file"),
     ] {
         let begun = town.begin("");
-        let mut claims = right(&begun);
+        let mut claims = town.member(&begun);
         claims[claim] = value;
         refused(&town.come_back(&begun, &claims), words);
     }
+    eventually("the refusals are in the audit log", || {
+        let words = ["audit", "--action", "login-refused", "-ojson"];
+        let told = town.server().cli(&words);
+        String::from_utf8_lossy(&told.stdout).contains("of another login")
+    });
+}
+
+#[test]
+fn a_browser_that_has_not_begun_the_login_is_refused() {
+    let town = strict();
     let begun = town.begin("");
     let forger = Signer::new("k1", Algorithm::ES256);
     let (state, challenge) = (&begun.asked["state"], &begun.asked["code_challenge"]);
     let code = |state: &str| format!("code=code&state={state}");
     town.issuer
-        .give("code", forger.sign(&right(&begun)), challenge);
+        .give("code", forger.sign(&town.member(&begun)), challenge);
     refused(&town.come_with(&begun, &code(state)), "wrong signature");
     let give = |challenge: &str| {
         town.issuer
-            .give("code", town.signer.sign(&right(&begun)), challenge)
+            .give("code", town.signer.sign(&town.member(&begun)), challenge)
     };
     give("of another");
     refused(&town.come_with(&begun, &code(state)), "invalid_grant");
@@ -259,17 +278,13 @@ fn a_login_that_is_not_right_is_refused() {
     refused(&town.come_with(&without, &code(state)), "begun no login");
     let evil = town.begin("%2e%2e%2fv2%2f");
     assert_eq!(
-        town.come_back(&evil, &right(&evil)).header("location"),
+        town.come_back(&evil, &town.member(&evil))
+            .header("location"),
         Some("/ui/")
     );
     give(challenge);
     assert_eq!(town.come_with(&begun, &code(state)).status, 303);
     refused(&town.come_with(&begun, &code(state)), "invalid_grant");
-    eventually("the refusals are in the audit log", || {
-        let words = ["audit", "--action", "login-refused", "-ojson"];
-        let told = town.server().cli(&words);
-        String::from_utf8_lossy(&told.stdout).contains("of another login")
-    });
 }
 
 #[test]

@@ -99,11 +99,13 @@ impl Door<'_> {
         let settings = self.settings.get();
         let client = head.extensions.get::<Client>();
         let site = site(&head.uri, &head.headers, client, &settings);
+        let doors = self.access.doors().await;
         let page = LoginPage {
             user,
             to,
             message,
-            doors: &self.access.doors().await,
+            has_form: doors.has_form,
+            issuer: doors.issuer.as_deref(),
             times: self.registry.settings().sessions,
         };
         let page = ui::login(&site, &page)?;
