@@ -9,7 +9,7 @@ use tarkeep::escape::OneLine;
 
 use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
-use crate::cli::commands::reports::{audit, du, inspect, ls, quotas, verify, why};
+use crate::cli::commands::reports::{audit, du, growth, inspect, ls, quotas, verify, why};
 use crate::cli::commands::setup::{
     access, completions, config, credential_provider, health, htpasswd, mirror_config,
 };
@@ -64,6 +64,7 @@ enum Command {
     #[command(alias = "show")]
     Inspect(inspect::Arguments),
     Du(du::Arguments),
+    Growth(growth::Arguments),
     /// Delete tags, a manifest or whole repositories, after showing how much disk space that frees
     #[command(aliases = ["delete", "remove"])]
     Rm(rm::Arguments),
@@ -142,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
         Command::Du(arguments) => wait_for(du::run(arguments)),
+        Command::Growth(arguments) => wait_for(growth::run(arguments)),
         Command::Rm(arguments) => wait_for(rm::run(arguments)),
         Command::Restore(arguments) => wait_for(restore::run(arguments)),
         Command::Tag(arguments) => wait_for(tag::run(arguments)),

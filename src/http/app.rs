@@ -455,9 +455,13 @@ async fn page(
         UiCall::TriedPolicies { name } => {
             trials::answer(app.door(), &app.list_room, name.as_ref(), head, body).await
         }
-        UiCall::Delete { .. } | UiCall::Restore { .. } => {
-            forms::answer(app.door(), call, head).await
-        }
+        UiCall::Delete { .. }
+        | UiCall::Restore { .. }
+        | UiCall::DeleteSeveral { .. }
+        | UiCall::RestoreSeveral { .. }
+        | UiCall::TokenCreate
+        | UiCall::TokenChange { .. }
+        | UiCall::Resend { .. } => forms::answer(app.door(), call, head, body).await,
         _ => {
             let (registry, access) = (&app.registry, &app.access);
             ui::answer(registry, access, &app.list_room, &app.settings, call, head).await

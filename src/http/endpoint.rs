@@ -128,6 +128,7 @@ endpoints! {
     ApiHistory:       GET     "/api/v1/history/{name}/{tag}",        PULL,    Reads,   Api;
     ApiUsage:         GET     "/api/v1/usage",                       Catalog, Reads,   Api;
     ApiUsageOf:       GET     "/api/v1/usage/{name}",                PULL,    Reads,   Api;
+    ApiGrowth:        GET     "/api/v1/growth",                      Catalog, Reads,   Api;
     ApiWhy:           GET     "/api/v1/why/{digest}",                Catalog, Reads,   Api;
     ApiTrash:         GET     "/api/v1/trash",                       Catalog, Reads,   Api;
     ApiPolicies:      GET     "/api/v1/policies",                    Catalog, Reads,   Api;
@@ -166,11 +167,17 @@ endpoints! {
     UiUsage:          GET     "/ui/usage",                           Catalog, Reads,   Ui;
     UiActivity:       GET     "/ui/activity",                        Administrator, Reads, Ui;
     UiTokens:         GET     "/ui/tokens",                          Administrator, Reads, Ui;
+    UiTokenCreate:    POST    "/ui/tokens",                          Administrator, Changes, Ui;
+    UiTokenChange:    POST    "/ui/tokens/{token}",                  Administrator, Changes, Ui;
+    UiResend:         POST    "/ui/deliveries/{event}",              Administrator, Changes, Ui;
     UiUpstreams:      GET     "/ui/upstreams",                       Administrator, Reads, Ui;
     UiWebhooks:       GET     "/ui/webhooks",                        Administrator, Reads, Ui;
     UiDeleteForm:     GET     "/ui/delete/{name}/{reference}",       REMOVE,  Reads,   Ui;
     UiDelete:         POST    "/ui/delete/{name}/{reference}",       REMOVE,  Changes, Ui;
     UiRestore:        POST    "/ui/restore/{name}/{reference}",      REMOVE,  Changes, Ui;
+    UiDeleteSeveralForm: GET  "/ui/selections/{name}",               REMOVE,  Reads,   Ui;
+    UiDeleteSeveral:  POST    "/ui/selections/{name}",               REMOVE,  Changes, Ui;
+    UiRestoreSeveral: POST    "/ui/restores/{name}",                 REMOVE,  Changes, Ui;
     UiLoginForm:      GET     "/ui/login",                           Public,  Reads,   Ui;
     UiLogIn:          POST    "/ui/login",                           Public,  Reads,   Ui;
     UiToIssuer:       GET     "/ui/login/issuer",                    Public,  Reads,   Ui;

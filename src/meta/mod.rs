@@ -64,6 +64,7 @@ pub use outbox::queues::Queue;
 pub use outbox::reports::{DeliveryFilter, DeliveryPlace, DeliveryRow, DeliveryState, EndpointRow};
 pub use outbox::retention::{OutboxBounds, PruneStep};
 pub use process_clock::{lived, lived_cutoff, now};
+pub use reports::days::{DayNumber, DayPushes, DayRow, day_of};
 pub use reports::listings::{ReferrerRow, RepositoryRow, TagRow};
 pub use reports::references::{HeldManifest, LinkedBlob, NeededBlob};
 pub use reports::usage::{DatabaseSize, Idle, Totals, Usage};

@@ -101,6 +101,7 @@ pub use policy::tag_policy::{Policy, TagDecision, TagRule, is_signature};
 pub use report::deleted::{DeletedForecast, EndingUndo};
 pub use report::dependents::Dependent;
 pub use report::forecast::{Forecast, Waiting};
+pub use report::growth::{Growth, GrowthDay, GrowthQuery, RepositoryGrowth};
 pub use report::losses::CollectionBaseline;
 pub use report::measurement::{StoreMeasurement, StoreUsage};
 pub use report::natural::compare as compare_names;
@@ -110,7 +111,7 @@ pub use report::removal::{PlannedRemoval, RemovalKind, RemovalTotals, WaitCause}
 pub use report::rule_effects::RuleEffect;
 pub use report::tag_facts::{Attached, TagFacts};
 pub use report::untagged::UntaggedImage;
-pub use report::usage::{LayerSpread, TagUsage};
+pub use report::usage::{LayerSpread, Overview, TagUsage};
 pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, TagHold};
 pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};

@@ -7,6 +7,7 @@ mod audit;
 mod collection;
 mod damage;
 mod deletion;
+mod growth;
 mod history;
 mod image;
 mod policies;
@@ -37,6 +38,9 @@ pub use deletion::{
     DeletionItem, DeletionReport, DependentItem, Outcome, RemovedItem, Undo, UndoItem,
     foresee_deletion, undo_until,
 };
+pub use growth::{
+    DayItem, GROWTH_DAYS, GrowthItem, MOST_GROWTH_DAYS, RepositoryGrowthItem, growth,
+};
 pub use history::{StateEnd, StateItem, history, stored};
 pub use image::{
     ChildItem, ImageItem, ImageReport, ReferrerItem, RunItem, SignatureItem, built, image,
@@ -46,7 +50,7 @@ pub use policies::{
     RulesItem, preview, rule_effects,
 };
 pub use quotas::{QuotaItem, quotas};
-pub use repositories::{RepositoryItem, last_pusher, repositories};
+pub use repositories::{OverviewItem, RepositoryItem, overview, repositories};
 pub use restoring::{
     RemovalItem, RestoredItem, removal_items, restore, restore_all, restore_everything,
     restore_manifest, restore_tag, restored_json,

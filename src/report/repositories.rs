@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::oci::RepositoryName;
-use crate::registry::{Error, ListQuery, Page, Registry, RepositoryRow};
+use crate::registry::{Error, ListQuery, Overview, Page, Registry, RepositoryRow};
+use crate::report::usage::{UsageItem, usage_item};
 use crate::report::values::{Time, Who};
 use crate::report::viewer::Viewer;
 
@@ -37,17 +38,31 @@ impl From<RepositoryRow> for RepositoryItem {
     }
 }
 
-/// Returns who last made a tag of a repository point where it points, as far as the viewer is told.
+/// A repository, with who last made a tag of it point where it points.
+#[derive(Clone, Debug)]
+pub struct OverviewItem {
+    pub usage: UsageItem,
+    pub pusher: Who,
+    /// Host of the registry whose content it caches.
+    pub upstream: Option<String>,
+}
+
+/// Describes repositories in one read, without those that were removed meanwhile.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn last_pusher(
+pub async fn overview(
     registry: &Registry,
-    repository: &RepositoryName,
+    names: Vec<RepositoryName>,
     viewer: &Viewer,
-) -> Result<Who, Error> {
-    let setter = registry.reports().last_setter(repository).await?;
-    Ok(viewer.who(&setter.unwrap_or_default()))
+) -> Result<Vec<OverviewItem>, Error> {
+    let found = registry.reports().overview(names).await?;
+    let item = |one: Overview| OverviewItem {
+        usage: usage_item(&one.name, one.usage, viewer),
+        pusher: viewer.who(&one.set_by.unwrap_or_default()),
+        upstream: one.upstream.as_deref().map(host),
+    };
+    Ok(found.into_iter().map(item).collect())
 }
 
 /// Lists repositories.
@@ -63,4 +78,10 @@ pub async fn repositories(
         items: page.items.into_iter().map(RepositoryItem::from).collect(),
         next: page.next,
     })
+}
+
+/// Returns the host of an address.
+fn host(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default().to_owned()
 }

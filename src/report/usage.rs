@@ -147,6 +147,12 @@ pub async fn usage(
     repository: &RepositoryName,
     viewer: &Viewer,
 ) -> Result<UsageItem, Error> {
+    let usage = registry.reports().repository_usage(repository).await?;
+    Ok(usage_item(repository, usage, viewer))
+}
+
+/// Converts the disk usage of a repository to what a viewer is told.
+pub(super) fn usage_item(repository: &RepositoryName, usage: Usage, viewer: &Viewer) -> UsageItem {
     let Usage {
         tags,
         manifests,
@@ -154,8 +160,8 @@ pub async fn usage(
         logical,
         deduplicated,
         exclusive,
-    } = registry.reports().repository_usage(repository).await?;
-    Ok(UsageItem {
+    } = usage;
+    UsageItem {
         repository: repository.to_string(),
         tag_count: tags,
         manifest_count: manifests,
@@ -163,7 +169,7 @@ pub async fn usage(
         size: deduplicated,
         logical_size: logical,
         exclusive_size: Some(exclusive).filter(|_| viewer.sees_everything()),
-    })
+    }
 }
 
 /// Returns the disk usage of tags, without those that were removed meanwhile.

@@ -1,9 +1,9 @@
-//! Tokens, webhooks and upstreams.
+//! Webhooks and upstreams.
 
 use askama::Template;
 
 use crate::registry::{DeliveryFilter, Error, Registry};
-use crate::report::{self, DeliveryItem, TokenItem, Tokens, UpstreamItem, WebhookItem};
+use crate::report::{self, DeliveryItem, UpstreamItem, WebhookItem};
 use crate::ui::page::Page;
 use crate::ui::parts::{Bar, Count, Moment, Short, Size, Text};
 use crate::ui::shell::{Section, Shell, Twin};
@@ -13,16 +13,10 @@ use crate::ui::site::Reader;
 const DELIVERIES: usize = 50;
 
 #[derive(Template)]
-#[template(path = "tokens.html")]
-struct TokensPage {
-    shell: Shell,
-    tokens: Vec<TokenItem>,
-}
-
-#[derive(Template)]
 #[template(path = "webhooks.html")]
 struct WebhooksPage {
     shell: Shell,
+    may_administer: bool,
     webhooks: Vec<WebhookItem>,
     deliveries: Vec<DeliveryItem>,
 }
@@ -58,18 +52,6 @@ fn twin(reader: &Reader, command: &str, api: &str) -> Twin {
     }
 }
 
-/// Makes the list of tokens.
-///
-/// # Errors
-/// Those of the database.
-pub async fn tokens(registry: &Registry, reader: &Reader) -> Result<Page, Error> {
-    let twin = twin(reader, "token ls --all", "tokens?all=true");
-    Page::of(&TokensPage {
-        shell: Shell::new(reader, Section::Tokens, "Tokens", twin),
-        tokens: report::tokens(registry, Tokens::All, None).await?,
-    })
-}
-
 /// Makes the list of webhooks, with their newest deliveries.
 ///
 /// # Errors
@@ -80,6 +62,7 @@ pub async fn webhooks(registry: &Registry, reader: &Reader) -> Result<Page, Erro
     let twin = twin(reader, "webhook ls", "webhooks");
     Page::of(&WebhooksPage {
         shell: Shell::new(reader, Section::Webhooks, "Webhooks", twin),
+        may_administer: reader.may_administer,
         webhooks: report::webhooks(registry).await?,
         deliveries: deliveries.items,
     })

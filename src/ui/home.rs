@@ -5,9 +5,10 @@ use askama::Template;
 use crate::escape;
 use crate::oci::RepositoryName;
 use crate::registry::{Error, ListOrder, ListQuery, Page as ListPage, Registry};
-use crate::report::{self, DiskItem, RepositoryItem, UsageItem, Who};
+use crate::report::{self, DiskItem, GROWTH_DAYS, RepositoryItem, UsageItem, Who};
 use crate::ui::changes::Change;
 use crate::ui::disk::DiskBar;
+use crate::ui::growth::GrowthCharts;
 use crate::ui::page::Page;
 use crate::ui::parts::{Bar, Count, Moment, RepositoryLabel, Size, Text};
 use crate::ui::query::{Query, sort_word};
@@ -36,6 +37,7 @@ struct HomePage {
     links: Links,
     disk: Option<DiskItem>,
     bar: Option<DiskBar>,
+    growth: Option<GrowthCharts>,
     changes: Vec<Change>,
     is_exclusive: bool,
 }
@@ -82,6 +84,8 @@ struct Repository {
     largest: u64,
     has_immutable: bool,
     has_rules: bool,
+    is_public: bool,
+    upstream: Option<String>,
     pusher: Who,
 }
 
@@ -147,8 +151,14 @@ pub async fn home(
         true => Change::newest(registry, &reader.viewer, CHANGES).await?,
         false => Vec::new(),
     };
+    let live = disk.map(|disk| disk.live);
+    let growth = match is_exclusive {
+        true => Some(GrowthCharts::of(registry, reader, GROWTH_DAYS, live).await?),
+        false => None,
+    };
     Page::of(&HomePage {
         shell,
+        growth,
         rows,
         layout,
         order,
@@ -211,23 +221,26 @@ async fn repositories(
     items: Vec<RepositoryItem>,
 ) -> Result<Vec<Repository>, Error> {
     let settings = registry.settings();
+    let names = items
+        .iter()
+        .map(|item| RepositoryName::parse(&item.repository));
+    let names: Vec<_> = names.filter_map(Result::ok).collect();
+    let overview = report::overview(registry, names, &reader.viewer).await?;
+    let mut overview = overview.into_iter().peekable();
     let mut found = Vec::with_capacity(items.len());
     for item in items {
-        let Ok(name) = RepositoryName::parse(&item.repository) else {
+        // in the same order, but for what was removed since the row was read
+        let Some(one) = overview.next_if(|one| one.usage.repository == item.repository) else {
             continue;
         };
-        let size = match report::usage(registry, &name, &reader.viewer).await {
-            // removed since the row was read
-            Err(Error::NameUnknown(_)) => continue,
-            usage => exclusive(&usage?),
-        };
-        let pusher = report::last_pusher(registry, &name, &reader.viewer).await?;
         let policy = settings.retention.policy(&item.repository);
         found.push(Repository {
-            pusher,
+            size: exclusive(&one.usage),
+            pusher: one.pusher,
+            upstream: one.upstream,
+            is_public: reader.is_public(&item.repository),
             shown: item.repository.clone(),
             is_inside: false,
-            size,
             largest: 0,
             has_immutable: policy.is_some_and(|policy| !policy.immutable.is_empty()),
             has_rules: policy.is_some_and(|policy| !policy.tags.is_empty()),

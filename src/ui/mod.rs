@@ -5,8 +5,8 @@
 //!
 //! - `site`, `shell`: addresses, and the frame of every page. `assets`: stylesheet, script and pictures.
 //! - `parts`: sizes, times, names and bars. `query`: queries of links. `page`: a page that is ready.
-//! - `changes`: rows of the audit log in words. `disk`: the bar of the disk.
-//! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `compare`, `usage`, `policies`, `activity`, `administration`: pages.
+//! - `changes`: rows of the audit log in words. `disk`: the bar of the disk. `chart`, `growth`: charts by day.
+//! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `compare`, `usage`, `policies`, `activity`, `administration`, `tokens`: pages.
 //! - `delete`: what goes, stays and comes back. `login`: the form that logs in. `failure`: errors.
 
 mod activity;
@@ -14,11 +14,13 @@ mod administration;
 mod align;
 mod assets;
 mod changes;
+mod chart;
 mod compare;
 mod delete;
 mod disk;
 mod failure;
 mod gone;
+mod growth;
 mod history;
 mod home;
 mod image;
@@ -32,13 +34,14 @@ mod repository;
 mod repository_head;
 mod shell;
 mod site;
+mod tokens;
 mod usage;
 
 pub use activity::activity;
-pub use administration::{tokens, upstreams, webhooks};
+pub use administration::{upstreams, webhooks};
 pub use assets::{Asset, asset};
 pub use compare::{Named, compare, compare_form};
-pub use delete::{delete, deleted};
+pub use delete::{ChosenTags, DeletedTags, Seen, delete, delete_several, deleted, deleted_several};
 pub use failure::{Failure, failure};
 pub use gone::{trash, untagged};
 pub use history::history;
@@ -49,4 +52,5 @@ pub use page::Page;
 pub use policies::{PolicyPage, policies};
 pub use repository::repository;
 pub use site::{Reader, Site};
+pub use tokens::{NewSecret, Reached, TokensPage, tokens};
 pub use usage::usage;

@@ -28,7 +28,7 @@ impl Page {
     }
 
     /// Returns the HTML with the time that it took.
-    pub fn timed(self, took: Duration) -> String {
+    pub fn timed(&self, took: Duration) -> String {
         let milliseconds = took.as_millis().max(1);
         self.text.replacen(TOOK, &format!("{milliseconds} ms"), 1)
     }

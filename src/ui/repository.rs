@@ -31,9 +31,14 @@ struct RepositoryPage {
     chosen: Option<String>,
     links: Links,
     is_exclusive: bool,
+    may_delete: bool,
 }
 
 impl RepositoryPage {
+    fn matching(&self, glob: &str) -> Query {
+        Query::default().with("tags", Some(glob))
+    }
+
     fn sort(&self) -> &'static str {
         sort_word(self.order)
     }
@@ -135,7 +140,14 @@ pub async fn repository(
         chosen,
         links,
         is_exclusive: reader.viewer.sees_everything(),
+        may_delete: may_delete(registry, reader),
     })
+}
+
+/// Reports whether tags are offered to be deleted.
+fn may_delete(registry: &Registry, reader: &Reader) -> bool {
+    let settings = registry.settings();
+    reader.may_delete && settings.delete && !settings.read_only
 }
 
 fn twin(reader: &Reader, name: &RepositoryName, order: ListOrder, chosen: Option<&str>) -> Twin {

@@ -10,6 +10,9 @@ use crate::ui::site::Reader;
 pub struct Head {
     pub name: String,
     pub usage: UsageItem,
+    pub is_public: bool,
+    /// Host of the registry whose content it caches.
+    pub upstream: Option<String>,
     /// Glob of the policy that applies.
     pub policy: Option<String>,
     tab: Tab,
@@ -45,9 +48,14 @@ impl Head {
     ) -> Result<Self, Error> {
         let settings = registry.settings();
         let policy = settings.retention.policy(name.as_str());
+        let found = report::overview(registry, vec![name.clone()], &reader.viewer).await?;
+        let unknown = || Error::NameUnknown(name.clone());
+        let found = found.into_iter().next().ok_or_else(unknown)?;
         Ok(Self {
             name: name.to_string(),
-            usage: report::usage(registry, name, &reader.viewer).await?,
+            is_public: reader.is_public(name.as_str()),
+            upstream: found.upstream,
+            usage: found.usage,
             policy: policy.map(|policy| policy.repositories.to_string()),
             tab,
         })

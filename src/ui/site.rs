@@ -1,5 +1,6 @@
 //! The address of a page, and whoever reads it.
 
+use crate::registry::Visibility;
 use crate::report::{People, Viewer};
 
 /// Addresses of the registry, as the reader of a page knows it.
@@ -52,12 +53,22 @@ pub struct Reader {
     pub may_delete: bool,
     /// True if they may point tags elsewhere there.
     pub may_move_tags: bool,
+    /// True if they may change what administrators have: tokens and deliveries.
+    pub may_administer: bool,
+    /// Repositories that are open to everybody; `None` where all are.
+    pub public: Option<Visibility>,
     /// True if somebody could log in.
     pub has_logins: bool,
     pub site: Site,
 }
 
 impl Reader {
+    /// Reports whether a repository is open to everybody, while others are not.
+    pub(super) fn is_public(&self, repository: &str) -> bool {
+        let public = self.public.as_ref();
+        public.is_some_and(|public| public.shows(repository))
+    }
+
     /// Reports whether they see what administrators see.
     pub fn is_administrator(&self) -> bool {
         self.viewer.people == People::All

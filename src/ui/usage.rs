@@ -1,19 +1,27 @@
 //! The disk: what uses it, and what comes back when.
 
+use std::borrow::Borrow;
+use std::cmp::Reverse;
+use std::sync::Arc;
+
 use askama::Template;
 
 use crate::oci::RepositoryName;
 use crate::registry::{Error, ListOrder, ListQuery, Registry, RemovalTotals, WaitCause};
-use crate::report::{self, DiskItem, StoreReport, UsageItem};
+use crate::report::{self, DiskItem, MOST_GROWTH_DAYS, StoreReport, TagUsageItem, UsageItem};
 use crate::ui::disk::DiskBar;
+use crate::ui::growth::GrowthCharts;
 use crate::ui::page::Page;
-use crate::ui::parts::{Bar, Count, RepositoryLabel, Size};
+use crate::ui::parts::{Bar, Count, ImageName, RepositoryLabel, Size};
 use crate::ui::shell::{Section, Shell, Twin};
 use crate::ui::site::Reader;
 
 /// Number of the largest repositories, and of days on which something comes back.
 const LARGEST: usize = 50;
 const DAYS: usize = 14;
+/// Number of the largest tags, and of those that are measured to find them.
+const TAGS: usize = 10;
+const MEASURED_TAGS: usize = 50;
 
 #[derive(Template)]
 #[template(path = "usage.html")]
@@ -25,7 +33,48 @@ struct UsagePage {
     days: Vec<Return>,
     causes: Vec<Return>,
     largest: Vec<Row>,
+    tags: Vec<TagRow>,
+    growth: GrowthCharts,
+    days_shown: u32,
     is_exclusive: bool,
+}
+
+/// Tag, with what deleting it would free.
+struct TagRow {
+    usage: TagUsageItem,
+    largest: u64,
+}
+
+impl TagRow {
+    fn weight(&self) -> u64 {
+        self.usage.exclusive_size.unwrap_or_default()
+    }
+
+    fn bar(&self) -> Bar {
+        Bar {
+            part: self.weight(),
+            whole: self.largest,
+            class: "",
+        }
+    }
+
+    fn label(&self) -> ImageName<'_> {
+        ImageName {
+            repository: &self.usage.repository,
+            tag: &self.usage.tag,
+        }
+    }
+}
+
+impl UsagePage {
+    /// Numbers of days that are offered.
+    fn offers(&self) -> [(u32, &'static str); 3] {
+        [(30, "30 d"), (90, "90 d"), (365, "1 y")]
+    }
+
+    fn is_shown(&self, days: impl Borrow<u32>) -> bool {
+        self.days_shown == *days.borrow()
+    }
 }
 
 /// Space that comes back.
@@ -69,11 +118,11 @@ impl Row {
     }
 }
 
-/// Makes the page of the disk.
+/// Makes the page of the disk, with growth over some days.
 ///
 /// # Errors
 /// Those of the database and of the disk.
-pub async fn usage(registry: &Registry, reader: &Reader) -> Result<Page, Error> {
+pub async fn usage(registry: &Registry, reader: &Reader, days: u32) -> Result<Page, Error> {
     let is_exclusive = reader.viewer.sees_everything();
     let (store, disk) = match is_exclusive {
         true => (
@@ -83,14 +132,19 @@ pub async fn usage(registry: &Registry, reader: &Reader) -> Result<Page, Error> 
         false => (None, None),
     };
     let twin = Twin {
-        command: "registry du".to_owned(),
+        command: format!("registry du --server {}", reader.site.url),
         api: "usage".to_owned(),
     };
+    let live = disk.map(|disk| disk.live);
+    let days_shown = days.clamp(2, MOST_GROWTH_DAYS);
     Page::of(&UsagePage {
+        growth: GrowthCharts::of(registry, reader, days_shown, live).await?,
+        days_shown,
+        tags: largest_tags(registry, reader).await?,
         shell: Shell::new(reader, Section::Usage, "Usage", twin),
         bar: disk.map(DiskBar::of),
         disk,
-        days: store.as_ref().map(days).unwrap_or_default(),
+        days: store.as_ref().map(returning_days).unwrap_or_default(),
         causes: store.as_ref().map(causes).unwrap_or_default(),
         store,
         largest: largest(registry, reader).await?,
@@ -98,7 +152,7 @@ pub async fn usage(registry: &Registry, reader: &Reader) -> Result<Page, Error> 
     })
 }
 
-fn days(store: &StoreReport) -> Vec<Return> {
+fn returning_days(store: &StoreReport) -> Vec<Return> {
     let now = store.forecast.due();
     let now = (now.bytes > 0).then(|| ("at the next sweep".to_owned(), now));
     let later = store.days().into_iter();
@@ -135,6 +189,37 @@ fn returns(all: Vec<(String, RemovalTotals)>) -> Vec<Return> {
     all.into_iter().map(one).collect()
 }
 
+/// Returns the largest tags by what deleting each would free, among those of the largest images; none for whoever is not told.
+async fn largest_tags(registry: &Registry, reader: &Reader) -> Result<Vec<TagRow>, Error> {
+    if !reader.viewer.sees_everything() {
+        return Ok(Vec::new());
+    }
+    let names = registry.repositories().names(ListQuery::default()).await?;
+    let query = ListQuery {
+        order: ListOrder::Size,
+        limit: Some(MEASURED_TAGS),
+        ..ListQuery::default()
+    };
+    let keys = registry.tags().find(names, query).await?.items;
+    let mut names: Vec<_> = keys.iter().map(|key| (*key.repository).clone()).collect();
+    names.sort();
+    names.dedup();
+    let settings = registry.settings();
+    let reports = registry.reports();
+    let baseline = reports.baseline(&names, &settings.retention).await?;
+    let measured = report::tag_usage(registry, keys, &Arc::new(baseline), &reader.viewer).await?;
+    let mut rows: Vec<_> = measured
+        .into_iter()
+        .map(|usage| TagRow { usage, largest: 0 })
+        .filter(|row| row.weight() > 0)
+        .collect();
+    rows.sort_by_key(|row| Reverse(row.weight()));
+    rows.truncate(TAGS);
+    let largest = rows.first().map_or(0, TagRow::weight);
+    rows.iter_mut().for_each(|row| row.largest = largest);
+    Ok(rows)
+}
+
 /// Returns the largest repositories, heaviest first.
 async fn largest(registry: &Registry, reader: &Reader) -> Result<Vec<Row>, Error> {
     let query = ListQuery {
@@ -143,21 +228,18 @@ async fn largest(registry: &Registry, reader: &Reader) -> Result<Vec<Row>, Error
         shown: reader.viewer.shown.clone(),
         ..ListQuery::default()
     };
-    let mut rows = Vec::new();
-    for item in report::repositories(registry, query).await?.items {
-        let Ok(name) = RepositoryName::parse(&item.repository) else {
-            continue;
-        };
-        match report::usage(registry, &name, &reader.viewer).await {
-            // removed since the row was read
-            Err(Error::NameUnknown(_)) => {}
-            usage => rows.push(Row {
-                usage: usage?,
-                largest: 0,
-            }),
-        }
-    }
-    rows.sort_by_key(|row| std::cmp::Reverse(row.weight()));
+    let items = report::repositories(registry, query).await?.items;
+    let names = items
+        .iter()
+        .map(|item| RepositoryName::parse(&item.repository));
+    let names = names.filter_map(Result::ok).collect();
+    let found = report::overview(registry, names, &reader.viewer).await?;
+    let rows = found.into_iter().map(|one| Row {
+        usage: one.usage,
+        largest: 0,
+    });
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by_key(|row| Reverse(row.weight()));
     let largest = rows.first().map_or(0, Row::weight);
     rows.iter_mut().for_each(|row| row.largest = largest);
     Ok(rows)

@@ -39,7 +39,7 @@ fn shown(output: &Output) -> String {
 }
 
 /// Commands; `INDEX`, `IMAGE` and `LEASED` are digests, `SHORT` is a shortened one.
-const SAME: [&str; 46] = [
+const SAME: [&str; 48] = [
     "ls",
     "ls --sort size --limit 2",
     "ls --sort pushed --since 1h",
@@ -61,6 +61,8 @@ const SAME: [&str; 46] = [
     "du --limit 1 ruled/*",
     "du ruled/app",
     "du ruled/app:pr-* --sort name",
+    "growth",
+    "growth ruled/** --days 3",
     "why INDEX",
     "why IMAGE",
     "why LEASED",

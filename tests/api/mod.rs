@@ -2,6 +2,7 @@
 
 mod afar;
 mod changes;
+mod growth;
 mod openapi;
 mod pages;
 pub mod people;

@@ -78,6 +78,7 @@ fn meanings(text: &str) -> BTreeMap<String, String> {
 fn parameter(name: &str, place: &str, meanings: &BTreeMap<String, String>) -> Value {
     let schema = match name {
         "n" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
+        "days" => json!({ "type": "integer", "minimum": 1, "maximum": 366, "default": 30 }),
         "sort" => json!({ "enum": ["name", "size", "pushed", "pulled"] }),
         "since" | "at" => json!({ "type": "string", "format": "date-time" }),
         "all" | "failed" | "removed" => json!({ "type": "boolean" }),

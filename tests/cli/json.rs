@@ -220,6 +220,7 @@ fn show(printed: &mut Printed) {
         ("registry du", &["du", "ruled/*"]),
         ("registry du REPOSITORY", &["du", "ruled/app"]),
         ("registry policy preview", &["policy", "preview"]),
+        ("registry growth", &["growth"]),
         ("registry gc --dry-run", &["gc", "--dry-run"]),
         ("registry gc", &["gc"]),
         ("registry gc --now --dry-run", &["gc", "--now", "--dry-run"]),

@@ -172,6 +172,13 @@ const KINDS: &str = "
     HEAD /ui/delete/{name}/{reference} 1 remove 200
     POST /ui/delete/{name}/{reference} absent remove 404
     POST /ui/restore/{name}/{reference} absent remove 404
+    GET /ui/selections/{name} ?tag=1 remove 200
+    HEAD /ui/selections/{name} ?tag=1 remove 200
+    POST /ui/selections/{name} - remove 400
+    POST /ui/restores/{name} - remove 400
+    POST /ui/tokens /ui/tokens administrator 400
+    POST /ui/tokens/{token} /ui/tokens/none administrator 400
+    POST /ui/deliveries/{event} /ui/deliveries/1 administrator 400
     GET /ui/login /ui/login nothing 200
     POST /ui/login /ui/login nothing 403
     GET /ui/login/issuer /ui/login/issuer nothing 404
@@ -236,6 +243,8 @@ const KINDS: &str = "
     HEAD /api/v1/why/{digest} /api/v1/why/{empty} nothing 200
     HEAD /api/v1/why/{digest} /api/v1/why/{none} nothing 404
     HEAD /api/v1/trash /api/v1/trash nothing 200
+    GET /api/v1/growth /api/v1/growth nothing 200
+    HEAD /api/v1/growth /api/v1/growth nothing 200
     GET /api/v1/policies /api/v1/policies nothing 200
     HEAD /api/v1/policies /api/v1/policies nothing 200
     POST /api/v1/policies /api/v1/policies administrator 400

@@ -93,3 +93,30 @@ fn deleted_content_is_in_the_trash() {
     let trash = text(&client.get("/ui/trash/app"));
     assert!(trash.contains("<b>gone</b>"), "{trash}");
 }
+
+#[test]
+fn repositories_that_everybody_may_pull_are_marked() {
+    let guarded = super::sessions::guarded(&[]);
+    let cookie = super::sessions::logged_in(&guarded.server, "boss", "secret");
+    let page = |path: &str| {
+        text(&super::sessions::with_cookie(
+            &guarded.server,
+            path,
+            &cookie,
+        ))
+    };
+    for (name, is_public) in [("public/app", true), ("secret/app", false)] {
+        let own = page(&format!("/ui/repositories/{name}"));
+        assert_eq!(own.contains("#public\"/></svg>public"), is_public, "{own}");
+        let found = page(&format!("/ui/?repositories={name}"));
+        assert_eq!(
+            found.contains("#public\"/></svg>public"),
+            is_public,
+            "{found}"
+        );
+    }
+    // where everything is open, that is no news
+    let server = Server::start();
+    Image::small(1).push(&mut server.client(), "app", "v1");
+    assert!(!text(&server.client().get("/ui/")).contains(">public<"));
+}

@@ -9,6 +9,34 @@ use crate::support::{Image, Server};
 
 const DELETION: (&str, &str) = ("REGISTRY_STORAGE_DELETE_ENABLED", "true");
 
+/// Body of the form that showed an image.
+fn seen(seed: u64) -> String {
+    format!("digest={}", Image::small(seed).digest())
+}
+
+/// A tag that was moved since the preview is another image, whose deletion nobody looked at.
+#[test]
+fn a_tag_that_moved_since_the_preview_is_not_deleted() {
+    let server = Server::with(&[DELETION]);
+    let mut client = server.client();
+    Image::small(1).push(&mut client, "app", "v1");
+    let path = "/ui/delete/app/v1";
+    let page = text(&client.get(path));
+    let field = format!("name=\"digest\" value=\"{}\"", Image::small(1).digest());
+    assert!(page.contains(&field), "{page}");
+    Image::small(2).push(&mut client, "app", "v1");
+    let refused = form(&server, path, &seen(1), &[OWN]);
+    let page = text(&refused);
+    assert_eq!(refused.status, 409, "{page}");
+    assert!(page.contains("Nothing was deleted") && page.contains(&Image::small(2).digest()));
+    assert_eq!(client.get("/v2/app/manifests/v1").status, 200);
+    assert_eq!(form(&server, path, "", &[OWN]).status, 400);
+    let done = form(&server, path, &seen(2), &[OWN]);
+    assert_eq!(done.status, 200, "{}", text(&done));
+    assert!(text(&done).contains("trash?repository=app"));
+    assert_eq!(client.get("/v2/app/manifests/v1").status, 404);
+}
+
 #[test]
 fn whoever_may_delete_sees_what_goes_and_undoes_it() {
     let guarded = guarded(&[DELETION]);
@@ -45,7 +73,7 @@ fn whoever_may_delete_sees_what_goes_and_undoes_it() {
         let foreign = [("Sec-Fetch-Site", "cross-site"), ("Cookie", &*cookie)];
         assert_eq!(form(server, path, "", &foreign).status, 403);
         assert!(pulls() && offers(image, &cookie, "delete"));
-        let done = form(server, path, "", &[OWN, ("Cookie", &cookie)]);
+        let done = form(server, path, &seen(1), &[OWN, ("Cookie", &cookie)]);
         assert_eq!(done.status, 200, "{}", text(&done));
         assert!(text(&done).contains("action=\"../../../restore/secret/app/v1\""));
         let gone = with_cookie(server, path, &cookie);
@@ -137,7 +165,7 @@ fn a_passer_by_changes_nothing() {
     stream.read_exact(&mut status).expect("a status");
     assert_eq!(&status, b"HTTP/1.1 403");
     assert_eq!(client.get("/v2/app/manifests/v1").status, 200);
-    assert_eq!(form(&server, path, "", &[OWN]).status, 200);
+    assert_eq!(form(&server, path, &seen(1), &[OWN]).status, 200);
     assert_eq!(client.get("/v2/app/manifests/v1").status, 404);
     let settings = ("REGISTRY_UI", "{anonymouschanges: true}");
     let proxy = ("REGISTRY_HTTP_TRUSTEDPROXIES", r#"["127.0.0.1"]"#);
@@ -147,5 +175,5 @@ fn a_passer_by_changes_nothing() {
     assert_eq!(unnamed.status, 403, "a proxy that names nobody");
     let server = Server::with(&[DELETION, proxy, settings]);
     image.push(&mut server.client(), "app", "v1");
-    assert_eq!(form(&server, path, "", &[OWN, far]).status, 200);
+    assert_eq!(form(&server, path, &seen(1), &[OWN, far]).status, 200);
 }

@@ -7,6 +7,8 @@ mod issuer;
 mod pages;
 mod policies;
 mod sessions;
+mod several;
+mod tokens;
 
 use crate::support::client::Response;
 

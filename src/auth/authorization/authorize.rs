@@ -26,6 +26,11 @@ impl Requester {
         &self.identity
     }
 
+    /// Returns the rules by which requests are judged; `None` if everybody who is admitted may do everything.
+    pub fn rules(&self) -> Option<&Arc<AccessRules>> {
+        self.rules.as_ref()
+    }
+
     fn client(&self) -> Client<'_> {
         self.client_as(self.identity.subject())
     }

@@ -76,6 +76,7 @@ async fn make(
         }
         ApiCall::Usage(list) => lists::usage(registry, viewer, list).await,
         ApiCall::UsageOf { name, list } => lists::usage_of(registry, viewer, name, list).await,
+        ApiCall::Growth(parameters) => facts::growth(registry, viewer, parameters).await,
         ApiCall::Why { digest } => facts::why(registry, viewer, digest).await,
         ApiCall::Trash(page) => lists::trash(registry, viewer, page).await,
         ApiCall::Audit(parameters) => administration::audit(registry, viewer, parameters).await,

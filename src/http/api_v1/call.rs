@@ -3,8 +3,8 @@
 use http::Uri;
 
 use crate::http::api_v1::parameters::{
-    AuditParameters, DeliveryParameters, LastParameter, ListParameters, PolicyParameters,
-    TagsParameter, TokenParameters, TrashParameters, read,
+    AuditParameters, DeliveryParameters, GrowthParameters, LastParameter, ListParameters,
+    PolicyParameters, TagsParameter, TokenParameters, TrashParameters, read,
 };
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
@@ -36,6 +36,7 @@ pub(crate) enum ApiCall {
         name: RepositoryName,
         list: ListParameters,
     },
+    Growth(GrowthParameters),
     Why {
         digest: Digest,
     },
@@ -118,7 +119,11 @@ struct WebhookParameter {
     webhook: String,
 }
 
-fn number(text: &str) -> Result<i64, ApiError> {
+/// Reads the number of an event.
+///
+/// # Errors
+/// [`ApiError::Parameter`].
+pub(in crate::http) fn number(text: &str) -> Result<i64, ApiError> {
     let malformed = |_| ApiError::Parameter(format!("'{text}' is not the number of an event"));
     text.parse().map_err(malformed)
 }
@@ -169,6 +174,7 @@ impl ApiCall {
                 name: name()?,
                 list: of_one()?,
             },
+            Endpoint::ApiGrowth => Self::Growth(read(uri)?),
             Endpoint::ApiWhy => none(Self::Why {
                 digest: Digest::parse(path.last)?,
             })?,
@@ -251,6 +257,7 @@ impl ApiCall {
             Self::History { .. } => Endpoint::ApiHistory,
             Self::Usage(_) => Endpoint::ApiUsage,
             Self::UsageOf { .. } => Endpoint::ApiUsageOf,
+            Self::Growth(_) => Endpoint::ApiGrowth,
             Self::Why { .. } => Endpoint::ApiWhy,
             Self::Trash(_) => Endpoint::ApiTrash,
             Self::Policies { name, rules, .. } => match (name, rules) {
@@ -316,6 +323,7 @@ impl ApiCall {
             | Self::Tags(_)
             | Self::Untagged(_)
             | Self::Usage(_)
+            | Self::Growth(_)
             | Self::Why { .. }
             | Self::Trash(_)
             | Self::Audit(_)

@@ -14,7 +14,9 @@ use crate::http::api_v1::seen::viewer;
 use crate::http::response::error::ApiError;
 use crate::http::settings::ServerSettings;
 use crate::registry::Registry;
-use crate::report::{self, OVERLAP, Outcome, Selection, TokenChangeError, TokenWords, Undo};
+use crate::report::{
+    self, MadeSecret, OVERLAP, Outcome, Selection, TokenChangeError, TokenWords, Undo,
+};
 
 /// Token to be made.
 #[derive(Deserialize)]
@@ -98,16 +100,29 @@ async fn create_token(
         user: body.user,
         expires: body.expires,
     };
+    let made = make_token(registry, access, &words, head).await?;
+    Ok(json!(made))
+}
+
+/// Makes a token, for users who can log in alone.
+///
+/// # Errors
+/// Malformed words, and those of the registry.
+pub(in crate::http) async fn make_token(
+    registry: &Registry,
+    access: &Access,
+    words: &TokenWords,
+    head: &Parts,
+) -> Result<MadeSecret, TokenChangeError> {
     let (token, _) = words.parse()?;
     if let Some(user) = &token.owner
         && !access.is_user(user).await
     {
-        return Err(ApiError::Parameter(format!(
+        return Err(TokenChangeError::Words(format!(
             "nobody logs in as '{user}' with a password, so nobody could use this token: add the user, or leave it out"
         )));
     }
-    let made = report::create_token(registry, token, actor(head)).await?;
-    Ok(json!(made))
+    report::create_token(registry, token, actor(head)).await
 }
 
 async fn rotate_token(
@@ -123,7 +138,15 @@ async fn rotate_token(
     Ok(json!(rotated))
 }
 
-async fn resend(registry: &Registry, event: i64, webhook: &str) -> Result<Value, ApiError> {
+/// Has an event delivered again.
+///
+/// # Errors
+/// [`ApiError::DeliveryUnknown`], and those of the database.
+pub(in crate::http) async fn resend(
+    registry: &Registry,
+    event: i64,
+    webhook: &str,
+) -> Result<Value, ApiError> {
     if !registry.outbox().resend(webhook, event).await? {
         return Err(ApiError::DeliveryUnknown {
             event,

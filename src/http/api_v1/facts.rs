@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use crate::http::api_v1::lists::{Made, check_listed};
+use crate::http::api_v1::parameters::GrowthParameters;
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{Error, ManifestReference, Registry};
-use crate::report::{self, Outcome, Selection, Viewer};
+use crate::report::{self, GROWTH_DAYS, Outcome, Selection, Viewer};
 
 pub(super) async fn manifest(
     registry: &Registry,
@@ -35,6 +36,17 @@ pub(super) async fn history(
         body: json!({ "repository": name.as_str(), "tag": tag.as_str(), "states": page.items }),
         next: page.next,
     })
+}
+
+/// Shows how repositories grew that the client may see.
+pub(super) async fn growth(
+    registry: &Registry,
+    viewer: &Viewer,
+    parameters: &GrowthParameters,
+) -> Result<Made, ApiError> {
+    let days = parameters.days.unwrap_or(GROWTH_DAYS);
+    let growth = report::growth(registry, days, parameters.pattern()?, viewer).await?;
+    Ok(Made::whole(json!(growth)))
 }
 
 pub(super) async fn why(

@@ -10,7 +10,7 @@
 mod administration;
 pub(crate) mod answer;
 pub(crate) mod call;
-mod changes;
+pub(crate) mod changes;
 mod facts;
 mod lists;
 pub(crate) mod parameters;

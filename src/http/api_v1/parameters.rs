@@ -149,6 +149,22 @@ pub(crate) struct PolicyParameters {
     pub at: Option<Moment>,
 }
 
+/// Query of growth.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GrowthParameters {
+    /// Number of days until now.
+    pub days: Option<u32>,
+    /// Glob of repositories.
+    pub repositories: Option<String>,
+}
+
+impl GrowthParameters {
+    pub(super) fn pattern(&self) -> Result<Option<Glob>, ApiError> {
+        glob(self.repositories.as_deref())
+    }
+}
+
 impl PolicyParameters {
     /// Rejects a glob of repositories where the path names one.
     pub(super) fn without_repositories(self) -> Result<Self, ApiError> {

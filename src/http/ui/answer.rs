@@ -10,9 +10,10 @@ use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Ur
 use sha2::{Digest as _, Sha256};
 use std::time::Instant;
 
-use crate::auth::{Access, Requester};
+use crate::auth::{Access, Requester, may_change_administration};
 use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::request::conditions::precondition;
+use crate::http::api::request::rights::public;
 use crate::http::api::request::upstream_ways::UpstreamListener;
 use crate::http::api_v1::parameters::Sort;
 use crate::http::api_v1::seen::viewer;
@@ -23,10 +24,11 @@ use crate::http::settings::{LiveSettings, PageSwitch, ServerSettings};
 use crate::http::ui::call::UiCall;
 use crate::http::ui::changes::{may_delete, may_move_tags};
 use crate::http::ui::parameters::Compared;
+use crate::http::ui::reach;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::Registry;
 use crate::report::AuditQuery;
-use crate::ui::{self, Failure, Page, Reader, Site};
+use crate::ui::{self, Failure, Page, Reader, Seen, Site, TokensPage};
 
 /// Policy of the content of all pages: nothing from elsewhere, and nothing written into a page runs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -114,13 +116,19 @@ pub(crate) async fn answer(
     let reader = reader(access, settings, head, call.repository()).await;
     let make = || async {
         let begun = Instant::now();
-        let page = make(registry, &reader, call).await?;
+        let page = make(registry, access, &reader, call, head).await?;
         Ok(rendered(page, head, begun))
     };
     room.answer(head, make).await
 }
 
-async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Page, ApiError> {
+async fn make(
+    registry: &Registry,
+    access: &Access,
+    reader: &Reader,
+    call: &UiCall,
+    head: &Parts,
+) -> Result<Page, ApiError> {
     let shown = || reader.viewer.shown.clone();
     Ok(match call {
         UiCall::Home(parameters) => {
@@ -162,31 +170,46 @@ async fn make(registry: &Registry, reader: &Reader, call: &UiCall) -> Result<Pag
             let page = query.page(name.as_ref(), None, may_edit)?;
             ui::policies(registry, reader, page).await?
         }
-        UiCall::Usage => ui::usage(registry, reader).await?,
+        UiCall::Usage(query) => ui::usage(registry, reader, query.days()).await?,
+        UiCall::DeleteForm { name, reference } => {
+            ui::delete(registry, reader, name, reference, Seen::Now).await?
+        }
+        UiCall::DeleteSeveralForm { name, chosen } => {
+            ui::delete_several(registry, reader, name, chosen).await?
+        }
+        _ => administration(registry, access, reader, call, head).await?,
+    })
+}
+
+/// Makes a page for administrators.
+async fn administration(
+    registry: &Registry,
+    access: &Access,
+    reader: &Reader,
+    call: &UiCall,
+    head: &Parts,
+) -> Result<Page, ApiError> {
+    Ok(match call {
         UiCall::Activity(parameters) => {
             let words = parameters.words();
             let query = AuditQuery::parse(words.clone()).map_err(ApiError::Parameter)?;
             let last = parameters.last.as_deref();
             ui::activity(registry, reader, &query, words, last).await?
         }
-        UiCall::Tokens => ui::tokens(registry, reader).await?,
+        UiCall::Tokens(query) => {
+            let words = query.words();
+            let page = TokensPage {
+                users: access.users().await,
+                reach: reach::of(registry, head, &words).await?,
+                words,
+                ..TokensPage::default()
+            };
+            ui::tokens(registry, reader, page).await?
+        }
         UiCall::Upstreams => ui::upstreams(registry, reader).await?,
         UiCall::Webhooks => ui::webhooks(registry, reader).await?,
-        UiCall::DeleteForm { name, reference } => {
-            ui::delete(registry, reader, name, reference).await?
-        }
         // answered elsewhere
-        UiCall::TriedPolicies { .. }
-        | UiCall::Delete { .. }
-        | UiCall::Restore { .. }
-        | UiCall::LoginForm(_)
-        | UiCall::ToIssuer(_)
-        | UiCall::FromIssuer(_)
-        | UiCall::LogIn
-        | UiCall::LogOut
-        | UiCall::Asset { .. } => {
-            return Err(ApiError::UnknownPath);
-        }
+        _ => return Err(ApiError::UnknownPath),
     })
 }
 
@@ -275,6 +298,8 @@ pub(super) async fn reader(
         user: user.map(str::to_owned),
         may_delete: repository.is_some_and(|name| may_delete(access, settings, head, name)),
         may_move_tags: repository.is_some_and(|name| may_move_tags(access, settings, head, name)),
+        may_administer: requester.is_some_and(may_change_administration),
+        public: requester.and_then(public),
         has_logins: access.doors().await.is_any(),
         site: site(&head.uri, &head.headers, client, settings),
     }

@@ -2,15 +2,17 @@
 
 use http::Uri;
 
+use crate::http::api_v1::call::number;
 use crate::http::endpoint::{Endpoint, MatchedPath};
 use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
-    ActivityParameters, CompareParameters, Compared, HomeParameters, ImageParameters,
-    LastParameter, LoginParameters, PolicyQuery, RestoreParameters, ReturnParameters,
-    TagsParameters, read,
+    ActivityParameters, CompareParameters, Compared, DaysParameter, HomeParameters,
+    ImageParameters, LastParameter, LoginParameters, PolicyQuery, RestoreParameters,
+    ReturnParameters, TagsParameters, TokenQuery, chosen_tags, read,
 };
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::ManifestReference;
+use crate::ui::ChosenTags;
 
 /// A request of the page.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,9 +50,18 @@ pub(crate) enum UiCall {
     TriedPolicies {
         name: Option<RepositoryName>,
     },
-    Usage,
+    Usage(DaysParameter),
     Activity(ActivityParameters),
-    Tokens,
+    Tokens(TokenQuery),
+    TokenCreate,
+    /// Rotation or end of a token, as the form says.
+    TokenChange {
+        token: String,
+    },
+    /// Another delivery of an event.
+    Resend {
+        event: i64,
+    },
     Upstreams,
     Webhooks,
     /// A deletion that is foreseen.
@@ -67,6 +78,17 @@ pub(crate) enum UiCall {
         reference: ManifestReference,
         /// State of the tag to go back to; `None` for the one that it had when it was deleted.
         to: Option<Digest>,
+    },
+    /// The deletion of several tags that is foreseen.
+    DeleteSeveralForm {
+        name: RepositoryName,
+        chosen: ChosenTags,
+    },
+    DeleteSeveral {
+        name: RepositoryName,
+    },
+    RestoreSeveral {
+        name: RepositoryName,
     },
     LoginForm(LoginParameters),
     LogIn,
@@ -126,11 +148,26 @@ impl UiCall {
             Endpoint::UiTriedPoliciesOf => Self::TriedPolicies {
                 name: Some(name()?),
             },
-            Endpoint::UiUsage => Self::Usage,
+            Endpoint::UiUsage => Self::Usage(read(uri)?),
             Endpoint::UiActivity => Self::Activity(read(uri)?),
-            Endpoint::UiTokens => Self::Tokens,
+            Endpoint::UiTokens => Self::Tokens(read(uri)?),
             Endpoint::UiUpstreams => Self::Upstreams,
             Endpoint::UiWebhooks => Self::Webhooks,
+            _ => return Self::build_form(endpoint, path, uri),
+        })
+    }
+
+    /// Builds the call of an endpoint that is about a form.
+    fn build_form(endpoint: Endpoint, path: MatchedPath<'_>, uri: &Uri) -> Result<Self, ApiError> {
+        let name = || RepositoryName::parse(path.name);
+        Ok(match endpoint {
+            Endpoint::UiTokenCreate => Self::TokenCreate,
+            Endpoint::UiTokenChange => Self::TokenChange {
+                token: path.last.to_owned(),
+            },
+            Endpoint::UiResend => Self::Resend {
+                event: number(path.last)?,
+            },
             Endpoint::UiDeleteForm => Self::DeleteForm {
                 name: name()?,
                 reference: ManifestReference::parse(path.last)?,
@@ -144,6 +181,12 @@ impl UiCall {
                 reference: ManifestReference::parse(path.last)?,
                 to: read::<RestoreParameters>(uri)?.state()?,
             },
+            Endpoint::UiDeleteSeveralForm => Self::DeleteSeveralForm {
+                name: name()?,
+                chosen: chosen_tags(uri)?,
+            },
+            Endpoint::UiDeleteSeveral => Self::DeleteSeveral { name: name()? },
+            Endpoint::UiRestoreSeveral => Self::RestoreSeveral { name: name()? },
             Endpoint::UiLoginForm => Self::LoginForm(read(uri)?),
             Endpoint::UiToIssuer => Self::ToIssuer(read(uri)?),
             Endpoint::UiFromIssuer => Self::FromIssuer(read(uri)?),
@@ -169,14 +212,20 @@ impl UiCall {
             Self::Policies { name: Some(_), .. } => Endpoint::UiPoliciesOf,
             Self::TriedPolicies { name: None } => Endpoint::UiTriedPolicies,
             Self::TriedPolicies { name: Some(_) } => Endpoint::UiTriedPoliciesOf,
-            Self::Usage => Endpoint::UiUsage,
+            Self::Usage(_) => Endpoint::UiUsage,
             Self::Activity(_) => Endpoint::UiActivity,
-            Self::Tokens => Endpoint::UiTokens,
+            Self::Tokens(_) => Endpoint::UiTokens,
+            Self::TokenCreate => Endpoint::UiTokenCreate,
+            Self::TokenChange { .. } => Endpoint::UiTokenChange,
+            Self::Resend { .. } => Endpoint::UiResend,
             Self::Upstreams => Endpoint::UiUpstreams,
             Self::Webhooks => Endpoint::UiWebhooks,
             Self::DeleteForm { .. } => Endpoint::UiDeleteForm,
             Self::Delete { .. } => Endpoint::UiDelete,
             Self::Restore { .. } => Endpoint::UiRestore,
+            Self::DeleteSeveralForm { .. } => Endpoint::UiDeleteSeveralForm,
+            Self::DeleteSeveral { .. } => Endpoint::UiDeleteSeveral,
+            Self::RestoreSeveral { .. } => Endpoint::UiRestoreSeveral,
             Self::LoginForm(_) => Endpoint::UiLoginForm,
             Self::ToIssuer(_) => Endpoint::UiToIssuer,
             Self::FromIssuer(_) => Endpoint::UiFromIssuer,
@@ -195,14 +244,20 @@ impl UiCall {
             | Self::Image { name, .. }
             | Self::History { name, .. }
             | Self::DeleteForm { name, .. }
+            | Self::DeleteSeveralForm { name, .. }
+            | Self::DeleteSeveral { name }
+            | Self::RestoreSeveral { name }
             | Self::Delete { name, .. }
             | Self::Restore { name, .. } => Some(name),
             Self::Policies { name, .. } | Self::TriedPolicies { name } => name.as_ref(),
             Self::Home(_)
             | Self::Compare(_)
-            | Self::Usage
+            | Self::Usage(_)
             | Self::Activity(_)
-            | Self::Tokens
+            | Self::Tokens(_)
+            | Self::TokenCreate
+            | Self::TokenChange { .. }
+            | Self::Resend { .. }
             | Self::Upstreams
             | Self::Webhooks
             | Self::LoginForm(_)

@@ -1,15 +1,16 @@
-//! Changes by forms: deleting, and bringing back.
+//! Changes by forms: deleting, bringing back, tokens, and deliveries that are sent again.
 
 use axum::body::Body;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::Value;
-use std::time::Duration;
 
 use crate::auth::{Permission, Scope};
 use crate::http::api::request::actor::actor;
+use crate::http::api::request::body::Form;
 use crate::http::api::request::origin::{self, Unsaid};
+use crate::http::api_v1::changes::resend;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::ServerSettings;
@@ -17,10 +18,11 @@ use crate::http::ui::answer::reader;
 use crate::http::ui::call::UiCall;
 use crate::http::ui::changes::{is_somebody, may_move_tags};
 use crate::http::ui::sessions::Door;
+use crate::http::ui::{several, shown, tokens};
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::{ManifestReference, RestoreTarget};
+use crate::registry::{Error, ManifestReference, Precondition, RestoreTarget};
 use crate::report::{self, Outcome, Selection, Undo};
-use crate::ui;
+use crate::ui::{self, Seen};
 
 /// Makes a change, and answers with what came of it.
 ///
@@ -30,12 +32,13 @@ pub(crate) async fn answer(
     door: Door<'_>,
     call: &UiCall,
     head: &Parts,
+    body: Body,
 ) -> Result<Response<Body>, ApiError> {
     let settings = door.settings.get();
     origin::check(head, &settings, Unsaid::Refused)?;
     check_somebody(door, head, &settings)?;
     match call {
-        UiCall::Delete { name, reference } => delete(door, name, reference, head).await,
+        UiCall::Delete { name, reference } => delete(door, name, reference, head, body).await,
         UiCall::Restore {
             name,
             reference,
@@ -45,6 +48,20 @@ pub(crate) async fn answer(
             Ok(builder::empty(StatusCode::SEE_OTHER)
                 .header(CACHE_CONTROL, "no-store")
                 .location(format!("/ui/images/{name}/{reference}"))
+                .finish())
+        }
+        UiCall::DeleteSeveral { name } => several::delete(door, name, head, body).await,
+        UiCall::RestoreSeveral { name } => several::restore(door, name, head, body).await,
+        UiCall::TokenCreate => tokens::create(door, head, body).await,
+        UiCall::TokenChange { token } => tokens::change(door, token, head, body).await,
+        UiCall::Resend { event } => {
+            let missing = || ApiError::Parameter("the form names no webhook".to_owned());
+            let form = Form::read(body).await?;
+            let webhook = form.text("webhook").ok_or_else(missing)?;
+            resend(door.registry, *event, &webhook).await?;
+            Ok(builder::empty(StatusCode::SEE_OTHER)
+                .header(CACHE_CONTROL, "no-store")
+                .location("/ui/webhooks")
                 .finish())
         }
         _ => Err(ApiError::UnknownPath),
@@ -83,23 +100,41 @@ async fn restore(
     Ok(())
 }
 
+/// Deletes what the form showed; a tag that was moved meanwhile is shown again.
 async fn delete(
     door: Door<'_>,
     name: &RepositoryName,
     reference: &ManifestReference,
     head: &Parts,
+    body: Body,
 ) -> Result<Response<Body>, ApiError> {
     let registry = door.registry;
+    let seen = Form::read(body).await?.text("digest");
     let selection = Selection::of(registry, name, reference).await?;
     let report = report::foresee_deletion(registry, selection).await?;
     let undo = Undo::of(&report.selection, "", &registry.settings().retention);
-    report.delete(registry, actor(head)).await?;
     let reader = reader(door.access, &door.settings.get(), head, Some(name)).await;
-    let done = report.item(&Outcome::Done(undo), registry, &reader.viewer);
-    let page = ui::deleted(&reader, name, reference, &done)?;
-    let answer = builder::empty(StatusCode::OK)
-        .header(CACHE_CONTROL, "no-store")
-        .header(CONTENT_TYPE, "text/html; charset=utf-8")
-        .text(page.timed(Duration::ZERO));
-    Ok(answer.map(Body::from))
+    let deleted = match reference {
+        ManifestReference::Tag(_) => {
+            let missing = || ApiError::Parameter("the form has no digest".to_owned());
+            let seen = Digest::parse(&seen.ok_or_else(missing)?)?;
+            let (manifests, condition) = (registry.manifests(), Precondition::is(&seen));
+            manifests
+                .delete(name, reference, condition, actor(head))
+                .await
+        }
+        ManifestReference::Digest(_) => report.delete(registry, actor(head)).await,
+    };
+    match deleted {
+        Err(Error::PreconditionFailed) => {
+            let page = ui::delete(registry, &reader, name, reference, Seen::Moved).await?;
+            Ok(shown::once(StatusCode::CONFLICT, &page))
+        }
+        deleted => {
+            deleted?;
+            let done = report.item(&Outcome::Done(undo), registry, &reader.viewer);
+            let page = ui::deleted(&reader, name, reference, &done)?;
+            Ok(shown::once(StatusCode::OK, &page))
+        }
+    }
 }

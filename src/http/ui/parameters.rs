@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::auth::Returned;
+use crate::http::api::request::body::Form;
 use crate::http::api_v1::parameters::{ListParameters, Sort};
 use crate::http::response::error::ApiError;
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, Glob, RepositoryName, TagName};
 use crate::registry::{ManifestReference, Millis, Retention};
-use crate::report::{AuditWords, TrialList};
-use crate::ui::{Layout, Named, PolicyPage};
+use crate::report::{AuditWords, TokenWords, TrialList};
+use crate::ui::{ChosenTags, Layout, Named, PolicyPage};
 
 /// Query of the list of repositories.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -108,6 +109,62 @@ pub(crate) struct ActivityParameters {
     pub action: Option<String>,
     pub repository: Option<String>,
     pub last: Option<String>,
+}
+
+/// Query of the list of tokens: one that may be made.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct TokenQuery {
+    name: Option<String>,
+    repositories: Option<String>,
+    may: Option<String>,
+    user: Option<String>,
+    expires: Option<String>,
+}
+
+impl TokenQuery {
+    /// Reads what was typed into a form.
+    pub(super) fn of(form: &Form) -> Self {
+        Self {
+            name: form.text("name"),
+            repositories: form.text("repositories"),
+            may: form.text("may"),
+            user: form.text("user"),
+            expires: form.text("expires"),
+        }
+    }
+
+    /// Returns the words that describe the token.
+    pub(super) fn words(&self) -> TokenWords {
+        let globs = self.repositories.as_deref().unwrap_or_default();
+        let globs = globs.split([',', ' ', '\t', '\r', '\n']);
+        let repositories: Vec<_> = globs
+            .filter(|glob| !glob.is_empty())
+            .map(str::to_owned)
+            .collect();
+        TokenWords {
+            name: self.name.clone().unwrap_or_default(),
+            may: match repositories.is_empty() {
+                true => Vec::new(),
+                false => filled(self.may.as_ref()).into_iter().collect(),
+            },
+            repositories,
+            user: filled(self.user.as_ref()),
+            expires: filled(self.expires.as_ref()),
+        }
+    }
+}
+
+/// Query of charts.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct DaysParameter {
+    days: Option<u32>,
+}
+
+impl DaysParameter {
+    /// Returns the number of days that are shown.
+    pub(super) fn days(&self) -> u32 {
+        self.days.unwrap_or(90)
+    }
 }
 
 /// Query of rules.
@@ -306,6 +363,25 @@ fn midnight(day: &str) -> Result<Millis, ApiError> {
     }
 }
 
+/// Reads the tags of a query: each by name, and those that match.
+///
+/// # Errors
+/// Invalid tags and globs.
+pub(super) fn chosen_tags(uri: &Uri) -> Result<ChosenTags, ApiError> {
+    let mut chosen = ChosenTags::default();
+    for (key, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        match &*key {
+            "tag" => chosen.tags.push(TagName::parse(&value)?),
+            "tags" => {
+                let glob = Glob::try_from(value.into_owned()).map_err(ApiError::Parameter)?;
+                chosen.matching = Some(glob);
+            }
+            _ => {}
+        }
+    }
+    Ok(chosen)
+}
+
 impl ActivityParameters {
     pub(super) fn words(&self) -> AuditWords {
         AuditWords {
@@ -320,7 +396,6 @@ impl ActivityParameters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Glob;
 
     #[test]
     fn a_word_is_found_anywhere_in_names() {

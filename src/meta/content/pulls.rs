@@ -6,6 +6,7 @@ use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::ids::ManifestId;
 use crate::meta::process_clock::since_jump;
+use crate::meta::reports::days::day_of;
 use crate::meta::sqlite::writer::WriteTx;
 use crate::oci::Digest;
 
@@ -60,7 +61,23 @@ impl WriteTx<'_> {
                     checked_at,
                     uses.tag
                 ])?;
+            self.add_pulls_of_day(uses)?;
         }
+        Ok(())
+    }
+
+    /// Adds pulls to those of their day in the repository.
+    fn add_pulls_of_day(&self, uses: &ManifestUses) -> Result<(), Error> {
+        let Some(at) = uses.pulled_at.filter(|_| uses.pulls > 0) else {
+            return Ok(());
+        };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO days (day, repository, pulls)
+                 SELECT ?2, name, ?3 FROM manifests JOIN repositories ON repositories.id = repository_id WHERE manifests.id = ?1
+                 ON CONFLICT (day, repository) DO UPDATE SET pulls = pulls + excluded.pulls",
+            )?
+            .execute(params![uses.manifest.0, day_of(at), uses.pulls])?;
         Ok(())
     }
 }

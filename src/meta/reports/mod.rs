@@ -1,6 +1,7 @@
 //! Lists and sums, for clients and for the owner.
 
 pub(super) mod consistency;
+pub(super) mod days;
 mod former_tags;
 pub(super) mod listings;
 pub(super) mod lookup;

@@ -33,6 +33,22 @@ struct EntityTag {
 }
 
 impl Precondition {
+    /// Requires that a digest is stored.
+    #[must_use]
+    pub fn is(digest: &Digest) -> Self {
+        let tag = EntityTag {
+            text: digest.to_string(),
+            is_weak: false,
+        };
+        Self {
+            matching: Some(EntityTags {
+                is_any: false,
+                tags: vec![tag],
+            }),
+            not_matching: None,
+        }
+    }
+
     /// Reports whether the request has no condition, so that nothing need be looked up for it.
     #[must_use]
     pub fn is_absent(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod clock;
 pub(super) mod counters;
+mod days;
 pub(super) mod deleted;
 pub(super) mod eviction_counters;
 pub(super) mod evictions;

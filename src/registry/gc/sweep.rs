@@ -106,6 +106,7 @@ impl Gc<'_> {
             }
         }
         run.history().await?;
+        run.days().await?;
         // manifests are not counted any more: the remaining ones were checked
         run.estimate(Millis::MIN).await?;
         run.links().await?;

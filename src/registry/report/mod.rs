@@ -5,6 +5,7 @@ pub(super) mod deleted;
 pub(super) mod dependents;
 mod evictions;
 pub(super) mod forecast;
+pub(super) mod growth;
 pub(super) mod losses;
 pub(super) mod measurement;
 pub(super) mod natural;

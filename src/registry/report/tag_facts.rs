@@ -50,14 +50,6 @@ impl Attached {
 }
 
 impl Reports<'_> {
-    /// Returns who last made a tag of a repository point where it points; `None` without tags.
-    pub async fn last_setter(self, repository: &RepositoryName) -> Result<Option<Actor>, Error> {
-        let name = repository.clone();
-        self.registry
-            .scan(move |meta| meta.last_setter(&name))
-            .await
-    }
-
     /// Returns those of some digests that a repository holds as manifests.
     pub async fn stored(
         self,

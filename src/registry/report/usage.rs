@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::meta::{Usage, now};
+use crate::meta::{Actor, RepositorySource, Usage, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -14,6 +14,17 @@ use crate::registry::report::measurement::StoreUsage;
 use crate::registry::report::ranking::TagKey;
 use crate::registry::report::removal::RemovalTotals;
 use crate::registry::report::simulation::Simulation;
+
+/// Repository, with its usage and whoever last set a tag there.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    pub name: RepositoryName,
+    pub usage: Usage,
+    /// `None` without tags.
+    pub set_by: Option<Actor>,
+    /// Address of the registry whose content it caches.
+    pub upstream: Option<Arc<str>>,
+}
 
 /// Disk usage of a tag, in bytes of blobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +57,29 @@ impl Reports<'_> {
             .scan(move |meta| meta.usage(&name))
             .await?
             .ok_or_else(|| Error::NameUnknown(repository.clone()))
+    }
+
+    /// Describes repositories in one read, without those that were removed meanwhile.
+    pub async fn overview(self, names: Vec<RepositoryName>) -> Result<Vec<Overview>, Error> {
+        self.registry
+            .scan(move |meta| {
+                let mut found = Vec::with_capacity(names.len());
+                for name in names {
+                    if let Some(usage) = meta.usage(&name)? {
+                        found.push(Overview {
+                            set_by: meta.last_setter(&name)?,
+                            upstream: match meta.repository_source(&name)? {
+                                Some(RepositorySource::Upstream(url)) => Some(url),
+                                Some(RepositorySource::Own) | None => None,
+                            },
+                            usage,
+                            name,
+                        });
+                    }
+                }
+                Ok(found)
+            })
+            .await
     }
 
     /// Simulates what collection removes in some repositories, as the baseline of [`Self::tag_usage`].

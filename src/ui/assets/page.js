@@ -64,3 +64,16 @@ async function renew() {
 }
 
 if (live) setInterval(renew, 5000);
+
+// with shift, all tags between two are chosen
+let lastChosen = null;
+document.addEventListener("click", (event) => {
+  const box = event.target.closest?.(".check input");
+  if (!box) return;
+  const boxes = [...document.querySelectorAll(".check input")];
+  const [from, to] = [boxes.indexOf(lastChosen), boxes.indexOf(box)].sort((a, b) => a - b);
+  if (event.shiftKey && from >= 0) {
+    for (const between of boxes.slice(from, to + 1)) between.checked = box.checked;
+  }
+  lastChosen = box;
+});

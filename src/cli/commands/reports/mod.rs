@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod du;
 mod du_elsewhere;
+pub(crate) mod growth;
 pub(crate) mod inspect;
 pub(crate) mod ls;
 pub(crate) mod quotas;

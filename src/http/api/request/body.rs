@@ -78,6 +78,13 @@ impl Form {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// Returns all fields of a name.
+    pub(crate) fn all(&self, name: &str) -> Vec<String> {
+        let fields = form_urlencoded::parse(&self.0);
+        let found = fields.filter(|(key, _)| key == name);
+        found.map(|(_, value)| value.into_owned()).collect()
+    }
+
     /// Returns a field as it was sent.
     pub(crate) fn raw(&self, name: &str) -> Option<String> {
         let mut fields = form_urlencoded::parse(&self.0);

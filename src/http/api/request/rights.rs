@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use crate::auth::{
-    Permission, Requester, Rights, Scope, Visible, is_authorized, is_visible, visible,
+    Client, Permission, Requester, Rights, Scope, Subject, Visible, is_authorized, is_visible,
+    visible,
 };
 use crate::oci::RepositoryName;
 use crate::registry::{TagChanges, Visibility};
@@ -64,4 +65,19 @@ pub(crate) fn readable(head: &Parts) -> Visibility {
             }),
         },
     }
+}
+
+/// Returns the repositories that everybody may pull, without a login and from anywhere; `None` without access rules.
+pub(crate) fn public(requester: &Requester) -> Option<Visibility> {
+    let rules = Arc::clone(requester.rules()?);
+    Some(Visibility::Some {
+        prefixes: vec![String::new()],
+        is_visible: Arc::new(move |name| {
+            let anybody = Client {
+                subject: Subject::Anonymous,
+                address: None,
+            };
+            rules.rights(anybody, name).contains(Rights::PULL)
+        }),
+    })
 }
