@@ -11,8 +11,9 @@ use super::authorization::Requester;
 use super::authorization::scope::RequiredScopes;
 use super::current::{Asked, Current, Kept};
 use super::error::Error;
-use super::issued::{Issued, IssuedToken, TokenSource};
+use super::issued::{Issued, IssuedToken, Proof, TokenSource};
 use super::login::{FormLogin, Login, Refusal, RefusedLogin, Site, TokenRequest};
+use super::oidc::{Attempt, IssuerFault, OidcSettings, Returned};
 use super::password::{Credentials, htpasswd_file};
 use super::settings::{Method, Settings};
 use super::stats::Stats;
@@ -26,6 +27,22 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Access {
     current: Arc<ArcSwap<Current>>,
     kept: Arc<Kept>,
+}
+
+/// Logins that there are for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doors {
+    /// True if a user and password, or a token, may be right.
+    pub has_form: bool,
+    /// Name of the issuer at which people log in.
+    pub issuer: Option<String>,
+}
+
+impl Doors {
+    /// Reports whether there is any.
+    pub fn is_any(&self) -> bool {
+        self.has_form || self.issuer.is_some()
+    }
 }
 
 /// Validated settings, ready to be put in force.
@@ -60,6 +77,7 @@ impl Access {
     /// As [`Self::open`].
     pub fn check(settings: &Settings) -> Result<(), Error> {
         settings.trust.iter().try_for_each(TrustSettings::check)?;
+        settings.oidc.iter().try_for_each(OidcSettings::check)?;
         match &settings.method {
             Method::Htpasswd(settings) if htpasswd_file::is_missing(&settings.path) => {
                 htpasswd_file::check_missing(&settings.path)
@@ -78,6 +96,9 @@ impl Access {
         let (current, issuers) = (self.current.load(), &self.kept.issuers);
         if current.settings.trust != settings.trust {
             settings.trust.iter().try_for_each(TrustSettings::check)?;
+        }
+        if current.settings.oidc != settings.oidc {
+            settings.oidc.iter().try_for_each(OidcSettings::check)?;
         }
         if current.settings.method != settings.method {
             return Current::open(settings, issuers).map(Prepared);
@@ -143,9 +164,67 @@ impl Access {
         outcome
     }
 
-    /// Reports whether there is any login.
-    pub async fn can_log_in(&self) -> bool {
-        self.current.load_full().can_log_in(&self.kept).await
+    /// Returns the logins that there are for people.
+    pub async fn doors(&self) -> Doors {
+        let current = self.current.load_full();
+        Doors {
+            has_form: current.can_log_in_by_form(&self.kept).await,
+            issuer: current.provider.as_ref().map(|it| it.label().to_owned()),
+        }
+    }
+
+    /// Returns the address at the issuer to which a browser is sent, to come back to `redirect`.
+    ///
+    /// # Errors
+    /// [`IssuerFault`].
+    pub async fn begin_at_issuer(
+        &self,
+        attempt: &Attempt,
+        redirect: &str,
+    ) -> Result<String, IssuerFault> {
+        let current = self.current.load_full();
+        let provider = current.provider.as_ref().ok_or(IssuerFault::Off)?;
+        provider.begin(attempt, redirect).await
+    }
+
+    /// Checks the login with which a browser comes back from the issuer.
+    ///
+    /// # Errors
+    /// [`IssuerFault`].
+    pub async fn log_in_by_issuer(
+        &self,
+        login: Login<'_>,
+        (attempt, redirect): (&Attempt, &str),
+        returned: Returned,
+    ) -> Result<FormLogin, IssuerFault> {
+        let current = self.current.load_full();
+        let work = current.log_in_by_issuer(attempt, redirect, returned, &self.kept);
+        let outcome = work.await;
+        let counter = match &outcome {
+            Ok(_) => &self.kept.stats.accepted,
+            Err(IssuerFault::Busy) => &self.kept.stats.throttled,
+            Err(_) => &self.kept.stats.refused,
+        };
+        counter.add(1);
+        if let Err(IssuerFault::Refused(sentence)) = &outcome {
+            let agent = login.user_agent.map(String::from_utf8_lossy);
+            self.kept.issued.note_refused(RefusedLogin {
+                user: "",
+                address: login.address,
+                user_agent: agent.as_deref(),
+                reason: Some(sentence),
+            });
+        }
+        outcome
+    }
+
+    /// Returns the address at which the issuer logs out whoever had a session with this proof; they come back to `back`.
+    pub async fn end_at_issuer(&self, proof: &str, back: &str) -> Option<(String, String)> {
+        let current = self.current.load_full();
+        let provider = current.provider.as_ref();
+        let provider = provider.filter(|_| Proof::is_by_issuer(proof))?;
+        let address = provider.logout(back).await?;
+        Some((provider.label().to_owned(), address))
     }
 
     /// Makes a token for a client, for the token service.
@@ -213,7 +292,11 @@ impl Access {
     async fn watch_issuers(&self) {
         loop {
             let current = self.current.load_full();
-            current.trust.refresh(&*self.kept.issued.source).await;
+            let store = &*self.kept.issued.source;
+            current.trust.refresh(store).await;
+            if let Some(provider) = &current.provider {
+                provider.refresh(store).await;
+            }
             drop(current);
             tokio::time::sleep(WATCH_INTERVAL).await;
         }

@@ -10,6 +10,7 @@ use super::challenge;
 use super::error::Error;
 use super::issued::{Issued, IssuedToken, Known, Proof};
 use super::login::{FormLogin, Login, Refusal, Rejection, Site, TokenRequest};
+use super::oidc::{Attempt, IssuerFault, Provider, Returned};
 use super::password::Credentials;
 use super::settings::{Challenge, Method, Settings};
 use super::stats::Stats;
@@ -28,6 +29,8 @@ pub(super) struct Current {
     pub(super) settings: Settings,
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) trust: Trust,
+    /// Issuer at which people log in to the page.
+    pub(super) provider: Option<Provider>,
 }
 
 /// State that outlives a change of the settings.
@@ -60,8 +63,21 @@ impl Current {
     ) -> Self {
         Self {
             trust: Trust::new(&settings.trust, issuers),
+            provider: settings
+                .oidc
+                .as_ref()
+                .map(|settings| Provider::new(settings, issuers)),
             authenticator,
             settings,
+        }
+    }
+
+    /// Returns that by which proofs are judged.
+    fn known(&self) -> Known<'_> {
+        Known {
+            users: self.authenticator.users(),
+            trust: &self.trust,
+            provider: self.provider.as_ref(),
         }
     }
 
@@ -72,10 +88,7 @@ impl Current {
         login: Login<'_>,
         kept: &Kept,
     ) -> Result<Option<Identity>, Rejection> {
-        let known = Known {
-            users: self.authenticator.users(),
-            trust: &self.trust,
-        };
+        let known = self.known();
         kept.issued.proven(proof, login.address, known).await
     }
 
@@ -109,6 +122,37 @@ impl Current {
             Err(Rejection::Unauthenticated { message, fault, .. }) => Err(refused(message, fault)),
             Err(rejection) => Err(rejection.into()),
         }
+    }
+
+    /// Checks a login at the issuer of the page.
+    pub(super) async fn log_in_by_issuer(
+        &self,
+        attempt: &Attempt,
+        redirect: &str,
+        returned: Returned,
+        kept: &Kept,
+    ) -> Result<FormLogin, IssuerFault> {
+        let provider = self.provider.as_ref().ok_or(IssuerFault::Off)?;
+        let store = &*kept.issued.source;
+        let grant = provider
+            .complete(attempt, redirect, returned, store)
+            .await?;
+        let name = grant.name().to_owned();
+        let is_taken = match self.authenticator.users() {
+            Some(users) => users.is_user(&name).await,
+            None => false,
+        };
+        if is_taken {
+            let sentence = format!("{name} is a user of the password file, and logs in with that.");
+            return Err(IssuerFault::Refused(sentence));
+        }
+        let identity = Identity::member(Arc::new(grant.clone()));
+        let proof = Proof::by_issuer(grant).text(&identity);
+        Ok(FormLogin {
+            name,
+            credential: identity.credential().map(str::to_owned),
+            proof: proof.ok_or(IssuerFault::Unreachable)?,
+        })
     }
 
     pub(super) async fn admit(
@@ -196,7 +240,12 @@ impl Current {
     }
 
     /// Reports whether there is any login.
-    pub(super) async fn can_log_in(&self, kept: &Kept) -> bool {
+    async fn can_log_in(&self, kept: &Kept) -> bool {
+        self.provider.is_some() || self.can_log_in_by_form(kept).await
+    }
+
+    /// Reports whether there is a login by a user and password, or by a token.
+    pub(super) async fn can_log_in_by_form(&self, kept: &Kept) -> bool {
         self.settings.method != Method::None
             || !self.trust.is_empty()
             || (!self.is_open() && kept.issued.has_tokens().await)
@@ -249,10 +298,7 @@ impl Current {
         if self.has_token_service()
             && let Some(token) = login.authorization.and_then(bearer)
         {
-            let known = Known {
-                users: self.authenticator.users(),
-                trust: &self.trust,
-            };
+            let known = self.known();
             let issued = &kept.issued;
             return Box::pin(issued.authenticate_bearer(token, login.address, known)).await;
         }

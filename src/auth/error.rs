@@ -23,4 +23,6 @@ pub enum Error {
     Token(String),
     #[error("the authorities of trust {name} cannot be used: {cause}")]
     Trust { name: String, cause: String },
+    #[error("the authorities of ui.oidc cannot be used: {cause}")]
+    Oidc { cause: String },
 }

@@ -12,6 +12,7 @@ mod current;
 mod error;
 mod issued;
 mod login;
+mod oidc;
 mod password;
 mod settings;
 mod silly;
@@ -20,7 +21,7 @@ mod throttle;
 mod token;
 mod trust;
 
-pub use access::{Access, Prepared};
+pub use access::{Access, Doors, Prepared};
 pub use authorization::{
     AccessRule, AccessRules, Claims, Client, Decision, Identity, Permission, RepositoryPattern,
     Requester, RequiredScopes, Resource, Rights, Scope, Subject, UserLimit, Visible, Who,
@@ -30,6 +31,7 @@ pub use authorization::{
 pub use error::Error;
 pub use issued::{Answer, IssuedToken, SigningKey, TokenRecord, TokenSecret, TokenSource};
 pub use login::{FormLogin, Login, Refusal, RefusedLogin, Site, TokenRequest};
+pub use oidc::{Attempt, IssuerFault, OidcSettings, Returned};
 pub use password::{
     BcryptHash, DEFAULT_COST, Entry, HtpasswdSettings, MAX_COST, MIN_COST, UserError, entries,
     user_name,

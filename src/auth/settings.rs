@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::authorization::AccessRules;
+use super::oidc::OidcSettings;
 use super::password::HtpasswdSettings;
 use super::token::TokenSettings;
 use super::trust::TrustSettings;
@@ -16,6 +17,8 @@ pub struct Settings {
     pub rules: Option<Arc<AccessRules>>,
     /// Issuers whose tokens are logins. There are rules if there are some, because these logins have no other rights.
     pub trust: Vec<TrustSettings>,
+    /// Issuer at which people log in to the page. There are rules if there is one, for the same reason.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// Kind of challenge that asks for a login; methods `token` and `silly` have their own.

@@ -35,10 +35,10 @@ pub use schema::{
     ClientAuth, Config, ContentPolicy, DebugServer, Delete, EventsOptions, FileCheck, Filesystem,
     Formatter, Gc, H2c, HeaderSource, Health, Htpasswd, Http, Http2, HttpCheck, IgnoredEvents,
     Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level, Limits, Log, Maintenance,
-    Manifests, MinimumTls, Mirror, Net, NotificationEndpoint, Notifications, Platform, Platforms,
-    Policy, Prometheus, Proxy, Quota, ReadOnly, RepositoryPolicy, SecretSource, Silly, Storage,
-    StorageDriver, TagRule, Tags, TcpCheck, Tls, Token, TrustedIssuer, Ui, UploadPurging, Urls,
-    ValidatedManifests, Validation, Verify, Webhook, WebhookEvent, WebhookFormat,
+    Manifests, MinimumTls, Mirror, Net, NotificationEndpoint, Notifications, Oidc, Platform,
+    Platforms, Policy, Prometheus, Proxy, Quota, ReadOnly, RepositoryPolicy, SecretSource, Silly,
+    Storage, StorageDriver, TagRule, Tags, TcpCheck, Tls, Token, TrustedIssuer, Ui, UploadPurging,
+    Urls, ValidatedManifests, Validation, Verify, Webhook, WebhookEvent, WebhookFormat,
 };
 pub use source::Origin;
 pub use violations::{CombineResults, Violations, collect, combine};

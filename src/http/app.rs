@@ -45,6 +45,7 @@ use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::http::ui::answer as ui;
 use crate::http::ui::call::UiCall;
 use crate::http::ui::forms;
+use crate::http::ui::issuer;
 use crate::http::ui::sessions::Door;
 use crate::http::ui::trials;
 use crate::mirror::Mirrors;
@@ -449,6 +450,8 @@ async fn page(
         UiCall::LoginForm(_) | UiCall::LogIn | UiCall::LogOut => {
             app.door().answer(call, head, body).await
         }
+        UiCall::ToIssuer(to) => issuer::go(app.door(), head, to).await,
+        UiCall::FromIssuer(returned) => issuer::come_back(app.door(), head, returned.clone()).await,
         UiCall::TriedPolicies { name } => {
             trials::answer(app.door(), &app.list_room, name.as_ref(), head, body).await
         }

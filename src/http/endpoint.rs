@@ -180,6 +180,8 @@ endpoints! {
     UiRestoreSeveral: POST    "/ui/restores/{name}",                 REMOVE,  Changes, Ui;
     UiLoginForm:      GET     "/ui/login",                           Public,  Reads,   Ui;
     UiLogIn:          POST    "/ui/login",                           Public,  Reads,   Ui;
+    UiToIssuer:       GET     "/ui/login/issuer",                    Public,  Reads,   Ui;
+    UiFromIssuer:     GET     "/ui/login/return",                    Public,  Reads,   Ui;
     UiLogOut:         POST    "/ui/logout",                          Public,  Reads,   Ui;
     UiAsset:          GET     "/ui/assets/{file}",                   Public,  Reads,   Ui;
     Options:          OPTIONS "*",                                   Public,  Reads,   Other;

@@ -6,6 +6,7 @@ mod client;
 mod connector;
 mod document;
 mod exchange;
+mod form;
 
 pub(crate) use addresses::{Reach, Server};
 pub(crate) use authorities::{Authorities, client_config};
@@ -13,3 +14,4 @@ pub(crate) use client::{Client, ClientSettings, Proxy, SendError};
 pub(crate) use document::{Document, fetch};
 pub use exchange::ExchangeError;
 pub(crate) use exchange::{Encryption, exchange};
+pub(crate) use form::Form;

@@ -7,6 +7,7 @@ use askama::Template;
 use crate::registry::{Error, SessionTimes};
 use crate::ui::page::Page;
 use crate::ui::parts::Text;
+use crate::ui::query::Query;
 use crate::ui::shell::Shell;
 use crate::ui::site::Site;
 
@@ -19,7 +20,10 @@ pub struct LoginPage<'f> {
     pub to: &'f str,
     /// Reason for which the login before was refused.
     pub message: Option<&'f str>,
-    pub has_logins: bool,
+    /// True if a user and password, or a token, may be right.
+    pub has_form: bool,
+    /// Name of the issuer at which people log in.
+    pub issuer: Option<&'f str>,
     pub times: SessionTimes,
 }
 
@@ -30,7 +34,9 @@ struct LoginForm<'f> {
     user: &'f str,
     to: &'f str,
     message: Option<Text>,
-    has_logins: bool,
+    has_form: bool,
+    issuer: Option<Text>,
+    onward: Query,
     idle: String,
     lifetime: String,
 }
@@ -45,9 +51,31 @@ pub fn login(site: &Site, page: &LoginPage<'_>) -> Result<Page, Error> {
         user: page.user,
         to: page.to,
         message: page.message.map(Text::of),
-        has_logins: page.has_logins,
+        has_form: page.has_form,
+        issuer: page.issuer.map(Text::of),
+        onward: Query::default().with("to", Some(page.to).filter(|to| !to.is_empty())),
         idle: words(page.times.idle),
         lifetime: words(page.times.lifetime),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "left.html")]
+struct LeftPage<'p> {
+    shell: Shell,
+    label: Text,
+    address: &'p str,
+}
+
+/// Says that somebody is logged out here, and leads to the issuer, which logs them out as well.
+///
+/// # Errors
+/// [`Error::Internal`], which no template causes.
+pub fn left(site: &Site, label: &str, address: &str) -> Result<Page, Error> {
+    Page::of(&LeftPage {
+        shell: Shell::bare(site, "Logged out"),
+        label: Text::of(label),
+        address,
     })
 }
 

@@ -47,7 +47,7 @@ pub use gone::{trash, untagged};
 pub use history::history;
 pub use home::{Layout, home};
 pub use image::image;
-pub use login::{LoginPage, login};
+pub use login::{LoginPage, left, login};
 pub use page::Page;
 pub use policies::{PolicyPage, policies};
 pub use repository::repository;

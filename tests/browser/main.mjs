@@ -55,7 +55,7 @@ const [browser, server, below] = await Promise.all([
 ]);
 let isGood = false;
 try {
-  await Promise.all([fill(server), fillForPeople(server), fillForPeople(below)]);
+  await Promise.all([fill(server, isForPictures ? 60 : 1), ...(isForPictures ? [] : [fillForPeople(server), fillForPeople(below)])]);
   const world = { browser, server, below, session: await administrator(browser, server) };
   if (isForPictures) {
     await takePictures(world);

@@ -1,5 +1,5 @@
 // Images worth looking at.
-import { createHash } from "node:crypto";
+import { createCipheriv, createHash } from "node:crypto";
 
 import { INDEX, MANIFEST } from "./server.mjs";
 
@@ -19,15 +19,18 @@ const HISTORY = [
 
 /// Bytes that look random and are the same for the same seed.
 function bytes(seed, length) {
-  const parts = [];
-  for (let number = 0; number * 32 < length; number++) parts.push(createHash("sha256").update(`${seed} ${number}`).digest());
-  return Buffer.concat(parts).subarray(0, length);
+  const key = createHash("sha256").update(seed).digest();
+  return createCipheriv("aes-256-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(length));
 }
+
+/// Factor of the sizes of layers: tests are quick, and pictures look like a team's.
+let scale = 1;
 
 /// Pushes an image of one platform; `labels` and `environment` are added to its configuration.
 export async function image(pusher, repository, version, { architecture = "amd64", own = 30_000, tag, labels = {}, environment = [] } = {}) {
   const seed = `${repository} ${version} ${architecture}`;
-  const layers = [bytes(`debian ${architecture}`, 90_000), bytes(`packages ${architecture}`, 40_000), bytes(seed, own), bytes(`${seed} migrations`, 900)];
+  const sizes = [[`debian ${architecture}`, 90_000], [`packages ${architecture}`, 40_000], [seed, own], [`${seed} migrations`, 900]];
+  const layers = sizes.map(([layer, size]) => bytes(layer, size * scale));
   const config = {
     architecture, os: "linux", created: "2026-11-27T10:01:44Z",
     config: {
@@ -60,8 +63,8 @@ export async function attach(pusher, repository, { digest, mediaType, size }, ar
 }
 
 /// Pushes an image of two platforms with their attestations.
-async function index(pusher, repository, version, tags) {
-  const manifests = [await image(pusher, repository, version), await image(pusher, repository, version, { architecture: "arm64" })];
+async function index(pusher, repository, version, tags, own = 30_000) {
+  const manifests = [await image(pusher, repository, version, { own }), await image(pusher, repository, version, { architecture: "arm64", own })];
   for (const { platform: { architecture }, digest } of [...manifests]) {
     const layer = await pusher.blob(repository, JSON.stringify({ predicate: { architecture, version } }), "application/vnd.in-toto+json");
     const unknown = { architecture: "unknown", os: "unknown" };
@@ -83,7 +86,8 @@ const FEW = [
 ];
 
 /// Fills a store as a team would.
-export async function fill(server) {
+export async function fill(server, factor = 1) {
+  scale = factor;
   const ops = server.pusher("ops", "docker/29.8.2");
   const kim = server.pusher("kim", "buildx/0.38");
   const few = async ([repository, number, own]) => {
@@ -94,7 +98,7 @@ export async function fill(server) {
   const main = async () => {
     for (const version of ["1.7.9", "1.8.0", "1.8.1", "1.8.2", "1.8.3"]) {
       const tags = version === "1.8.3" ? [version, "1.8", "latest"] : [version, "latest"];
-      const pushed = await index(kim, "web/api", version, tags);
+      const pushed = await index(kim, "web/api", version, tags, 24_000 + 1_700 * Number(version.replaceAll(".", "")) % 9_000);
       await attach(kim, "web/api", pushed, "application/vnd.dev.cosign.artifact.sig.v1+json", `signature of ${version}`);
       const packages = Array.from({ length: 40 }, (_, number) => ({ name: `package-${number}`, versionInfo: version }));
       await attach(kim, "web/api", pushed, "application/spdx+json", JSON.stringify({ spdxVersion: "SPDX-2.3", packages }));

@@ -181,6 +181,8 @@ const KINDS: &str = "
     POST /ui/deliveries/{event} /ui/deliveries/1 administrator 400
     GET /ui/login /ui/login nothing 200
     POST /ui/login /ui/login nothing 403
+    GET /ui/login/issuer /ui/login/issuer nothing 404
+    GET /ui/login/return /ui/login/return?code=x&state=y nothing 404
     POST /ui/logout /ui/logout nothing 303
     GET /livez /livez nothing 200
     GET /readyz /readyz nothing 200

@@ -19,7 +19,7 @@ mod swapping;
 mod token_bounds;
 mod token_service;
 mod tokens;
-mod trust;
+pub mod trust;
 
 use std::path::{Path, PathBuf};
 

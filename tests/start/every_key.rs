@@ -434,6 +434,15 @@ const CASES: &[Case] = &[
         |seen| seen.status("POST", "/v2/a/blobs/uploads/") == 403,
     ),
     Case(
+        "ui.oidc",
+        "access: {rules: [{repositories: '**', who: anonymous, may: pull}]}",
+        "{access: {rules: [{repositories: '**', who: anonymous, may: pull}]}, ui: {oidc: {issuer: 'https://localhost:1', clientid: r}}}",
+        |seen| {
+            let form = seen.client().get("/ui/login");
+            String::from_utf8_lossy(&form.body).contains("Log in with localhost")
+        },
+    ),
+    Case(
         "trust",
         "access: {rules: [{repositories: '**', who: anonymous, may: pull}]}",
         "{access: {rules: [{repositories: '**', who: anonymous, may: pull}]}, trust: [{name: x, issuer: 'https://localhost:1', audience: r}]}",

@@ -3,6 +3,7 @@
 mod content;
 mod deleting;
 mod hostile;
+mod issuer;
 mod pages;
 mod policies;
 mod sessions;

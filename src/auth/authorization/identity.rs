@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::member_grant::MemberGrant;
 use super::rules::Subject;
 use super::scope::{Permission, Resource, Scope};
 use super::token_grant::TokenGrant;
 use super::trust_grant::TrustGrant;
 
-/// Authenticated client: a user, a token, a login by another server's token, or anonymous if no login is required.
+/// Authenticated client: a user, a person whom an issuer knows, a token, a login by another server's token, or anonymous if no login is required.
 #[derive(Clone, Debug)]
 pub struct Identity {
     who: Proven,
@@ -26,6 +27,8 @@ enum Proven {
     Token(Arc<TokenGrant>),
     /// A token of another server that is trusted.
     Trust(Arc<TrustGrant>),
+    /// A person whom an issuer knows.
+    Member(Arc<MemberGrant>),
 }
 
 /// Access to one resource that a token lists (`docs/content/spec/auth/jwt.md`).
@@ -100,6 +103,11 @@ impl Identity {
         Self::of(Proven::Trust(grant))
     }
 
+    /// Creates the identity of a person whom an issuer knows.
+    pub(in crate::auth) fn member(grant: Arc<MemberGrant>) -> Self {
+        Self::of(Proven::Member(grant))
+    }
+
     /// Creates the identity of a token's bearer.
     pub(in crate::auth) fn bearer(name: Option<String>, grants: Vec<Grant>) -> Self {
         let name = name.filter(|name| !name.is_empty());
@@ -121,6 +129,7 @@ impl Identity {
             Proven::User(name) => Some(name),
             Proven::Token(token) => Some(token.label()),
             Proven::Trust(grant) => Some(grant.label()),
+            Proven::Member(grant) => Some(grant.name()),
         }
     }
 
@@ -130,6 +139,7 @@ impl Identity {
             Proven::Nobody | Proven::User(_) => None,
             Proven::Token(token) => Some(token.secret()),
             Proven::Trust(grant) => Some(grant.subject()),
+            Proven::Member(grant) => Some(grant.subject()),
         }
     }
 
@@ -140,6 +150,7 @@ impl Identity {
             Proven::User(name) => Subject::User(name),
             Proven::Token(token) => Subject::Token(token.name()),
             Proven::Trust(grant) => Subject::Trust(grant.name(), grant.claims()),
+            Proven::Member(grant) => Subject::Member(grant.name(), grant.groups()),
         }
     }
 
@@ -147,7 +158,7 @@ impl Identity {
     pub(super) fn token_grant(&self) -> Option<&TokenGrant> {
         match &self.who {
             Proven::Token(token) => Some(token),
-            Proven::Nobody | Proven::User(_) | Proven::Trust(_) => None,
+            Proven::Nobody | Proven::User(_) | Proven::Trust(_) | Proven::Member(_) => None,
         }
     }
 
@@ -155,7 +166,7 @@ impl Identity {
     pub(in crate::auth) fn trust_grant(&self) -> Option<&TrustGrant> {
         match &self.who {
             Proven::Trust(grant) => Some(grant),
-            Proven::Nobody | Proven::User(_) | Proven::Token(_) => None,
+            Proven::Nobody | Proven::User(_) | Proven::Token(_) | Proven::Member(_) => None,
         }
     }
 

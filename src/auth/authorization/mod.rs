@@ -4,6 +4,7 @@ mod authorize;
 mod claims;
 mod decision;
 pub(super) mod identity;
+mod member_grant;
 mod pattern;
 mod rights;
 mod rule;
@@ -21,6 +22,7 @@ pub use authorize::{
 pub use claims::Claims;
 pub use decision::{Decision, UserLimit};
 pub use identity::Identity;
+pub(super) use member_grant::MemberGrant;
 pub use pattern::RepositoryPattern;
 pub use rights::Rights;
 pub use rule::{AccessRule, Who};

@@ -46,6 +46,8 @@ pub enum Subject<'c> {
     /// No login.
     Anonymous,
     User(&'c str),
+    /// A user who logged in at an issuer, which names groups beside those of the section.
+    Member(&'c str, &'c [String]),
     /// A token of this registry, which is no user.
     Token(&'c str),
     /// A login by another server's token: its name in the section `trust`, and its claims.
@@ -77,8 +79,16 @@ impl<'c> Subject<'c> {
     /// Returns the name that `{user}` stands for.
     fn user(self) -> Option<&'c str> {
         match self {
-            Self::User(name) => Some(name),
+            Self::User(name) | Self::Member(name, _) => Some(name),
             Self::Anonymous | Self::Token(_) | Self::Trust(..) => None,
+        }
+    }
+
+    /// Returns the groups that are not those of the section.
+    fn further_groups(self) -> &'c [String] {
+        match self {
+            Self::Member(_, groups) => groups,
+            Self::Anonymous | Self::User(_) | Self::Token(_) | Self::Trust(..) => &[],
         }
     }
 
@@ -89,7 +99,9 @@ impl<'c> Subject<'c> {
                 user: None,
                 claims: Some(claims),
             },
-            Self::Anonymous | Self::User(_) | Self::Token(_) => Names::of_user(self.user()),
+            Self::Anonymous | Self::User(_) | Self::Member(..) | Self::Token(_) => {
+                Names::of_user(self.user())
+            }
         }
     }
 }
@@ -164,11 +176,11 @@ impl AccessRules {
     }
 
     /// Returns the rules for a client, whatever its address is, by those that they name.
-    fn applicable(&self, subject: Subject<'_>) -> impl Iterator<Item = &ByComponent> {
+    fn applicable<'s>(&'s self, subject: Subject<'s>) -> impl Iterator<Item = &'s ByComponent> {
         let by_who = &self.by_who;
         let named = match subject {
             Subject::Anonymous => None,
-            Subject::User(name) => by_who.user.get(name),
+            Subject::User(name) | Subject::Member(name, _) => by_who.user.get(name),
             Subject::Token(name) => by_who.token.get(name),
             Subject::Trust(name, _) => by_who.trust.get(name),
         };
@@ -178,6 +190,7 @@ impl AccessRules {
         let groups = groups
             .into_iter()
             .flatten()
+            .chain(subject.further_groups())
             .filter_map(|group| by_who.group.get(group));
         std::iter::once(&by_who.anonymous)
             .chain(users)
@@ -186,7 +199,11 @@ impl AccessRules {
     }
 
     /// Returns the numbers of the rules that grant a client rights in a repository.
-    fn granting(&self, client: Client<'_>, repository: &str) -> impl Iterator<Item = usize> {
+    fn granting<'s>(
+        &'s self,
+        client: Client<'s>,
+        repository: &'s str,
+    ) -> impl Iterator<Item = usize> {
         let candidates = self
             .applicable(client.subject)
             .flat_map(move |rules| rules.candidates(repository));

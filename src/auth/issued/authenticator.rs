@@ -14,6 +14,7 @@ use super::void::Void;
 use crate::auth::authorization::TokenGrant;
 use crate::auth::authorization::identity::Identity;
 use crate::auth::login::{RefusedLogin, Rejection};
+use crate::auth::oidc::Provider;
 use crate::auth::password::Htpasswd;
 use crate::auth::throttle::{FailedLogin, Throttle};
 use crate::auth::trust::Trust;
@@ -41,6 +42,7 @@ type ReadGrant = (Arc<TokenRecord>, Arc<TokenGrant>);
 pub(in crate::auth) struct Known<'k> {
     pub(in crate::auth) users: Option<&'k Htpasswd>,
     pub(in crate::auth) trust: &'k Trust,
+    pub(in crate::auth) provider: Option<&'k Provider>,
 }
 
 impl Issued {

@@ -11,8 +11,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::record::SigningKey;
-use crate::auth::authorization::TrustGrant;
 use crate::auth::authorization::identity::Grant;
+use crate::auth::authorization::{MemberGrant, TrustGrant};
 use crate::auth::error::Error;
 use crate::auth::token::decode::{Fault, decode};
 
@@ -39,6 +39,8 @@ pub(super) enum Credential {
     },
     /// A token of another server, which need not outlive what it is exchanged for.
     Trust(TrustGrant),
+    /// A login at the issuer of the page.
+    Member(MemberGrant),
 }
 
 #[derive(Serialize, Deserialize)]

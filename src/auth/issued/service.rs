@@ -11,8 +11,8 @@ use super::record::SigningKey;
 use super::scopes;
 use super::secret::SentSecret;
 use super::void::Void;
-use crate::auth::authorization::Requester;
 use crate::auth::authorization::identity::Identity;
+use crate::auth::authorization::{MemberGrant, Requester};
 use crate::auth::login::Rejection;
 use crate::auth::password::{Credentials, Htpasswd};
 use crate::auth::token::decode::{Fault, INVALID_TOKEN};
@@ -58,6 +58,16 @@ impl Proof {
 }
 
 impl Proof {
+    /// Proof by a login at the issuer of the page.
+    pub(in crate::auth) fn by_issuer(grant: MemberGrant) -> Self {
+        Self(Credential::Member(grant))
+    }
+
+    /// Reports whether the text of a proof is of a login at the issuer of the page.
+    pub(in crate::auth) fn is_by_issuer(text: &str) -> bool {
+        matches!(serde_json::from_str(text), Ok(Credential::Member(_)))
+    }
+
     /// Text of a proof, to be judged again with each request; `None` for whoever sent no credentials.
     pub(in crate::auth) fn text(self, identity: &Identity) -> Option<String> {
         let credential = match identity.trust_grant() {
@@ -167,7 +177,11 @@ impl Issued {
         &self,
         credential: &Credential,
         address: Option<IpAddr>,
-        Known { users, trust }: Known<'_>,
+        Known {
+            users,
+            trust,
+            provider,
+        }: Known<'_>,
     ) -> Result<Identity, Void> {
         match credential {
             Credential::Anonymous => Ok(Identity::anonymous()),
@@ -190,6 +204,14 @@ impl Issued {
                 self.source.note_use(id, address);
                 Ok(Identity::token(grant))
             }
+            Credential::Member(grant)
+                if provider.is_some_and(|provider| provider.has_accepted(grant)) =>
+            {
+                Ok(Identity::member(Arc::new(grant.clone())))
+            }
+            Credential::Member(_) => Err(Void::Ended(
+                "the section ui.oidc has changed: log in again".to_owned(),
+            )),
             Credential::Trust(grant) if trust.has_accepted(grant) => {
                 Ok(Identity::trust(Arc::new(grant.clone())))
             }

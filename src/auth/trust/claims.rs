@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// Finds a claim. A dot leads into a claim that is an object, unless a name has it: `kubernetes.io.namespace`.
-pub(super) fn find<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
+pub(in crate::auth) fn find<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
     if let Some(value) = claims.get(name) {
         return Some(value);
     }
@@ -14,7 +14,7 @@ pub(super) fn find<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c
 }
 
 /// Returns a claim's text; `None` for lists, objects and nothing.
-pub(super) fn text(value: &Value) -> Option<String> {
+pub(in crate::auth) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -24,7 +24,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
 }
 
 /// Returns the texts of a claim, of which a list may have several.
-pub(super) fn texts(value: &Value) -> Vec<String> {
+pub(in crate::auth) fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) => items.iter().filter_map(text).collect(),
         other => text(other).into_iter().collect(),

@@ -8,29 +8,43 @@ use crate::outbound::{Authorities, Document, fetch};
 
 /// An issuer, and how its server is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Issuer {
+pub(in crate::auth) struct Issuer {
     /// The URL in its tokens.
-    pub(super) url: String,
-    pub(super) authorities: Authorities,
+    pub(in crate::auth) url: String,
+    pub(in crate::auth) authorities: Authorities,
     /// File with a token that it asks for.
-    pub(super) bearer: Option<PathBuf>,
+    pub(in crate::auth) bearer: Option<PathBuf>,
 }
 
 /// The part of its description that is used.
 #[derive(Deserialize)]
-struct Description {
+pub(in crate::auth) struct Description {
     issuer: String,
     jwks_uri: String,
+    /// Where people log in.
+    pub(in crate::auth) authorization_endpoint: Option<String>,
+    /// Where a code is exchanged for a token.
+    pub(in crate::auth) token_endpoint: Option<String>,
+    /// Where people log out.
+    pub(in crate::auth) end_session_endpoint: Option<String>,
 }
 
 impl Issuer {
     /// Fetches its set of keys, which is not validated.
     ///
+    /// # Errors
+    /// A sentence.
+    pub(super) async fn fetch_keys(&self) -> Result<Vec<u8>, String> {
+        self.get(self.describe().await?.jwks_uri).await
+    }
+
+    /// Fetches its description.
+    ///
     /// The issuer comes from the configuration, and says itself where its keys are: no client chooses a URL.
     ///
     /// # Errors
     /// A sentence.
-    pub(super) async fn fetch_keys(&self) -> Result<Vec<u8>, String> {
+    pub(in crate::auth) async fn describe(&self) -> Result<Description, String> {
         let base = self.url.trim_end_matches('/');
         let url = format!("{base}/.well-known/openid-configuration");
         let description = self.get(url).await?;
@@ -42,7 +56,7 @@ impl Issuer {
                 description.issuer
             ));
         }
-        self.get(description.jwks_uri).await
+        Ok(description)
     }
 
     async fn get(&self, url: String) -> Result<Vec<u8>, String> {

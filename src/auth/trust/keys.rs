@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::issuer::Issuer;
-use super::settings::TrustSettings;
 use crate::auth::issued::TokenSource;
 use crate::auth::token::{Jwks, Key};
 
@@ -23,13 +22,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(in crate::auth) struct Issuers(Mutex<HashMap<Issuer, Arc<IssuerKeys>>>);
 
 impl Issuers {
-    /// Returns the keys of an entry's issuer, shared by all entries with this issuer; forgets those without an entry.
-    pub(super) fn of(&self, settings: &TrustSettings) -> Arc<IssuerKeys> {
-        let issuer = Issuer {
-            url: settings.issuer.clone(),
-            authorities: settings.authorities(),
-            bearer: settings.bearer.clone(),
-        };
+    /// Returns the keys of an issuer, shared by all settings with this issuer; forgets those without any.
+    pub(in crate::auth) fn of(&self, issuer: Issuer) -> Arc<IssuerKeys> {
         let mut issuers = self.0.lock();
         issuers.retain(|known, keys| *known == issuer || Arc::strong_count(keys) > 1);
         let keys = issuers
@@ -40,7 +34,7 @@ impl Issuers {
 }
 
 /// Keys of one issuer.
-pub(super) struct IssuerKeys {
+pub(in crate::auth) struct IssuerKeys {
     issuer: Issuer,
     known: Mutex<Known>,
     /// Held while keys are fetched, by one request for all.
@@ -95,7 +89,7 @@ impl IssuerKeys {
     }
 
     /// Fetches keys that are old, or that are not known yet.
-    pub(super) async fn refresh(&self, store: &dyn TokenSource) {
+    pub(in crate::auth) async fn refresh(&self, store: &dyn TokenSource) {
         let fetched = self.known.lock().fetched;
         if fetched.is_none_or(|fetched| fetched.elapsed() >= REFRESH) {
             self.restore(store).await;

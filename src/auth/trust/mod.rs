@@ -9,8 +9,12 @@ mod keys;
 mod requirement;
 mod settings;
 mod trusted;
+mod verification;
 
-pub(super) use keys::Issuers;
+pub(super) use claims::{find, text, texts};
+pub(super) use issuer::{Description, Issuer};
+pub(super) use keys::{IssuerKeys, Issuers};
 pub use requirement::Requirement;
 pub use settings::TrustSettings;
 pub(super) use trusted::{Judge, Trust};
+pub(super) use verification::verified_claims;

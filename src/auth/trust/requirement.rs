@@ -19,7 +19,7 @@ impl Requirement {
     /// Returns why claims do not meet the requirement, without saying what would.
     ///
     /// Of a claim that is a list, one item must match.
-    pub(super) fn fault(&self, claims: &Map<String, Value>) -> Option<String> {
+    pub(in crate::auth) fn fault(&self, claims: &Map<String, Value>) -> Option<String> {
         let name = &self.claim;
         let found = find(claims, name).map(texts).unwrap_or_default();
         let is_met = |text: &String| self.values.iter().any(|glob| glob.matches(text));

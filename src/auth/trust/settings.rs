@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
+use super::issuer::Issuer;
 use super::requirement::Requirement;
 use crate::auth::error::Error;
 use crate::outbound::{Authorities, client_config};
@@ -41,7 +42,15 @@ impl TrustSettings {
         }
     }
 
-    pub(super) fn authorities(&self) -> Authorities {
+    pub(super) fn issuer(&self) -> Issuer {
+        Issuer {
+            url: self.issuer.clone(),
+            authorities: self.authorities(),
+            bearer: self.bearer.clone(),
+        }
+    }
+
+    fn authorities(&self) -> Authorities {
         let file = self.authority.clone();
         file.map_or(Authorities::System, Authorities::File)
     }

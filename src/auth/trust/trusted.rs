@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::Header;
 use serde_json::{Map, Value};
 
 use super::claims;
-use super::keys::{IssuerKeys, Issuers, Missing};
+use super::keys::{IssuerKeys, Issuers};
 use super::settings::TrustSettings;
+use super::verification::verified_claims;
 use crate::auth::authorization::{Claims, TrustGrant};
 use crate::auth::issued::{TokenSource, Void};
-use crate::auth::token::ALGORITHMS;
-use crate::auth::token::decode::{Fault, decode};
 
 /// Maximum size of a token, in bytes.
 const LONGEST: usize = 16 << 10;
@@ -41,7 +39,7 @@ impl Trust {
     pub(in crate::auth) fn new(settings: &[TrustSettings], issuers: &Issuers) -> Self {
         let entry = |settings: &TrustSettings| Entry {
             fingerprint: settings.fingerprint(),
-            keys: issuers.of(settings),
+            keys: issuers.of(settings.issuer()),
             settings: settings.clone(),
         };
         Self(settings.iter().map(entry).collect())
@@ -71,8 +69,6 @@ impl Trust {
         if token.len() > LONGEST {
             return Err(Void::Forged("token that is too large"));
         }
-        let header =
-            jsonwebtoken::decode_header(token).map_err(|_| Void::Forged("malformed token"))?;
         let issuer = issuer_of(token).ok_or(Void::Forged("malformed token"))?;
         let mut refused = None;
         for entry in self
@@ -80,7 +76,7 @@ impl Trust {
             .iter()
             .filter(|entry| entry.settings.issuer == issuer)
         {
-            match entry.verify(token, &header, judge).await {
+            match entry.verify(token, judge).await {
                 Ok(grant) => return Ok(Arc::new(grant)),
                 Err(void) => refused = refused.or(Some(void)),
             }
@@ -103,27 +99,7 @@ impl Trust {
 }
 
 impl Entry {
-    async fn verify(
-        &self,
-        token: &[u8],
-        header: &Header,
-        judge: Judge<'_>,
-    ) -> Result<TrustGrant, Void> {
-        // extensions that must be understood are not (RFC 7515, section 4.1.11)
-        if header.crit.is_some() {
-            return Err(unfit("it has critical extensions"));
-        }
-        let id = header
-            .kid
-            .as_deref()
-            .ok_or_else(|| unfit("it names no key"))?;
-        let key = self.keys.key(id, judge.store).await;
-        let key = key.map_err(|missing| match missing {
-            Missing::Unknown => unfit("its issuer has no such key"),
-            Missing::Unreachable => Void::Unreadable,
-        })?;
-        let validation = key.validation(&ALGORITHMS, header.alg);
-        let validation = validation.ok_or(Void::Forged("token signed with another algorithm"))?;
+    async fn verify(&self, token: &[u8], judge: Judge<'_>) -> Result<TrustGrant, Void> {
         let TrustSettings {
             name,
             issuer,
@@ -131,16 +107,11 @@ impl Entry {
             require,
             ..
         } = &self.settings;
-        let decoded = decode(token, key.decoding(), validation, audience);
-        let claims: Map<String, Value> = decoded.map_err(|fault| match fault {
-            Fault::Expired => unfit("it has expired"),
-            Fault::Unfit(reason) => unfit(reason),
-            Fault::Forged(reason) => Void::Forged(reason),
+        let claims = verified_claims(token, &self.keys, (issuer, audience), judge.store).await;
+        let claims = claims.map_err(|void| match void {
+            Void::Ended(reason) => unfit(&reason),
+            other => other,
         })?;
-        // the library would accept a list, which the specification does not allow
-        if claims.get("iss").and_then(Value::as_str) != Some(issuer) {
-            return Err(unfit("its issuer is not trusted"));
-        }
         if let Some(fault) = require.iter().find_map(|required| required.fault(&claims)) {
             return Err(unfit(&format!(
                 "{fault}, which trust:{name} does not accept"

@@ -1,4 +1,4 @@
-//! The settings of access, from the sections `auth`, `access` and `trust`.
+//! The settings of access, from the sections `auth`, `access`, `trust` and `ui.oidc`.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use tarkeep::auth::{self, Access};
 use tarkeep::config::{self, Config, Violations, combine};
 use tarkeep::redact;
 
-use crate::cli::from_config::{access, trust};
+use crate::cli::from_config::{access, oidc, trust};
 
 /// Converts the sections.
 pub(crate) fn settings(config: &Config) -> Result<auth::Settings, Violations> {
@@ -14,13 +14,15 @@ pub(crate) fn settings(config: &Config) -> Result<auth::Settings, Violations> {
         method(config),
         access::rules(config),
         trust::settings(config),
+        oidc::settings(config),
     );
-    let (method, rules, trust) = combine(parts)?;
+    let (method, rules, trust, oidc) = combine(parts)?;
     Ok(auth::Settings {
         method,
         challenge: challenge(config),
         rules: rules.map(Arc::new),
         trust,
+        oidc,
     })
 }
 
@@ -70,6 +72,7 @@ pub(crate) fn violations(error: &auth::Error) -> Violations {
     let key = match error {
         auth::Error::File(error) if error.what().starts_with("auth.") => error.what(),
         auth::Error::Trust { .. } => return Violations::within("trust", error),
+        auth::Error::Oidc { .. } => return Violations::within("ui.oidc", error),
         auth::Error::Token(_) => return Violations::within("auth.token", error),
         auth::Error::File(_)
         | auth::Error::Missing { .. }

@@ -11,6 +11,7 @@ pub(crate) mod health;
 pub(crate) mod http;
 pub(crate) mod known_users;
 pub(crate) mod log;
+pub(crate) mod oidc;
 pub(crate) mod registry;
 pub(crate) mod retention;
 pub(crate) mod syncs;

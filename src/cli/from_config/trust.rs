@@ -1,20 +1,20 @@
 //! Trusted issuers of tokens, from the section `trust`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::Uri;
 use tarkeep::auth::{Requirement, TrustSettings};
-use tarkeep::config::{self, Config, Violations, collect, combine};
+use tarkeep::config::{Config, Violations, collect, combine};
 use tarkeep::oci::Glob;
 use tarkeep::redact;
 
 /// Issuer whose tokens anybody can get.
-struct OpenIssuer {
-    host: &'static str,
+pub(super) struct OpenIssuer {
+    pub(super) host: &'static str,
     /// Claims that say whose a token is.
-    owner: &'static [&'static str],
+    pub(super) owner: &'static [&'static str],
     /// One of them, with a value.
-    example: &'static str,
+    pub(super) example: &'static str,
 }
 
 const OPEN_ISSUERS: [OpenIssuer; 3] = [
@@ -72,7 +72,11 @@ pub(crate) fn settings(config: &Config) -> Result<Vec<TrustSettings>, Violations
                 format!("'{}' {fault}", given.name),
             )),
         };
-        let parts = (name, issuer(&place, given), require(&place, given));
+        let parts = (
+            name,
+            issuer(&place, &given.issuer),
+            require(&place, &given.issuer, &given.require, &OPEN_ISSUERS),
+        );
         let (name, issuer, require) = combine(parts)?;
         Ok(TrustSettings {
             name,
@@ -93,8 +97,8 @@ pub(super) fn is_name(text: &str) -> bool {
 
 impl OpenIssuer {
     /// Reports whether a token must have a claim that says whose it is.
-    fn names_owner(&self, given: &config::TrustedIssuer) -> bool {
-        given.require.iter().any(|(claim, values)| {
+    fn names_owner(&self, given: &BTreeMap<String, Vec<String>>) -> bool {
+        given.iter().any(|(claim, values)| {
             self.owner.contains(&&**claim) && values.iter().all(|value| is_of_one_owner(value))
         })
     }
@@ -112,31 +116,38 @@ fn is_of_one_owner(value: &str) -> bool {
     !owner.contains(['*', '?', '['])
 }
 
-fn issuer(place: &str, given: &config::TrustedIssuer) -> Result<String, Violations> {
-    let url = given.issuer.parse::<Uri>().ok();
+/// Checks the URL of an issuer.
+pub(super) fn issuer(place: &str, given: &str) -> Result<String, Violations> {
+    let url = given.parse::<Uri>().ok();
     let is_plain = |url: &Uri| {
         let authority = url.authority().map(|authority| authority.as_str());
         url.scheme_str() == Some("https")
             && authority.is_some_and(|authority| !authority.contains('@'))
-            && !given.issuer.contains(['?', '#'])
+            && !given.contains(['?', '#'])
     };
     match url.is_some_and(|url| is_plain(&url)) {
-        true => Ok(given.issuer.clone()),
+        true => Ok(given.to_owned()),
         false => Err(Violations::of(
             format!("{place}.issuer"),
             format!(
                 "an issuer is a URL that begins with https://, without user and query, unlike '{}'",
-                redact::url(&given.issuer)
+                redact::url(given)
             ),
         )),
     }
 }
 
-fn require(place: &str, given: &config::TrustedIssuer) -> Result<Vec<Requirement>, Violations> {
+/// Converts the claims that tokens of an issuer must have; those of an open issuer must say whose they are.
+pub(super) fn require(
+    place: &str,
+    issuer: &str,
+    given: &BTreeMap<String, Vec<String>>,
+    open: &[OpenIssuer],
+) -> Result<Vec<Requirement>, Violations> {
     let key = format!("{place}.require");
-    let host = given.issuer.parse::<Uri>().ok();
+    let host = issuer.parse::<Uri>().ok();
     let host = host.as_ref().and_then(Uri::host).unwrap_or_default();
-    let mut open = OPEN_ISSUERS.iter().filter(|open| open.host == host);
+    let mut open = open.iter().filter(|open| open.host == host);
     if let Some(open) = open.find(|open| !open.names_owner(given)) {
         let sentence = format!(
             "anybody can get a token of {host}: say in {key} whose count, without wildcards in the owner's name, as in {{{}}} (by {})",
@@ -145,7 +156,7 @@ fn require(place: &str, given: &config::TrustedIssuer) -> Result<Vec<Requirement
         );
         return Err(Violations::within(place, sentence));
     }
-    collect(given.require.iter().map(|(claim, values)| {
+    collect(given.iter().map(|(claim, values)| {
         let fault = |sentence: String| Violations::of(&*key, sentence);
         if values.is_empty() {
             return Err(fault(format!(

@@ -221,10 +221,21 @@ const OURS: &[Row] = &[
     Row("ui.anonymouschanges", Switch, "false", Live, "Let the page delete and restore without a login from anywhere, where there are no logins; otherwise from this machine alone"),
     Row("ui.idle", Time, "12h", Live, "Time without use after which a login to the page ends"),
     Row("ui.lifetime", Time, "168h", Live, "Time after which a login to the page ends in any case"),
+    Row("ui.oidc.issuer", Url, "", Live, "URL of an OpenID Connect issuer at which people log in to the page, as its tokens have it"),
+    Row("ui.oidc.clientid", Text, "", Live, "Name of this registry at the issuer (client ID)"),
+    Row("ui.oidc.secretfile", Text, "(none)", Live, "File with the secret of this registry at the issuer (client secret)"),
+    Row("ui.oidc.name", Text, "(host of the issuer)", Live, "Name of the issuer on the button that leads there"),
+    Row("ui.oidc.ca", Text, "(those of the system)", Live, "PEM file: authorities of the issuer's certificate"),
+    Row("ui.oidc.scopes", Texts, "[openid, profile, email]", Live, "What the issuer is asked for"),
+    Row("ui.oidc.user", Text, "preferred_username", Live, "Claim that names the user"),
+    Row("ui.oidc.groups", Text, "groups", Live, "Claim with the groups, which rules name as @GROUP"),
+    Row("ui.oidc.require", Lists, "", Live, "Globs of the claims that a login must have"),
 ];
 
 /// Keys that must be present if their section is.
-const REQUIRED: [&str; 26] = [
+const REQUIRED: [&str; 28] = [
+    "ui.oidc.issuer",
+    "ui.oidc.clientid",
     "upstreams[].url",
     "upstreams[].sync[].repository",
     "webhooks[].name",

@@ -37,7 +37,7 @@ pub use quota::Quota;
 pub use root::{Config, Manifests};
 pub use storage::{Delete, Filesystem, Import, Maintenance, ReadOnly, Storage, UploadPurging};
 pub use trust::TrustedIssuer;
-pub use ui::Ui;
+pub use ui::{Oidc, Ui};
 pub use upstreams::{Ahead, Mirror};
 pub use validation::{
     Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,

@@ -300,7 +300,7 @@ pub(super) async fn reader(
         may_move_tags: repository.is_some_and(|name| may_move_tags(access, settings, head, name)),
         may_administer: requester.is_some_and(may_change_administration),
         public: requester.and_then(public),
-        has_logins: access.can_log_in().await,
+        has_logins: access.doors().await.is_any(),
         site: site(&head.uri, &head.headers, client, settings),
     }
 }

@@ -8,7 +8,7 @@ use crate::http::response::error::ApiError;
 use crate::http::ui::parameters::{
     ActivityParameters, CompareParameters, Compared, DaysParameter, HomeParameters,
     ImageParameters, LastParameter, LoginParameters, PolicyQuery, RestoreParameters,
-    TagsParameters, TokenQuery, chosen_tags, read,
+    ReturnParameters, TagsParameters, TokenQuery, chosen_tags, read,
 };
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::ManifestReference;
@@ -93,6 +93,10 @@ pub(crate) enum UiCall {
     LoginForm(LoginParameters),
     LogIn,
     LogOut,
+    /// A login at the issuer that begins.
+    ToIssuer(LoginParameters),
+    /// A login at the issuer that ends here.
+    FromIssuer(ReturnParameters),
     /// A stylesheet, script or picture.
     Asset {
         file: String,
@@ -184,6 +188,8 @@ impl UiCall {
             Endpoint::UiDeleteSeveral => Self::DeleteSeveral { name: name()? },
             Endpoint::UiRestoreSeveral => Self::RestoreSeveral { name: name()? },
             Endpoint::UiLoginForm => Self::LoginForm(read(uri)?),
+            Endpoint::UiToIssuer => Self::ToIssuer(read(uri)?),
+            Endpoint::UiFromIssuer => Self::FromIssuer(read(uri)?),
             Endpoint::UiLogIn => Self::LogIn,
             Endpoint::UiLogOut => Self::LogOut,
             Endpoint::UiAsset => Self::Asset {
@@ -221,6 +227,8 @@ impl UiCall {
             Self::DeleteSeveral { .. } => Endpoint::UiDeleteSeveral,
             Self::RestoreSeveral { .. } => Endpoint::UiRestoreSeveral,
             Self::LoginForm(_) => Endpoint::UiLoginForm,
+            Self::ToIssuer(_) => Endpoint::UiToIssuer,
+            Self::FromIssuer(_) => Endpoint::UiFromIssuer,
             Self::LogIn => Endpoint::UiLogIn,
             Self::LogOut => Endpoint::UiLogOut,
             Self::Asset { .. } => Endpoint::UiAsset,
@@ -253,6 +261,8 @@ impl UiCall {
             | Self::Upstreams
             | Self::Webhooks
             | Self::LoginForm(_)
+            | Self::ToIssuer(_)
+            | Self::FromIssuer(_)
             | Self::LogIn
             | Self::LogOut
             | Self::Asset { .. } => None,

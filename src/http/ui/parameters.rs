@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::auth::Returned;
 use crate::http::api::request::body::Form;
 use crate::http::api_v1::parameters::{ListParameters, Sort};
 use crate::http::response::error::ApiError;
@@ -30,6 +31,26 @@ pub(crate) struct HomeParameters {
 pub(crate) struct LoginParameters {
     /// Page to go on to.
     pub to: Option<String>,
+}
+
+/// Query with which a browser comes back from the issuer (RFC 6749, section 4.1.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct ReturnParameters {
+    pub code: Option<String>,
+    pub state: Option<String>,
+    pub error: Option<String>,
+    pub iss: Option<String>,
+}
+
+impl From<ReturnParameters> for Returned {
+    fn from(given: ReturnParameters) -> Self {
+        Self {
+            code: given.code,
+            state: given.state,
+            error: given.error,
+            issuer: given.iss,
+        }
+    }
 }
 
 /// Query of the list of tags.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, SET_COOKIE, USER_AGENT};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, REFRESH, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
@@ -21,16 +21,13 @@ use crate::http::limits::{BODY_TIMEOUT, TOKEN_FORM};
 use crate::http::proxy::client::Client;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
-use crate::http::settings::{LiveSettings, ServerSettings};
+use crate::http::settings::LiveSettings;
 use crate::http::ui::answer::site;
 use crate::http::ui::call::UiCall;
+use crate::http::ui::cookies::Cookie;
 use crate::http::ui::parameters::LoginParameters;
 use crate::registry::{Actor, NewSession, Registry};
 use crate::ui::{self, LoginPage};
-
-/// Names of the cookie: over TLS, where no other host can set it, and without.
-const SECURE: &str = "__Host-tarkeep";
-const PLAIN: &str = "tarkeep";
 
 /// A registry, its logins and the settings of its server.
 #[derive(Clone, Copy)]
@@ -52,7 +49,8 @@ impl Door<'_> {
         let client = request.extensions().get::<Client>();
         let url = &settings.external_url;
         let base = url.absolute(request.uri(), request.headers(), client);
-        cookie(request.headers(), cookie_name(&base))
+        let value = Cookie::Session.value(request.headers(), &base);
+        value.map(hash_of)
     }
 
     /// Finds a session, and notes what it proves.
@@ -91,7 +89,7 @@ impl Door<'_> {
         }
     }
 
-    async fn form(
+    pub(super) async fn form(
         self,
         head: &Parts,
         status: StatusCode,
@@ -101,11 +99,13 @@ impl Door<'_> {
         let settings = self.settings.get();
         let client = head.extensions.get::<Client>();
         let site = site(&head.uri, &head.headers, client, &settings);
+        let doors = self.access.doors().await;
         let page = LoginPage {
             user,
             to,
             message,
-            has_logins: self.access.can_log_in().await,
+            has_form: doors.has_form,
+            issuer: doors.issuer.as_deref(),
             times: self.registry.settings().sessions,
         };
         let page = ui::login(&site, &page)?;
@@ -150,7 +150,7 @@ impl Door<'_> {
     }
 
     /// Begins a session, whatever came before it: nobody goes on with one that somebody else has begun.
-    async fn begin(
+    pub(super) async fn begin(
         self,
         head: &Parts,
         login: FormLogin,
@@ -170,13 +170,13 @@ impl Door<'_> {
             ..actor(head)
         };
         let sessions = self.registry.sessions();
-        let name = cookie_name(&origin::base(head, &settings));
-        if let Some(former) = cookie(&head.headers, name) {
-            sessions.end(former, actor.clone()).await?;
+        let former = Cookie::Session.value(&head.headers, &origin::base(head, &settings));
+        if let Some(former) = former {
+            sessions.end(hash_of(former), actor.clone()).await?;
         }
         sessions.begin(session, actor).await?;
         let lifetime = self.registry.settings().sessions.lifetime;
-        let cookie = set_cookie(head, &settings, value, lifetime);
+        let cookie = Cookie::Session.set(head, &settings, value, lifetime);
         Ok(builder::empty(StatusCode::SEE_OTHER)
             .header(SET_COOKIE, cookie)
             .header(CACHE_CONTROL, "no-store")
@@ -187,47 +187,38 @@ impl Door<'_> {
     async fn log_out(self, head: &Parts) -> Result<Response<Body>, ApiError> {
         let settings = self.settings.get();
         origin::check(head, &settings, Unsaid::Refused)?;
-        let name = cookie_name(&origin::base(head, &settings));
-        if let Some(hash) = cookie(&head.headers, name) {
-            self.registry.sessions().end(hash, actor(head)).await?;
+        let base = origin::base(head, &settings);
+        let mut ended = None;
+        if let Some(value) = Cookie::Session.value(&head.headers, &base) {
+            let sessions = self.registry.sessions();
+            ended = sessions.end(hash_of(value), actor(head)).await?;
         }
-        Ok(builder::empty(StatusCode::SEE_OTHER)
-            .header(SET_COOKIE, set_cookie(head, &settings, "", Duration::ZERO))
-            .header(CACHE_CONTROL, "no-store")
-            .location("/ui/")
-            .finish())
+        let back = format!("{}/ui/", base.trim_end_matches('/'));
+        let issuer = match &ended {
+            Some(proof) => self.access.end_at_issuer(proof, &back).await,
+            None => None,
+        };
+        let gone = Cookie::Session.set(head, &settings, "", Duration::ZERO);
+        let status = match issuer {
+            Some(_) => StatusCode::OK,
+            None => StatusCode::SEE_OTHER,
+        };
+        let answer = builder::empty(status)
+            .header(SET_COOKIE, gone)
+            .header(CACHE_CONTROL, "no-store");
+        let Some((label, address)) = issuer else {
+            return Ok(answer.location("/ui/").finish());
+        };
+        let client = head.extensions.get::<Client>();
+        let site = site(&head.uri, &head.headers, client, &settings);
+        let page = ui::left(&site, &label, &address)?;
+        // the form of this page may lead nowhere else, not even by a redirect
+        let answer = answer
+            .header(REFRESH, format!("0; url={address}"))
+            .header(CONTENT_TYPE, "text/html; charset=utf-8")
+            .text(page.timed(Duration::ZERO));
+        Ok(answer.map(Body::from))
     }
-}
-
-fn set_cookie(head: &Parts, settings: &ServerSettings, value: &str, lifetime: Duration) -> String {
-    let seconds = lifetime.as_secs();
-    match cookie_name(&origin::base(head, settings)) {
-        SECURE => {
-            format!("{SECURE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax; Secure")
-        }
-        name => {
-            let prefix = settings.external_url.prefix().as_str();
-            format!("{name}={value}; Path={prefix}/ui; Max-Age={seconds}; HttpOnly; SameSite=Lax")
-        }
-    }
-}
-
-/// Returns the name of the cookie at an address: over TLS none counts that another host may have set.
-fn cookie_name(base: &str) -> &'static str {
-    match base.starts_with("https:") {
-        true => SECURE,
-        false => PLAIN,
-    }
-}
-
-/// Returns the hash of the cookie of that name.
-fn cookie(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
-    let values = headers.get_all(COOKIE).iter();
-    let values = values.filter_map(|value| value.to_str().ok());
-    let pairs = values.flat_map(|value| value.split(';'));
-    let mut pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
-    let own = pairs.find(|(found, value)| *found == name && !value.is_empty());
-    own.map(|(_, value)| hash_of(value))
 }
 
 /// A fast hash: nobody guesses 256 random bits.
@@ -284,17 +275,5 @@ mod tests {
         ] {
             assert_eq!(onward(to), page, "{to:?}");
         }
-    }
-
-    #[test]
-    fn a_cookie_is_found_among_others() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(cookie(&headers, PLAIN), None);
-        let value = http::HeaderValue::from_static("a=b; tarkeep=secret; __Host-tarkeep=other");
-        headers.insert(COOKIE, value);
-        assert_eq!(cookie(&headers, PLAIN), Some(hash_of("secret")));
-        assert_eq!(cookie(&headers, SECURE), Some(hash_of("other")));
-        assert_eq!(cookie_name("https://r.example/"), SECURE);
-        assert_eq!(cookie_name("http://r.example/"), PLAIN);
     }
 }

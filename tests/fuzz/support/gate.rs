@@ -48,6 +48,7 @@ impl Gates {
                 challenge: Challenge::Bearer,
                 rules: None,
                 trust: Vec::new(),
+                oidc: None,
             };
             Access::open(settings, Arc::new(OneToken)).expect("a gatekeeper")
         };

@@ -43,6 +43,7 @@ fuzz_target!(|data: &[u8]| {
         challenge: Challenge::Auto,
         rules: None,
         trust: Vec::new(),
+        oidc: None,
     };
     let checked = Access::check(&settings);
     assert_eq!(checked.is_ok(), is_valid, "{checked:?}");

@@ -1,16 +1,20 @@
 //! An issuer of tokens, over TLS on loopback.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::wire::pki::Authority;
@@ -65,9 +69,34 @@ struct Published {
     is_down: bool,
     /// Address that it names for its keys, instead of its own.
     elsewhere: Option<String>,
+    /// Codes that can be exchanged for tokens.
+    codes: HashMap<String, Code>,
+    /// Body and `Authorization` of the last exchange.
+    exchanged: Option<(String, Option<String>)>,
 }
 
-/// A server that describes itself and its keys.
+/// A code that the issuer has given to a browser.
+struct Code {
+    token: String,
+    /// Hash of what whoever exchanges it must know.
+    challenge: String,
+}
+
+impl Published {
+    /// Exchanges a code for its token.
+    fn exchange(&mut self, form: &str) -> Option<String> {
+        let field = |name: &str| {
+            let mut fields = form_urlencoded::parse(form.as_bytes());
+            let found = fields.find(|(key, _)| key == name);
+            found.map(|(_, value)| value.into_owned())
+        };
+        let code = self.codes.remove(&field("code")?)?;
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(field("code_verifier")?));
+        (challenge == code.challenge).then_some(code.token)
+    }
+}
+
+/// A server that describes itself and its keys, and logs people in.
 pub struct Issuer {
     pub url: String,
     pub ca: PathBuf,
@@ -101,6 +130,8 @@ impl Issuer {
                 keys: keys.iter().map(|signer| signer.published()).collect(),
                 is_down: false,
                 elsewhere: None,
+                codes: HashMap::new(),
+                exchanged: None,
             })),
             _directory: directory,
         };
@@ -125,6 +156,19 @@ impl Issuer {
 
     pub fn keep_keys_at(&self, url: &str) {
         self.published.lock().expect("a lock").elsewhere = Some(url.to_owned());
+    }
+
+    /// Makes a code that can be exchanged once for a token, by whoever knows what the challenge is the hash of.
+    pub fn give(&self, code: &str, token: String, challenge: &str) {
+        let challenge = challenge.to_owned();
+        let code = (code.to_owned(), Code { token, challenge });
+        self.published.lock().expect("a lock").codes.extend([code]);
+    }
+
+    /// Returns body and `Authorization` of the last exchange.
+    pub fn exchanged(&self) -> (String, Option<String>) {
+        let published = self.published.lock().expect("a lock");
+        published.exchanged.clone().expect("an exchange")
     }
 
     /// An entry of the section `trust`.
@@ -156,17 +200,41 @@ fn answer(
         stream.read_exact(&mut byte)?;
         head.extend(byte);
     }
-    let published = published.lock().expect("a lock");
+    let text = String::from_utf8_lossy(&head).into_owned();
+    let field = |name: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once(": "));
+        let found = lines.find(|(found, _)| found.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.to_owned())
+    };
+    let length = field("content-length").and_then(|length| length.parse().ok());
+    let mut sent = vec![0; length.unwrap_or_default()];
+    stream.read_exact(&mut sent)?;
+    let sent = String::from_utf8_lossy(&sent).into_owned();
+    let mut published = published.lock().expect("a lock");
     let keys_at = published.elsewhere.clone();
     let body = match head.split(|byte| *byte == b' ').nth(1) {
         Some(b"/.well-known/openid-configuration") => Some(json!({
             "issuer": url,
             "jwks_uri": keys_at.unwrap_or_else(|| format!("{url}/keys")),
+            "authorization_endpoint": format!("{url}/authorize?realm=team"),
+            "token_endpoint": format!("{url}/token"),
+            "end_session_endpoint": format!("{url}/logout"),
         })),
+        Some(b"/token") => {
+            let token = published.exchange(&sent);
+            published.exchanged = Some((sent, field("authorization")));
+            Some(match token {
+                Some(token) => {
+                    json!({ "id_token": token, "access_token": "x", "token_type": "Bearer" })
+                }
+                None => json!({ "error": "invalid_grant" }),
+            })
+        }
         Some(b"/keys") => Some(json!({ "keys": published.keys })),
         _ => None,
     };
     let (status, body) = match body {
+        Some(body) if body["error"].is_string() => ("400 Bad Request", body.to_string()),
         Some(body) => ("200 OK", body.to_string()),
         None => ("404 Not Found", String::new()),
     };

@@ -1,6 +1,6 @@
 //! Logins by tokens of other servers: keyless CI.
 
-pub(super) mod issuer;
+pub mod issuer;
 mod refused;
 
 use jsonwebtoken::Algorithm;

@@ -171,6 +171,7 @@ async fn challenges_say_what_was_wrong() {
         method: Method::Token(place.settings.clone()),
         rules: None,
         trust: Vec::new(),
+        oidc: None,
         challenge: Challenge::Auto,
     };
     let access = Access::open(settings, Arc::new(NoTokens)).unwrap();
