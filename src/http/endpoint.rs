@@ -152,6 +152,8 @@ endpoints! {
     ApiTokenRotate:   POST    "/api/v1/tokens/{token}",              Administrator, Changes, Api;
     ApiTokenRevoke:   DELETE  "/api/v1/tokens/{token}",              Administrator, Changes, Api;
     ApiResend:        POST    "/api/v1/deliveries/{event}",          Administrator, Changes, Api;
+    ApiPromote:       POST    "/api/v1/promotions/{name}/{tag}",     PUSH,    Changes, Api;
+    ApiKeep:          POST    "/api/v1/kept/{name}/{tag}",           PUSH,    Changes, Api;
     ApiDocument:      GET     "/api/v1/openapi.json",                Public,  Reads,   Api;
     UiHome:           GET     "/ui/",                                Catalog, Reads,   Ui;
     UiRepository:     GET     "/ui/repositories/{name}",             PULL,    Reads,   Ui;
@@ -170,6 +172,7 @@ endpoints! {
     UiTokenCreate:    POST    "/ui/tokens",                          Administrator, Changes, Ui;
     UiTokenChange:    POST    "/ui/tokens/{token}",                  Administrator, Changes, Ui;
     UiResend:         POST    "/ui/deliveries/{event}",              Administrator, Changes, Ui;
+    UiKeep:           POST    "/ui/kept",                            Administrator, Changes, Ui;
     UiUpstreams:      GET     "/ui/upstreams",                       Administrator, Reads, Ui;
     UiWebhooks:       GET     "/ui/webhooks",                        Administrator, Reads, Ui;
     UiDeleteForm:     GET     "/ui/delete/{name}/{reference}",       REMOVE,  Reads,   Ui;

@@ -11,6 +11,7 @@ mod growth;
 mod history;
 mod image;
 mod policies;
+mod promotions;
 mod quotas;
 mod repositories;
 mod restoring;
@@ -49,6 +50,7 @@ pub use policies::{
     Decided, DecisionItem, DecisionPlace, FreedBlobs, PreviewItem, PreviewQuery, RuleEffectItem,
     RulesItem, preview, rule_effects,
 };
+pub use promotions::{KeepError, KeptItem, PromotedItem, keep, promote};
 pub use quotas::{QuotaItem, quotas};
 pub use repositories::{OverviewItem, RepositoryItem, overview, repositories};
 pub use restoring::{

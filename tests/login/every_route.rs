@@ -194,6 +194,9 @@ const KINDS: &str = "
     DELETE /api/v1/manifests/{name}/{reference} {none} remove 404
     POST /api/v1/trash/{name}/{reference} absent remove 404
     POST /api/v1/trash/{name}/{reference} {none} remove 404
+    POST /api/v1/promotions/{name}/{tag} new push 400
+    POST /api/v1/kept/{name}/{tag} new push 400
+    POST /ui/kept /ui/kept administrator 400
     POST /api/v1/tokens /api/v1/tokens administrator 400
     POST /api/v1/tokens/{token} /api/v1/tokens/none administrator 400
     DELETE /api/v1/tokens/{token} /api/v1/tokens/none administrator 404

@@ -100,6 +100,8 @@ async fn make(
         | ApiCall::DeleteAll { .. }
         | ApiCall::RestoreAll { .. }
         | ApiCall::Restore { .. }
+        | ApiCall::Promote { .. }
+        | ApiCall::Keep { .. }
         | ApiCall::TokenCreate
         | ApiCall::TokenRotate { .. }
         | ApiCall::TokenRevoke { .. }

@@ -84,6 +84,16 @@ pub(crate) enum ApiCall {
         name: RepositoryName,
         reference: ManifestReference,
     },
+    /// A tag that is to point at an image from elsewhere.
+    Promote {
+        name: RepositoryName,
+        tag: TagName,
+    },
+    /// An image of a cache that is to be one's own.
+    Keep {
+        name: RepositoryName,
+        tag: TagName,
+    },
     TokenCreate,
     TokenRotate {
         token: String,
@@ -236,6 +246,14 @@ impl ApiCall {
                 name: name()?,
                 reference: reference()?,
             })?,
+            Endpoint::ApiPromote => none(Self::Promote {
+                name: name()?,
+                tag: TagName::parse(path.last)?,
+            })?,
+            Endpoint::ApiKeep => none(Self::Keep {
+                name: name()?,
+                tag: TagName::parse(path.last)?,
+            })?,
             Endpoint::ApiTokenCreate => none(Self::TokenCreate)?,
             Endpoint::ApiTokenRotate => none(Self::TokenRotate { token: token() })?,
             Endpoint::ApiTokenRevoke => none(Self::TokenRevoke { token: token() })?,
@@ -279,6 +297,8 @@ impl ApiCall {
             Self::Digests { .. } => Endpoint::ApiDigests,
             Self::Delete { .. } => Endpoint::ApiDelete,
             Self::Restore { .. } => Endpoint::ApiRestore,
+            Self::Promote { .. } => Endpoint::ApiPromote,
+            Self::Keep { .. } => Endpoint::ApiKeep,
             Self::TokenCreate => Endpoint::ApiTokenCreate,
             Self::TokenRotate { .. } => Endpoint::ApiTokenRotate,
             Self::TokenRevoke { .. } => Endpoint::ApiTokenRevoke,
@@ -317,6 +337,8 @@ impl ApiCall {
             | Self::RestoreAll { name }
             | Self::Digests { name, .. }
             | Self::Delete { name, .. }
+            | Self::Promote { name, .. }
+            | Self::Keep { name, .. }
             | Self::Restore { name, .. } => Some(name),
             Self::Policies { name, .. } => name.as_ref(),
             Self::Repositories(_)

@@ -197,6 +197,7 @@ async fn make(
         }
         // answered elsewhere
         UiCall::TriedPolicies { .. }
+        | UiCall::Keep
         | UiCall::TokenCreate
         | UiCall::TokenChange { .. }
         | UiCall::Resend { .. }
