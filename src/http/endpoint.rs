@@ -125,6 +125,7 @@ endpoints! {
     ApiTagsOf:        GET     "/api/v1/tags/{name}",                 PULL,    Reads,   Api;
     ApiUntagged:      GET     "/api/v1/untagged",                    Catalog, Reads,   Api;
     ApiManifest:      GET     "/api/v1/manifests/{name}/{reference}", PULL,   Reads,   Api;
+    ApiContent:       GET     "/api/v1/contents/{name}/{reference}", PULL,    Reads,   Api;
     ApiHistory:       GET     "/api/v1/history/{name}/{tag}",        PULL,    Reads,   Api;
     ApiUsage:         GET     "/api/v1/usage",                       Catalog, Reads,   Api;
     ApiUsageOf:       GET     "/api/v1/usage/{name}",                PULL,    Reads,   Api;

@@ -5,6 +5,7 @@
 mod adoptions;
 mod audit;
 mod collection;
+mod contents;
 mod damage;
 mod deletion;
 mod growth;
@@ -34,6 +35,9 @@ mod why;
 pub use adoptions::{AdoptionProgress, ProblemItem};
 pub use audit::{AuditItem, AuditQuery, AuditWords, audit};
 pub use collection::{CollectionReport, collection};
+pub use contents::{
+    ChartItem, ContentItem, FileItem, PackageItem, ProvenanceItem, content,
+};
 pub use damage::{DamageItem, damage};
 pub use deletion::{
     DeletionItem, DeletionReport, DependentItem, Outcome, RemovedItem, Undo, UndoItem,

@@ -221,6 +221,8 @@ const KINDS: &str = "
     GET /api/v1/untagged /api/v1/untagged nothing 200
     GET /api/v1/manifests/{name}/{reference} 1 pull 200
     GET /api/v1/manifests/{name}/{reference} {image} pull 200
+    GET /api/v1/contents/{name}/{reference} 1 pull 200
+    HEAD /api/v1/contents/{name}/{reference} 1 pull 200
     GET /api/v1/history/{name}/{tag} 1 pull 200
     GET /api/v1/usage /api/v1/usage nothing 200
     GET /api/v1/usage/{name} - pull 200

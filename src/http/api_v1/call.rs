@@ -26,6 +26,11 @@ pub(crate) enum ApiCall {
         name: RepositoryName,
         reference: ManifestReference,
     },
+    /// Content of an artifact.
+    Content {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
     History {
         name: RepositoryName,
         tag: TagName,
@@ -174,6 +179,10 @@ impl ApiCall {
                 name: name()?,
                 reference: reference()?,
             })?,
+            Endpoint::ApiContent => none(Self::Content {
+                name: name()?,
+                reference: reference()?,
+            })?,
             Endpoint::ApiHistory => Self::History {
                 name: name()?,
                 tag: TagName::parse(path.last)?,
@@ -272,6 +281,7 @@ impl ApiCall {
             Self::TagsOf { .. } => Endpoint::ApiTagsOf,
             Self::Untagged(_) => Endpoint::ApiUntagged,
             Self::Manifest { .. } => Endpoint::ApiManifest,
+            Self::Content { .. } => Endpoint::ApiContent,
             Self::History { .. } => Endpoint::ApiHistory,
             Self::Usage(_) => Endpoint::ApiUsage,
             Self::UsageOf { .. } => Endpoint::ApiUsageOf,
@@ -329,6 +339,7 @@ impl ApiCall {
         match self {
             Self::TagsOf { name, .. }
             | Self::Manifest { name, .. }
+            | Self::Content { name, .. }
             | Self::History { name, .. }
             | Self::UsageOf { name, .. }
             | Self::Deletion { name, .. }
