@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::import::{ArchiveText, archive_texts};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 use crate::registry::{Attached, Error, ImageDescription, Registry};
+use crate::threads::blocking;
 
 /// Media types of charts: the metadata, and the archive.
 const CHART: &str = "application/vnd.cncf.helm.config.v1+json";
@@ -138,7 +139,7 @@ async fn blob(
 /// Reads the texts of a chart, on a thread that may wait; none of what is no chart.
 async fn texts(archive: Vec<u8>) -> Vec<ArchiveText> {
     let read = || archive_texts(archive, &["README.md", "values.yaml"]);
-    let texts = tokio::task::spawn_blocking(read).await;
+    let texts = blocking::run(read).await;
     texts.map_or_else(|_| Vec::new(), Result::unwrap_or_default)
 }
 
