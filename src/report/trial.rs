@@ -19,7 +19,7 @@ pub struct TriedTag {
     pub in_force: DecisionItem,
 }
 
-/// What becomes of the tags of some repositories.
+/// Outcome of a trial for the tags of some repositories.
 #[derive(Clone, Debug, Default)]
 pub struct Trial {
     pub changed: u64,

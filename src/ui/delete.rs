@@ -35,19 +35,19 @@ struct DeletePage {
     deletion: DeletionItem,
     /// Other tags of the same digests.
     stays: Vec<String>,
-    /// Fields of the form: what the reader has seen.
+    /// Fields of the form: all that the reader has seen.
     fields: Vec<(&'static str, String)>,
     seen: Seen,
     /// Number of tags that match and are not among these.
     left_out: usize,
 }
 
-/// What a reader has seen of a tag.
+/// State of a tag since a reader saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// Nothing before this page.
+    /// This page is the first that shows it.
     Now,
-    /// An image that it does not point at any more.
+    /// It points at another image than a page before this one showed.
     Moved,
 }
 
@@ -58,7 +58,7 @@ pub struct ChosenTags {
     pub matching: Option<Glob>,
 }
 
-/// What became of several tags.
+/// Outcome of the deletion of several tags.
 #[derive(Clone, Debug, Default)]
 pub struct DeletedTags {
     pub deleted: Vec<TagName>,
@@ -133,6 +133,11 @@ pub async fn delete_several(
     repository: &RepositoryName,
     chosen: &ChosenTags,
 ) -> Result<Page, Error> {
+    // fails for an unknown repository
+    registry
+        .tags()
+        .list(repository, String::new(), Some(0))
+        .await?;
     let matching = match &chosen.matching {
         Some(glob) => report::selected_tags(registry, repository, Some(glob)).await?,
         None => Vec::new(),
@@ -189,7 +194,7 @@ pub async fn delete_several(
     foreseen(registry, reader, repository, selection, frame).await
 }
 
-/// What a page of a deletion says of itself.
+/// Frame of the page of a deletion.
 struct Frame {
     what: String,
     twin: Twin,

@@ -29,9 +29,9 @@ const LIFETIMES: [(&str, &str); 5] = [
 pub struct TokensPage {
     /// Those who log in with a password; `None` if they are not known.
     pub users: Option<BTreeSet<String>>,
-    /// What was typed into the form.
+    /// Words that were typed into the form.
     pub words: TokenWords,
-    /// What is wrong with it.
+    /// Fault of these words.
     pub fault: Option<String>,
     /// Repositories that the token would reach.
     pub reach: Option<Vec<Reached>>,
@@ -42,7 +42,7 @@ pub struct TokensPage {
 #[derive(Clone, Debug)]
 pub struct Reached {
     pub repository: String,
-    /// What it may do there, in words.
+    /// Rights there, in words.
     pub rights: String,
     /// True if its user may do less than was asked for.
     pub is_limited: bool,

@@ -174,6 +174,25 @@ async fn make(
             ui::policies(registry, reader, page).await?
         }
         UiCall::Usage(query) => ui::usage(registry, reader, query.days()).await?,
+        UiCall::DeleteForm { name, reference } => {
+            ui::delete(registry, reader, name, reference, Seen::Now).await?
+        }
+        UiCall::DeleteSeveralForm { name, chosen } => {
+            ui::delete_several(registry, reader, name, chosen).await?
+        }
+        _ => administration(registry, access, reader, call, head).await?,
+    })
+}
+
+/// Makes a page for administrators.
+async fn administration(
+    registry: &Registry,
+    access: &Access,
+    reader: &Reader,
+    call: &UiCall,
+    head: &Parts,
+) -> Result<Page, ApiError> {
+    Ok(match call {
         UiCall::Activity(parameters) => {
             let words = parameters.words();
             let query = AuditQuery::parse(words.clone()).map_err(ApiError::Parameter)?;
@@ -192,28 +211,8 @@ async fn make(
         }
         UiCall::Upstreams => ui::upstreams(registry, reader).await?,
         UiCall::Webhooks => ui::webhooks(registry, reader).await?,
-        UiCall::DeleteForm { name, reference } => {
-            ui::delete(registry, reader, name, reference, Seen::Now).await?
-        }
-        UiCall::DeleteSeveralForm { name, chosen } => {
-            ui::delete_several(registry, reader, name, chosen).await?
-        }
         // answered elsewhere
-        UiCall::TriedPolicies { .. }
-        | UiCall::Keep
-        | UiCall::TokenCreate
-        | UiCall::TokenChange { .. }
-        | UiCall::Resend { .. }
-        | UiCall::Delete { .. }
-        | UiCall::DeleteSeveral { .. }
-        | UiCall::RestoreSeveral { .. }
-        | UiCall::Restore { .. }
-        | UiCall::LoginForm(_)
-        | UiCall::LogIn
-        | UiCall::LogOut
-        | UiCall::Asset { .. } => {
-            return Err(ApiError::UnknownPath);
-        }
+        _ => return Err(ApiError::UnknownPath),
     })
 }
 

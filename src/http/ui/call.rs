@@ -149,6 +149,16 @@ impl UiCall {
             Endpoint::UiUsage => Self::Usage(read(uri)?),
             Endpoint::UiActivity => Self::Activity(read(uri)?),
             Endpoint::UiTokens => Self::Tokens(read(uri)?),
+            Endpoint::UiUpstreams => Self::Upstreams,
+            Endpoint::UiWebhooks => Self::Webhooks,
+            _ => return Self::build_form(endpoint, path, uri),
+        })
+    }
+
+    /// Builds the call of an endpoint that is about a form.
+    fn build_form(endpoint: Endpoint, path: MatchedPath<'_>, uri: &Uri) -> Result<Self, ApiError> {
+        let name = || RepositoryName::parse(path.name);
+        Ok(match endpoint {
             Endpoint::UiTokenCreate => Self::TokenCreate,
             Endpoint::UiTokenChange => Self::TokenChange {
                 token: path.last.to_owned(),
@@ -157,8 +167,6 @@ impl UiCall {
             Endpoint::UiResend => Self::Resend {
                 event: number(path.last)?,
             },
-            Endpoint::UiUpstreams => Self::Upstreams,
-            Endpoint::UiWebhooks => Self::Webhooks,
             Endpoint::UiDeleteForm => Self::DeleteForm {
                 name: name()?,
                 reference: ManifestReference::parse(path.last)?,

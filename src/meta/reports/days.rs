@@ -1,4 +1,4 @@
-//! What each day brought, for charts: sizes, pushes and pulls of repositories.
+//! Sizes, pushes and pulls of repositories by day, for charts.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -20,7 +20,7 @@ pub fn day_of(at: Millis) -> DayNumber {
     at.div_euclid(DAY)
 }
 
-/// What a day brought to a repository.
+/// Day of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DayRow {
     pub day: DayNumber,

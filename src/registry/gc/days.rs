@@ -1,4 +1,4 @@
-//! What each day brought, for charts: recorded by the first collection of the day.
+//! Sizes and pushes by day, for charts: recorded by the first collection of the day.
 
 use crate::meta::{DayNumber, Reader, WriteTx, day_of, now};
 use crate::registry::error::Error;
