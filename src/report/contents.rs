@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::import::{ArchiveText, archive_texts};
-use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
+use crate::oci::{Descriptor, Digest, Manifest, MediaType, RepositoryName};
 use crate::registry::{Attached, Error, ImageDescription, Registry};
 use crate::threads::blocking;
 
@@ -85,13 +85,17 @@ pub async fn content(
 ) -> Result<ContentItem, Error> {
     let manifest = &described.manifest;
     let mut item = ContentItem::default();
-    if described.config.is_some() || manifest.layers.is_empty() {
+    let Some(first) = manifest.layers.first() else {
+        return Ok(item);
+    };
+    let config = manifest.config.as_ref();
+    let config_type = config.map_or("", |config| config.media_type.as_str());
+    let is_image = matches!(config_type, MediaType::OCI_CONFIG | MediaType::DOCKER_CONFIG);
+    // BuildKit's attestations have the config of an image
+    if is_image && Attached::of(&first.media_type) == Attached::Other {
         return Ok(item);
     }
     item.files = files(manifest);
-    let config = manifest.config.as_ref();
-    let config_type = config.map_or("", |config| config.media_type.as_str());
-    let first = &manifest.layers[0];
     if config_type == CHART {
         let metadata = config.map_or("", |config| &*config.digest);
         let metadata = blob(registry, repository, metadata).await?;
