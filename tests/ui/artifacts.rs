@@ -75,7 +75,7 @@ fn a_chart_shows_its_readme_and_values_as_text() {
     assert_eq!(content["files"][0]["mediaType"], CHART_ARCHIVE);
     // a bomb, an archive that ends, and what is none
     let bomb = archive(&[("web/big", &vec![0; 40 << 20]), ("web/README.md", b"behind")]);
-    for (tag, layer) in [("bomb", &*bomb), ("cut", &packed[..packed.len() / 2]), ("none", b"x")] {
+    for (tag, layer) in [("bomb", &*bomb), ("cut", &packed[..packed.len() / 2]), ("none", &b"x"[..])] {
         push(&mut client, tag, config, (CHART_ARCHIVE, layer));
         let page = client.get(&format!("/ui/images/art/{tag}"));
         assert_eq!(page.status, 200, "{tag}");
