@@ -43,7 +43,7 @@ impl Chart {
     pub fn of(values: Vec<Option<u64>>, kind: Values, shape: Shape) -> Option<Self> {
         let largest = values.iter().flatten().max().copied()?;
         Some(Self {
-            top: STEPS * step(largest, kind),
+            top: STEPS.saturating_mul(step(largest, kind)),
             values,
             kind,
             shape,
