@@ -90,7 +90,10 @@ pub async fn content(
     };
     let config = manifest.config.as_ref();
     let config_type = config.map_or("", |config| config.media_type.as_str());
-    let is_image = matches!(config_type, MediaType::OCI_CONFIG | MediaType::DOCKER_CONFIG);
+    let is_image = matches!(
+        config_type,
+        MediaType::OCI_CONFIG | MediaType::DOCKER_CONFIG
+    );
     // BuildKit's attestations have the config of an image
     if is_image && Attached::of(&first.media_type) == Attached::Other {
         return Ok(item);
@@ -135,7 +138,12 @@ async fn blob(
     digest: &str,
 ) -> Result<Option<Vec<u8>>, Error> {
     match Digest::parse(digest) {
-        Ok(digest) => registry.manifests().content(repository, &digest, LONGEST).await,
+        Ok(digest) => {
+            registry
+                .manifests()
+                .content(repository, &digest, LONGEST)
+                .await
+        }
         Err(_) => Ok(None),
     }
 }
@@ -246,7 +254,12 @@ impl<'d> Visitor<'d> for PackageVisitor {
 fn packages(bytes: Option<&[u8]>) -> Option<Vec<PackageItem>> {
     let sbom: Sbom = parsed(bytes)?;
     let predicate = sbom.predicate.unwrap_or_default();
-    let mut lists = [sbom.packages, sbom.components, predicate.packages, predicate.components];
+    let mut lists = [
+        sbom.packages,
+        sbom.components,
+        predicate.packages,
+        predicate.components,
+    ];
     let list = lists.iter_mut().find_map(Option::take)?;
     Some(list.0)
 }
@@ -271,11 +284,19 @@ fn provenance(bytes: Option<&[u8]>) -> Option<ProvenanceItem> {
             "/buildDefinition/resolvedDependencies/0/digest/sha1",
             "/invocation/configSource/digest/sha1",
         ]),
-        invocation: text(&["/runDetails/metadata/invocationId", "/metadata/buildInvocationID"]),
+        invocation: text(&[
+            "/runDetails/metadata/invocationId",
+            "/metadata/buildInvocationID",
+        ]),
     };
-    let is_empty = [&item.builder, &item.source, &item.revision, &item.invocation]
-        .iter()
-        .all(|text| text.is_empty());
+    let is_empty = [
+        &item.builder,
+        &item.source,
+        &item.revision,
+        &item.invocation,
+    ]
+    .iter()
+    .all(|text| text.is_empty());
     (!is_empty).then_some(item)
 }
 

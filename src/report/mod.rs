@@ -35,9 +35,7 @@ mod why;
 pub use adoptions::{AdoptionProgress, ProblemItem};
 pub use audit::{AuditItem, AuditQuery, AuditWords, audit};
 pub use collection::{CollectionReport, collection};
-pub use contents::{
-    ChartItem, ContentItem, FileItem, PackageItem, ProvenanceItem, content,
-};
+pub use contents::{ChartItem, ContentItem, FileItem, PackageItem, ProvenanceItem, content};
 pub use damage::{DamageItem, damage};
 pub use deletion::{
     DeletionItem, DeletionReport, DependentItem, Outcome, RemovedItem, Undo, UndoItem,

@@ -12,7 +12,9 @@ use crate::report::{self, ImageReport, StateItem, TagFactsItem, built};
 use crate::ui::contents::Contents;
 use crate::ui::layers::{Layer, Strip, layers};
 use crate::ui::page::Page;
-use crate::ui::parts::{CommandBox, Count, Moment, Promise, Short, Size, Text, label_name, link, short};
+use crate::ui::parts::{
+    CommandBox, Count, Moment, Promise, Short, Size, Text, label_name, link, short,
+};
 use crate::ui::query::Query;
 use crate::ui::shell::{Section, Shell, Twin};
 use crate::ui::site::Reader;

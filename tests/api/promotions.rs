@@ -25,7 +25,10 @@ fn a_tag_is_pointed_at_an_image_that_the_client_may_pull() {
     }
     let path = "/api/v1/promotions/team/live/stable";
     let first = Image::small(1).digest();
-    for (was, source) in [(json!(null), "team/app:v1"), (json!(first), &*format!("team/app@{first}"))] {
+    for (was, source) in [
+        (json!(null), "team/app:v1"),
+        (json!(first), &*format!("team/app@{first}")),
+    ] {
         let answer = send(&guarded, "ann", path, source);
         assert_eq!(answer.status, 200, "{:?}", answer.json());
         let route = ("post", "/promotions/{name}/{tag}");

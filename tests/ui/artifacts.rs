@@ -52,7 +52,8 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
 fn a_chart_shows_its_readme_and_values_as_text() {
     let server = Server::start();
     let mut client = server.client();
-    let metadata = json!({ "name": "web", "version": "0.3", "appVersion": "9", "home": "javascript:x" });
+    let metadata =
+        json!({ "name": "web", "version": "0.3", "appVersion": "9", "home": "javascript:x" });
     let metadata = metadata.to_string();
     let readme = b"# Title\n<script>alert(1)</script>\xff\n";
     let packed = archive(&[
@@ -74,8 +75,15 @@ fn a_chart_shows_its_readme_and_values_as_text() {
     assert_eq!(content["chart"]["values"], "replicas: 2\n");
     assert_eq!(content["files"][0]["mediaType"], CHART_ARCHIVE);
     // a bomb, an archive that ends, and what is none
-    let bomb = archive(&[("web/big", &vec![0; 40 << 20]), ("web/README.md", b"behind")]);
-    for (tag, layer) in [("bomb", &*bomb), ("cut", &packed[..packed.len() / 2]), ("none", &b"x"[..])] {
+    let bomb = archive(&[
+        ("web/big", &vec![0; 40 << 20]),
+        ("web/README.md", b"behind"),
+    ]);
+    for (tag, layer) in [
+        ("bomb", &*bomb),
+        ("cut", &packed[..packed.len() / 2]),
+        ("none", &b"x"[..]),
+    ] {
         push(&mut client, tag, config, (CHART_ARCHIVE, layer));
         let page = client.get(&format!("/ui/images/art/{tag}"));
         assert_eq!(page.status, 200, "{tag}");
@@ -93,18 +101,36 @@ fn packages_of_an_sbom_are_searched() {
         .collect();
     let sbom = json!({ "spdxVersion": "SPDX-2.3", "packages": packages }).to_string();
     let empty = ("application/vnd.oci.empty.v1+json", &b"{}"[..]);
-    push(&mut client, "sbom", empty, ("application/spdx+json", sbom.as_bytes()));
+    push(
+        &mut client,
+        "sbom",
+        empty,
+        ("application/spdx+json", sbom.as_bytes()),
+    );
     let page = text(&client.get("/ui/images/art/sbom"));
-    assert!(page.contains("pkg-199") && !page.contains("pkg-200<"), "{page}");
+    assert!(
+        page.contains("pkg-199") && !page.contains("pkg-200<"),
+        "{page}"
+    );
     assert!(page.contains("search for the others"), "{page}");
     let found = text(&client.get("/ui/images/art/sbom?packages=EVIL"));
-    assert!(found.contains("&#60;b&#62;evil") && found.contains("\\u{202e}"), "{found}");
+    assert!(
+        found.contains("&#60;b&#62;evil") && found.contains("\\u{202e}"),
+        "{found}"
+    );
     assert!(!found.contains("pkg-1<"), "{found}");
-    let statement = json!({ "predicate": { "runDetails": { "builder": { "id": "https://ci.example/1" } } } });
-    let layer = ("application/vnd.in-toto+json", &*statement.to_string().into_bytes());
+    let statement =
+        json!({ "predicate": { "runDetails": { "builder": { "id": "https://ci.example/1" } } } });
+    let layer = (
+        "application/vnd.in-toto+json",
+        &*statement.to_string().into_bytes(),
+    );
     push(&mut client, "built", empty, layer);
     let page = text(&client.get("/ui/images/art/built"));
-    assert!(page.contains("https://ci.example/1") && page.contains("nobody verified"), "{page}");
+    assert!(
+        page.contains("https://ci.example/1") && page.contains("nobody verified"),
+        "{page}"
+    );
     let layer = ("application/spdx+json", &b"[[[["[..]);
     push(&mut client, "broken", empty, layer);
     assert_eq!(client.get("/ui/images/art/broken").status, 200);

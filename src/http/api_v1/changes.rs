@@ -72,7 +72,9 @@ pub(super) async fn run(
         }
         ApiCall::Keep { name, tag } => {
             let SourceBody { source } = body::object(head, body).await?;
-            Ok(json!(promotions::keep(registry, (name, tag), &source, head).await?))
+            Ok(json!(
+                promotions::keep(registry, (name, tag), &source, head).await?
+            ))
         }
         ApiCall::TokenCreate => create_token(registry, access, head, body).await,
         ApiCall::TokenRotate { token } => rotate_token(registry, token, head, body).await,

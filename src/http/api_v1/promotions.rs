@@ -68,7 +68,10 @@ pub(in crate::http) async fn keep(
 fn readable(source: &str, head: &Parts) -> Result<(RepositoryName, ManifestReference), ApiError> {
     let parts = source.split_once('@').or_else(|| source.split_once(':'));
     let (name, reference) = parts.unwrap_or((source, "latest"));
-    let (name, reference) = (RepositoryName::parse(name)?, ManifestReference::parse(reference)?);
+    let (name, reference) = (
+        RepositoryName::parse(name)?,
+        ManifestReference::parse(reference)?,
+    );
     let scope = Scope::repository(&name, Permission::Pull);
     let requester = head.extensions.get::<Requester>();
     match requester.is_some_and(|requester| is_authorized(requester, &scope)) {
