@@ -12,7 +12,7 @@ use super::authorization::scope::RequiredScopes;
 use super::current::{Asked, Current, Kept};
 use super::error::Error;
 use super::issued::{Issued, IssuedToken, TokenSource};
-use super::login::{Login, Refusal, RefusedLogin, Site, TokenRequest};
+use super::login::{FormLogin, Login, Refusal, RefusedLogin, Site, TokenRequest};
 use super::password::{Credentials, htpasswd_file};
 use super::settings::{Method, Settings};
 use super::stats::Stats;
@@ -118,7 +118,7 @@ impl Access {
         outcome
     }
 
-    /// Checks a user and password, or a token, from a form; returns the login's name, and what it proves for a session.
+    /// Checks a user and password, or a token, from a form.
     ///
     /// # Errors
     /// The refusal, as for any other login.
@@ -127,7 +127,7 @@ impl Access {
         login: Login<'_>,
         user: &str,
         password: &str,
-    ) -> Result<(String, String), Refusal> {
+    ) -> Result<FormLogin, Refusal> {
         let current = self.current.load_full();
         let credentials = Credentials::new(user.to_owned(), password.as_bytes().to_vec());
         let outcome = current.log_in(login, credentials, &self.kept).await;

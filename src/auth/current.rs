@@ -9,7 +9,7 @@ use super::authorization::{Requester, is_allowed, is_authorized};
 use super::challenge;
 use super::error::Error;
 use super::issued::{Issued, IssuedToken, Known, Proof};
-use super::login::{Login, Refusal, Rejection, Site, TokenRequest};
+use super::login::{FormLogin, Login, Refusal, Rejection, Site, TokenRequest};
 use super::password::Credentials;
 use super::settings::{Challenge, Method, Settings};
 use super::stats::Stats;
@@ -66,10 +66,12 @@ impl Current {
     }
 
     /// Returns whom the session of a request stands for.
-    async fn proven(&self, login: Login<'_>, kept: &Kept) -> Result<Option<Identity>, Rejection> {
-        let Some(proof) = login.session else {
-            return Ok(None);
-        };
+    async fn proven(
+        &self,
+        proof: &str,
+        login: Login<'_>,
+        kept: &Kept,
+    ) -> Result<Option<Identity>, Rejection> {
         let known = Known {
             users: self.authenticator.users(),
             trust: &self.trust,
@@ -77,13 +79,13 @@ impl Current {
         kept.issued.proven(proof, login.address, known).await
     }
 
-    /// Checks credentials from a form; returns the login's name, and what it proves.
+    /// Checks credentials from a form.
     pub(super) async fn log_in(
         &self,
         login: Login<'_>,
         credentials: Option<Credentials>,
         kept: &Kept,
-    ) -> Result<(String, String), Refusal> {
+    ) -> Result<FormLogin, Refusal> {
         let refused = |message, fault| Refusal::Challenge {
             challenge: self.basic_challenge(),
             message,
@@ -97,6 +99,11 @@ impl Current {
             Ok(identity) => {
                 let name = identity.name().map(str::to_owned);
                 let proven = name.zip(proof.text(&identity));
+                let proven = proven.map(|(name, proof)| FormLogin {
+                    credential: identity.credential().map(str::to_owned),
+                    name,
+                    proof,
+                });
                 proven.ok_or_else(|| refused(None, Some("no login of this registry")))
             }
             Err(Rejection::Unauthenticated { message, fault, .. }) => Err(refused(message, fault)),
@@ -110,7 +117,11 @@ impl Current {
         asked: Asked<'_>,
         kept: &Kept,
     ) -> Result<Requester, Refusal> {
-        let proven = self.proven(login, kept).await?;
+        let proven = match login.session {
+            // boxed: every open connection reserves room for the largest future of a request
+            Some(proof) => Box::pin(self.proven(proof, login, kept)).await?,
+            None => None,
+        };
         let login = Login {
             // a session that is worth nothing is none
             session: login.session.filter(|_| proven.is_some()),

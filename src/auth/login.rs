@@ -19,6 +19,17 @@ pub struct Login<'r> {
     pub session: Option<&'r str>,
 }
 
+/// Login by a form that was found right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormLogin {
+    /// The login's name, as rules and logs have it.
+    pub name: String,
+    /// What tells logins of one name apart.
+    pub credential: Option<String>,
+    /// Proof, to be judged again with each request of its session.
+    pub proof: String,
+}
+
 /// Login that was refused, for the audit log.
 #[derive(Clone, Copy, Debug)]
 pub struct RefusedLogin<'r> {

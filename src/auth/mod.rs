@@ -29,7 +29,7 @@ pub use authorization::{
 };
 pub use error::Error;
 pub use issued::{Answer, IssuedToken, SigningKey, TokenRecord, TokenSecret, TokenSource};
-pub use login::{Login, Refusal, RefusedLogin, Site, TokenRequest};
+pub use login::{FormLogin, Login, Refusal, RefusedLogin, Site, TokenRequest};
 pub use password::{
     BcryptHash, DEFAULT_COST, Entry, HtpasswdSettings, MAX_COST, MIN_COST, UserError, entries,
     user_name,

@@ -432,7 +432,10 @@ async fn dispatch(
 
 /// Authenticates and authorizes a request; on pages a session stands in for a login.
 async fn admit(app: &App, action: Action, request: &mut Request<Body>) -> Result<Action, ApiError> {
-    app.door().recognise(&action, request).await?;
+    if let Some(session) = app.door().named(&action, request) {
+        // boxed: every open connection reserves room for the largest future of a request
+        Box::pin(app.door().recognise(session, request)).await?;
+    }
     authorize::admit(&app.access, &app.settings, action, request).await
 }
 

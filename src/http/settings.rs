@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use crate::http::proxy::base_url::ExternalUrl;
 use crate::http::proxy::client::TrustedProxies;
 use crate::http::response::extra_headers::ExtraHeaders;
-use crate::registry::{RuleReader, SessionTimes};
+use crate::registry::RuleReader;
 use crate::tls::Tls;
 
 /// Settings of the HTTP server. The default is HTTP/1.1 without encryption, with relative locations.
@@ -27,8 +27,6 @@ pub struct ServerSettings {
     pub tls: Option<Arc<Tls>>,
     pub page: PageSwitch,
     pub anonymous_changes: AnonymousChanges,
-    /// Ends of logins to the page.
-    pub sessions: SessionTimes,
     pub rule_reader: RuleReader,
 }
 

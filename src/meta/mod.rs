@@ -26,7 +26,7 @@ mod timeline;
 
 pub use access::audit::{AuditAction, AuditRow, AuditSubject};
 pub use access::audit_filter::AuditFilter;
-pub use access::sessions::SessionRow;
+pub use access::sessions::{SessionEnds, SessionRow};
 pub use access::signing_keys::SigningKeyRow;
 pub use access::tokens::{ListedToken, SecretRow, SecretUse, TokenRow};
 pub use actor::Actor;

@@ -42,7 +42,8 @@ pub use crate::meta::{
     VerificationRun, WalkEnd, WalkedRepository, backup_mark, now, remove_copy, settle_log,
 };
 pub use access::events::EventPage;
-pub use access::sessions::{NewSession, SessionTimes};
+pub use access::session_times::SessionTimes;
+pub use access::sessions::NewSession;
 pub use access::tokens::{NewSecret, NewToken, Rotated, Rotation, is_token_name};
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::incomplete::{IncompleteImage, IncompleteImages};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::meta::{Millis, millis};
+use crate::registry::access::session_times::SessionTimes;
 use crate::registry::backup::settings::BackupSettings;
 use crate::registry::content::page::PageLimits;
 use crate::registry::content::push::validation::ManifestRules;
@@ -42,6 +43,8 @@ pub struct RegistrySettings {
     pub audit_keep: KeepUntagged,
     /// The server's own verification.
     pub verify: VerifySchedule,
+    /// Ends of logins to the page.
+    pub sessions: SessionTimes,
 }
 
 impl Default for RegistrySettings {
@@ -60,6 +63,7 @@ impl Default for RegistrySettings {
             backup: None,
             audit_keep: KeepUntagged::For(Duration::from_secs(365 * 24 * 3600)),
             verify: VerifySchedule::default(),
+            sessions: SessionTimes::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::ui::assets;
 use crate::ui::page::TOOK;
 use crate::ui::parts::{CommandBox, Icon};
+use crate::ui::query::Query;
 use crate::ui::site::{Reader, Site};
 
 /// Part of the page that the navigation marks.
@@ -87,6 +88,12 @@ impl Shell {
             section: Section::Repositories,
             twin: None,
         }
+    }
+
+    /// Relative path to the form that logs in, and from there back here.
+    pub fn login(&self) -> String {
+        let here = Some(&*self.site.here).filter(|here| !here.is_empty());
+        format!("{}login{}", self.root(), Query::default().with("to", here))
     }
 
     /// Relative path to `/ui/`.

@@ -10,17 +10,19 @@ pub struct Site {
     pub root: String,
     /// Scheme, host and path of the registry: `https://registry.example.com`.
     pub url: String,
+    /// Path and query of the page below `/ui/`, to come back to after a login.
+    pub here: String,
 }
 
 impl Site {
     /// Describes the site from a page so many folders below `/ui/`; `None` for `/ui` itself.
-    pub fn new(depth: Option<usize>, url: String) -> Self {
+    pub fn new(depth: Option<usize>, url: String, here: String) -> Self {
         let root = match depth {
             None => "ui/".to_owned(),
             Some(0) => "./".to_owned(),
             Some(depth) => "../".repeat(depth),
         };
-        Self { root, url }
+        Self { root, url, here }
     }
 
     /// Name of the registry in commands: host and path.
@@ -84,7 +86,7 @@ mod tests {
             (Some(0), "./", "../api/v1/"),
             (Some(2), "../../", "../../../api/v1/"),
         ] {
-            let site = Site::new(depth, "https://r.example/x".to_owned());
+            let site = Site::new(depth, "https://r.example/x".to_owned(), String::new());
             assert_eq!((&*site.root, &*site.api()), (root, api));
             assert_eq!(site.host(), "r.example/x");
         }

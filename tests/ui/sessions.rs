@@ -84,7 +84,13 @@ fn a_form_logs_in_and_out() {
     let guarded = guarded(&[]);
     let server = &guarded.server;
     assert!(!shows(server, "tarkeep=none"));
-    assert!(text(&server.client().get("/ui/")).contains("Log in"));
+    let asked = text(&server.client().get("/ui/?view=flat"));
+    assert!(
+        asked.contains("href=\"./login?to=%3Fview%3Dflat\""),
+        "{asked}"
+    );
+    let asked = text(&server.client().get("/ui/images/secret/app/v1"));
+    assert!(asked.contains("login?to=images/secret/app/v1\""), "{asked}");
     let form_page = server.client().get("/ui/login?to=%22%3E%3Cscript%3E");
     assert_eq!(form_page.status, 200);
     assert!(!text(&form_page).contains("<script>"));
@@ -225,6 +231,20 @@ fn a_session_ends_with_its_user_or_token() {
     let by_token = logged_in(server, "anybody", token.trim());
     assert!(shows(server, &by_password) && shows(server, &by_token));
     assert!(text(&with_cookie(server, "/ui/", &by_token)).contains("token:ci"));
+    let out = form(server, "/ui/logout", "", &[OWN, ("Cookie", &by_token)]);
+    assert_eq!(out.status, 303);
+    for action in ["login", "logout"] {
+        let told = server.cli(&["audit", "--action", action, "-ojson"]);
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).expect("JSON");
+        let id = token.trim().split('_').nth(1).expect("an id");
+        let is_told =
+            |row: &serde_json::Value| row["who"]["name"] == "token:ci" && row["credential"] == id;
+        assert!(
+            told["events"].as_array().expect("rows").iter().any(is_told),
+            "{told}"
+        );
+    }
+    let by_token = logged_in(server, "anybody", token.trim());
     assert!(server.cli(&["token", "revoke", "ci"]).status.success());
     assert!(!shows(server, &by_token));
     let users = [line("boss", "secret"), line("ann", "another")].concat();
@@ -252,6 +272,25 @@ fn a_session_ends_by_time_and_by_number() {
     assert!(!shows(&guarded.server, &first), "the oldest of 21 goes on");
     for cookie in others.iter().chain([&boss]) {
         assert!(shows(&guarded.server, cookie));
+    }
+}
+
+/// The settings in force count for sessions that have begun.
+#[test]
+fn other_ends_count_for_sessions_that_have_begun() {
+    for ui in ["{idle: 1ms}", "{lifetime: 1ms}"] {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let users = directory.path().join("users");
+        std::fs::write(&users, line("ann", "secret")).expect("written");
+        let auth = json!({ "htpasswd": { "realm": "r", "path": users } }).to_string();
+        let data = directory.path().join("data");
+        let start = |ui| Server::at(&data, &[("REGISTRY_AUTH", &*auth), ("REGISTRY_UI", ui)]);
+        let mut server = start("{}");
+        let cookie = logged_in(&server, "ann", "secret");
+        let is_in = |server: &Server| with_cookie(server, "/ui/", &cookie).status == 200;
+        assert!(is_in(&server));
+        server.stop();
+        assert!(!is_in(&start(ui)), "{ui}");
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::num::NonZeroU32;
 
-use tarkeep::config::{self, Interval, Violations, collect, combine};
+use tarkeep::config::{self, Violations, collect, combine};
 use tarkeep::http::{
     Address, AnonymousChanges, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PageSwitch,
     PathPrefix, Rates, ServerSettings, TrustedProxies,
 };
-use tarkeep::registry::{RuleReader, SessionTimes};
+use tarkeep::registry::RuleReader;
 
 use crate::cli::from_config::{defaults, retention, tls};
 
@@ -44,19 +44,8 @@ pub(crate) fn settings(
             true => AnonymousChanges::Everywhere,
             false => AnonymousChanges::Here,
         },
-        sessions: sessions(&config.ui),
         rule_reader: RuleReader(retention::edited),
     })
-}
-
-/// Returns the ends of logins to the page.
-fn sessions(ui: &config::Ui) -> SessionTimes {
-    let default = SessionTimes::default();
-    let time = |given: Option<Interval>, default| given.map_or(default, |Interval(time)| time);
-    SessionTimes {
-        idle: time(ui.idle, default.idle),
-        lifetime: time(ui.lifetime, default.lifetime),
-    }
 }
 
 /// Returns notes about keys without effect.

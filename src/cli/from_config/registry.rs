@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use regex::RegexSet;
-use tarkeep::config::{self, Config, Violations, collect, combine};
+use tarkeep::config::{self, Config, Interval, Violations, collect, combine};
 use tarkeep::oci::Glob;
 use tarkeep::registry::{
     ContentClass, KeepUntagged, ManifestRules, PageLimits, QuotaRule, QuotaRules, RegistrySettings,
-    RequiredChildren, UploadExpiry, UrlRules, VerifySchedule,
+    RequiredChildren, SessionTimes, UploadExpiry, UrlRules, VerifySchedule,
 };
 
 use crate::cli::from_config::backup;
@@ -43,7 +43,18 @@ pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> 
         backup,
         audit_keep,
         verify: verify_schedule(&config.verify),
+        sessions: sessions(&config.ui),
     })
+}
+
+/// Returns the ends of logins to the page.
+fn sessions(ui: &config::Ui) -> SessionTimes {
+    let default = SessionTimes::default();
+    let time = |given: Option<Interval>, default| given.map_or(default, |Interval(time)| time);
+    SessionTimes {
+        idle: time(ui.idle, default.idle),
+        lifetime: time(ui.lifetime, default.lifetime),
+    }
 }
 
 fn quotas(config: &Config) -> Result<QuotaRules, Violations> {

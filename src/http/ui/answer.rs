@@ -326,5 +326,18 @@ pub(super) fn site(
         .strip_prefix("/ui/")
         .map(|rest| rest.matches('/').count());
     let base = settings.external_url.absolute(uri, headers, client);
-    Site::new(depth, base)
+    Site::new(depth, base, here(&path, uri.query()))
+}
+
+/// Returns the page to come back to after a login; nothing for what is no page.
+fn here(path: &str, query: Option<&str>) -> String {
+    let below = path.strip_prefix("/ui/").unwrap_or_default();
+    let is_page = !["login", "logout", "restore/"]
+        .iter()
+        .any(|other| below.starts_with(other));
+    match (is_page, query) {
+        (false, _) => String::new(),
+        (true, None) => below.to_owned(),
+        (true, Some(query)) => format!("{below}?{query}"),
+    }
 }

@@ -7,14 +7,16 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, SET_COOKI
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
+use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
-use crate::auth::{Access, Login, Refusal, TokenSecret};
+use crate::auth::{Access, FormLogin, Login, Refusal, TokenSecret};
 use crate::http::api::request::action::Action;
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::authorize::SessionProof;
 use crate::http::api::request::origin::{self, Unsaid};
+use crate::http::endpoint::Right;
 use crate::http::limits::{BODY_TIMEOUT, TOKEN_FORM};
 use crate::http::proxy::client::Client;
 use crate::http::response::builder;
@@ -39,28 +41,30 @@ pub(crate) struct Door<'d> {
 }
 
 impl Door<'_> {
-    /// Finds the session of a request for a page, and notes what it proves.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub(crate) async fn recognise(
-        self,
-        action: &Action,
-        request: &mut Request<Body>,
-    ) -> Result<(), ApiError> {
-        let is_page = matches!(action, Action::Ui(_));
-        if !is_page || request.headers().contains_key(AUTHORIZATION) {
-            return Ok(());
+    /// Returns the session that a request for a page names by its cookie; `None` for all others.
+    pub(crate) fn named(self, action: &Action, request: &Request<Body>) -> Option<Vec<u8>> {
+        let is_asked =
+            matches!(action, Action::Ui(_)) && action.endpoint().info().right != Right::Public;
+        if !is_asked || request.headers().contains_key(AUTHORIZATION) {
+            return None;
         }
         let settings = self.settings.get();
         let client = request.extensions().get::<Client>();
         let url = &settings.external_url;
         let base = url.absolute(request.uri(), request.headers(), client);
-        let Some(hash) = cookie(request.headers(), cookie_name(&base)) else {
-            return Ok(());
-        };
-        let times = settings.sessions;
-        if let Some(proof) = self.registry.sessions().use_of(hash, times).await? {
+        cookie(request.headers(), cookie_name(&base))
+    }
+
+    /// Finds a session, and notes what it proves.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn recognise(
+        self,
+        session: Vec<u8>,
+        request: &mut Request<Body>,
+    ) -> Result<(), ApiError> {
+        if let Some(proof) = self.registry.sessions().use_of(session).await? {
             request.extensions_mut().insert(SessionProof(proof));
         }
         Ok(())
@@ -102,7 +106,7 @@ impl Door<'_> {
             to,
             message,
             has_logins: self.access.can_log_in().await,
-            times: settings.sessions,
+            times: self.registry.settings().sessions,
         };
         let page = ui::login(&site, &page)?;
         let answer = builder::empty(status)
@@ -149,21 +153,20 @@ impl Door<'_> {
     async fn begin(
         self,
         head: &Parts,
-        (owner, proof): (String, String),
+        login: FormLogin,
         to: &str,
     ) -> Result<Response<Body>, ApiError> {
         let secret = TokenSecret::generate().map_err(|_| ApiError::Panicked)?;
         let value = secret.text().trim_start_matches("tk_");
         let settings = self.settings.get();
-        let times = settings.sessions;
         let session = NewSession {
             hash: hash_of(value),
-            owner: owner.clone(),
-            proof,
-            times,
+            owner: login.name.clone(),
+            proof: login.proof,
         };
         let actor = Actor {
-            name: Some(owner),
+            name: Some(login.name),
+            credential: login.credential,
             ..actor(head)
         };
         let sessions = self.registry.sessions();
@@ -172,7 +175,8 @@ impl Door<'_> {
             sessions.end(former, actor.clone()).await?;
         }
         sessions.begin(session, actor).await?;
-        let cookie = set_cookie(head, &settings, value, times.lifetime);
+        let lifetime = self.registry.settings().sessions.lifetime;
+        let cookie = set_cookie(head, &settings, value, lifetime);
         Ok(builder::empty(StatusCode::SEE_OTHER)
             .header(SET_COOKIE, cookie)
             .header(CACHE_CONTROL, "no-store")
@@ -234,7 +238,10 @@ fn hash_of(value: &str) -> Vec<u8> {
 /// Returns the page to go on to, below `/ui/`; the first one for whatever leads elsewhere.
 fn onward(to: &str) -> &str {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/@:?=&%+*".contains(&byte);
-    let is_below = !to.starts_with('/') && !to.split('/').any(|part| part == "..");
+    // browsers take %2e for a dot
+    let path = to.split('?').next().unwrap_or_default();
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    let is_below = !path.starts_with('/') && !path.split('/').any(|part| part == "..");
     match is_below && to.bytes().all(is_plain) {
         true => to,
         false => "",
@@ -265,6 +272,13 @@ mod tests {
             ("/evil", ""),
             ("../v2/", ""),
             ("a/../../v2/", ""),
+            ("%2e%2E/v2/", ""),
+            ("a/.%2e/%2e./v2/", ""),
+            ("%2Fevil", ""),
+            (
+                "compare?from=a:1..2&to=..%2f",
+                "compare?from=a:1..2&to=..%2f",
+            ),
             ("r\\evil", ""),
             ("r\r\nSet-Cookie: a=b", ""),
         ] {

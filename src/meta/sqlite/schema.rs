@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 29] = [
+const MIGRATIONS: [&str; 30] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -41,7 +41,8 @@ const MIGRATIONS: [&str; 29] = [
     include_str!("../../../migrations/26-syncs.sql"),
     include_str!("../../../migrations/27-sessions.sql"),
     include_str!("../../../migrations/28-unpulled-references.sql"),
-    include_str!("../../../migrations/29-days.sql"),
+    include_str!("../../../migrations/29-session-ends.sql"),
+    include_str!("../../../migrations/30-days.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.

@@ -4,6 +4,7 @@ pub(super) mod audit;
 pub(super) mod events;
 pub(super) mod issuer_keys;
 pub(super) mod refused_logins;
+pub(super) mod session_times;
 pub(super) mod sessions;
 pub(super) mod signing_keys;
 pub(super) mod token_uses;

@@ -1,7 +1,5 @@
 //! Logins to the page: begun, used, ended.
 
-use std::time::Duration;
-
 use crate::meta::{Actor, AuditAction, AuditSubject, SessionRow, WriteTx, millis, now, point};
 use crate::registry::error::Error;
 use crate::registry::facades::Sessions;
@@ -10,7 +8,7 @@ use crate::registry::facades::Sessions;
 const MOST: usize = 20;
 /// Maximum number of rows deleted in one transaction.
 const BATCH: usize = 1000;
-/// Part of the time without use after which its end is written again.
+/// Part of the time without use after which another use is noted: one write for many requests.
 const STEPS: i64 = 60;
 
 /// A login to the page that begins.
@@ -22,25 +20,6 @@ pub struct NewSession {
     pub owner: String,
     /// Proof by the credentials.
     pub proof: String,
-    pub times: SessionTimes,
-}
-
-/// Ends of a login to the page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionTimes {
-    /// Time without use.
-    pub idle: Duration,
-    /// Time in any case.
-    pub lifetime: Duration,
-}
-
-impl Default for SessionTimes {
-    fn default() -> Self {
-        Self {
-            idle: Duration::from_secs(12 * 3600),
-            lifetime: Duration::from_secs(7 * 24 * 3600),
-        }
-    }
 }
 
 impl Sessions<'_> {
@@ -51,15 +30,13 @@ impl Sessions<'_> {
     pub async fn begin(self, session: NewSession, actor: Actor) -> Result<(), Error> {
         let change = move |tx: &WriteTx<'_>| {
             let created_at = now();
-            let ends_at = created_at.saturating_add(millis(session.times.lifetime));
-            let idle = created_at.saturating_add(millis(session.times.idle));
             let row = SessionRow {
                 hash: session.hash,
                 owner: session.owner,
+                credential: actor.credential.clone(),
                 proof: session.proof,
                 created_at,
-                expires_at: idle.min(ends_at),
-                ends_at,
+                used_at: created_at,
             };
             tx.insert_session(&row, MOST)?;
             let subject = AuditSubject::default();
@@ -72,41 +49,40 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn use_of(self, hash: Vec<u8>, times: SessionTimes) -> Result<Option<String>, Error> {
+    pub async fn use_of(self, hash: Vec<u8>) -> Result<Option<String>, Error> {
         let key = hash.clone();
         let meta = &self.registry.meta;
         let found = meta.read(point(move |reader| reader.session(&key))).await?;
-        let now = now();
-        let Some(session) = found.filter(|session| session.expires_at > now) else {
+        let (now, times) = (now(), self.registry.settings().sessions);
+        let ends = times.ends(now);
+        let Some(session) = found.filter(|session| !ends.has_ended(session)) else {
             return Ok(None);
         };
-        let idle = millis(times.idle);
-        let expires_at = now.saturating_add(idle);
-        // one write for many requests
-        let step = session.expires_at.saturating_add(idle / STEPS);
-        if expires_at > step && session.expires_at < session.ends_at {
-            let extend =
-                move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.extend_session(&hash, expires_at)?);
-            meta.write_lazily(extend).await?;
+        let step = millis(times.idle) / STEPS;
+        if now > session.used_at.saturating_add(step) {
+            let note = move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.note_session_use(&hash, now)?);
+            meta.write_lazily(note).await?;
         }
         Ok(Some(session.proof))
     }
 
-    /// Ends a session, with a row in the audit log.
+    /// Ends a session, with a row in the audit log; returns what it proved.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn end(self, hash: Vec<u8>, actor: Actor) -> Result<(), Error> {
+    pub async fn end(self, hash: Vec<u8>, actor: Actor) -> Result<Option<String>, Error> {
         let change = move |tx: &WriteTx<'_>| {
-            let Some(owner) = tx.delete_session(&hash)? else {
-                return Ok(());
+            let Some(session) = tx.delete_session(&hash)? else {
+                return Ok(None);
             };
             let actor = Actor {
-                name: Some(owner),
+                name: Some(session.owner),
+                credential: session.credential,
                 ..actor
             };
             let subject = AuditSubject::default();
-            Ok::<_, Error>(tx.audit(AuditAction::LoggedOut, subject, &actor, now())?)
+            tx.audit(AuditAction::LoggedOut, subject, &actor, now())?;
+            Ok::<_, Error>(Some(session.proof))
         };
         self.registry.meta.write(change).await
     }
@@ -116,13 +92,13 @@ impl Sessions<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn forget(self) -> Result<(), Error> {
-        let now = now();
         let registry = self.registry;
+        let ends = registry.settings().sessions.ends(now());
         while registry
-            .scan(move |reader| reader.has_ended_sessions(now))
+            .scan(move |reader| reader.has_ended_sessions(ends))
             .await?
         {
-            let forget = move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.forget_sessions(now, BATCH)?);
+            let forget = move |tx: &WriteTx<'_>| Ok::<_, Error>(tx.forget_sessions(ends, BATCH)?);
             registry.meta.write_lazily(forget).await?;
         }
         Ok(())
