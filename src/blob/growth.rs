@@ -106,6 +106,18 @@ impl GrowingBlob {
         self.size
     }
 
+    /// Completes once the whole is here and has its digest; returns it with its size.
+    ///
+    /// # Errors
+    /// As [`Self::poll_end`].
+    pub async fn whole(mut self) -> io::Result<Self> {
+        // nothing is there to read before the end
+        let beyond = u64::MAX - 1..u64::MAX;
+        let end = std::future::poll_fn(|context| self.poll_end(&beyond, context));
+        self.size = Some(end.await?);
+        Ok(self)
+    }
+
     /// Returns the end of what may be read of a range, once that is anything, or the end of the whole.
     ///
     /// Until the digest is compared, that is never all of it: nobody has a whole range of wrong bytes.
@@ -208,6 +220,27 @@ mod tests {
         );
         writer.verified();
         assert_eq!(end(&reader, rest), Some(10));
+    }
+
+    #[test]
+    fn the_whole_is_there_once_it_is_verified() {
+        let (writer, reader) = begin(None);
+        let mut whole = Box::pin(reader.clone().whole());
+        let mut context = Context::from_waker(Waker::noop());
+        writer.reached(10);
+        assert!(whole.as_mut().poll(&mut context).is_pending());
+        writer.verified();
+        let Poll::Ready(Ok(whole)) = whole.as_mut().poll(&mut context) else {
+            panic!("it is there");
+        };
+        assert_eq!((whole.size(), reader.size()), (Some(10), None));
+        let (writer, reader) = begin(None);
+        let mut whole = Box::pin(reader.whole());
+        drop(writer);
+        assert!(matches!(
+            whole.as_mut().poll(&mut context),
+            Poll::Ready(Err(_))
+        ));
     }
 
     #[test]

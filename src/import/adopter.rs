@@ -3,15 +3,15 @@
 //! Its progress is in the database: after a restart the walk goes on with the repositories that it has not read, and content that is
 //! here is not fetched again. The last walk finds nothing new.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use crate::import::error::Error;
 use crate::import::importing::Importing;
-use crate::import::remote::{Names, RemoteRegistry};
+use crate::import::remote::{Names, Presence, RemoteRegistry};
 use crate::import::selection::Selection;
+use crate::import::trouble::Failures;
 use crate::import::waiter::{Stop, Waiter};
 use crate::import::walk::{Walk, place};
 use crate::import::walked::WalkedRegistry;
@@ -20,8 +20,6 @@ use crate::registry::{self, WalkEnd};
 use crate::threads::{blocking, low_priority};
 use crate::upstream;
 
-/// Number of repositories after each other that may fail before the walk waits.
-const FAILURES: u32 = 3;
 /// First time to wait after a failure; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Longest time to wait while the registry cannot be read.
@@ -41,8 +39,7 @@ struct Run {
     adopter: Adopter,
     remote: RemoteRegistry,
     importing: Importing,
-    /// Repositories that have failed after each other.
-    failures: AtomicU32,
+    failures: Failures,
 }
 
 impl Adopter {
@@ -108,7 +105,7 @@ impl Adopter {
             adopter: self.clone(),
             remote: self.walked.remote(),
             importing: self.walked.importing(actor, None, waiter)?,
-            failures: AtomicU32::new(0),
+            failures: Failures::default(),
         };
         let _stop: Stop = stop;
         blocking::run(move || run.walk())
@@ -171,19 +168,20 @@ impl Run {
             .remote
             .read_one(&walk, &source, name, &self.importing.waiter);
         match read {
-            Ok(is_there) => {
-                self.failures.store(0, Ordering::Relaxed);
+            Ok(presence) => {
+                self.failures.end();
                 // one that the registry lists may just have no tags
                 let allow = &self.adopter.walked.allow;
-                if !is_there && allow.iter().any(|glob| glob.as_str() == source.as_str()) {
+                let is_named = allow.iter().any(|glob| glob.as_str() == source.as_str());
+                if presence == Presence::Absent && is_named {
                     let place = place(&self.adopter.walked.url, &source);
-                    walk.list_problem(&place, upstream::Error::NotFound.to_string());
+                    walk.problems
+                        .list(&place, upstream::Error::NotFound.to_string());
                 }
             }
-            Err(Error::Upstream { cause, .. })
-                if self.failures.fetch_add(1, Ordering::Relaxed) + 1 < FAILURES =>
-            {
-                walk.list_problem(&place(&self.adopter.walked.url, &source), cause.to_string());
+            Err(Error::Upstream { cause, .. }) if self.failures.may_go_on() => {
+                walk.problems
+                    .list(&place(&self.adopter.walked.url, &source), cause.to_string());
             }
             Err(error) => return Err(error),
         }

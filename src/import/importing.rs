@@ -26,7 +26,7 @@ use crate::registry::{
 
 /// Number of threads: each waits for the disk most of the time, and all share its syncs.
 const THREADS: usize = 16;
-/// Number of blobs of one repository that are fetched from another registry at once.
+/// Number of blobs of one repository that are fetched from another registry, or asked for, at once.
 const FETCHES: usize = 4;
 
 /// The receiver of an import, or of the plan of one.
@@ -180,28 +180,43 @@ impl Importing {
         }
     }
 
+    /// Asks for blobs that are stored here, several at once; returns those that the other registry has.
+    ///
+    /// A registry cannot show content of others here by naming its digest.
+    fn ask_about(
+        &self,
+        known: Vec<(RemoteBlob, u64)>,
+        arrived: &mut Arrived,
+    ) -> Result<Vec<Digest>, Error> {
+        let asked = stream::iter(known).map(|(blob, size)| async move {
+            let outcome = blob.ask(size).await;
+            (blob.digest, outcome)
+        });
+        let asked = asked.buffer_unordered(FETCHES).collect::<Vec<_>>();
+        let mut stored = Vec::new();
+        for (digest, outcome) in self.waiter.wait(asked)? {
+            match outcome? {
+                None => stored.push(digest),
+                Some(damage) => arrived.failed.push((digest, damage)),
+            }
+        }
+        Ok(stored)
+    }
+
     fn fetch_claimed(
         &self,
         repository: &RepositoryName,
         blobs: Vec<RemoteBlob>,
         arrived: &mut Arrived,
     ) -> Result<(), Error> {
-        let (mut stored, mut new) = (Vec::new(), Vec::new());
+        let (mut known, mut new) = (Vec::new(), Vec::new());
         for blob in blobs {
-            let Some(size) = self.stored_blob(&blob.digest)? else {
-                new.push(blob);
-                continue;
-            };
-            if !self.is_vouched_for(&blob.digest)? {
-                new.push(blob);
-                continue;
-            }
-            // a registry cannot show content of others here by naming its digest
-            match self.waiter.wait(blob.ask(size))?? {
-                None => stored.push(blob.digest),
-                Some(damage) => arrived.failed.push((blob.digest, damage)),
+            match self.stored_blob(&blob.digest)? {
+                Some(size) if self.is_vouched_for(&blob.digest)? => known.push((blob, size)),
+                _ => new.push(blob),
             }
         }
+        let mut stored = self.ask_about(known, arrived)?;
         let fetched = stream::iter(new).map(|blob| async {
             let outcome = match (&self.registry, self.way) {
                 (Some(registry), Some(_)) => blob.store(registry, &self.actor).await,

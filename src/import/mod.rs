@@ -22,6 +22,7 @@ mod source;
 mod sync_walk;
 mod syncer;
 mod takeover;
+mod trouble;
 mod waiter;
 mod walk;
 mod walked;

@@ -12,6 +12,7 @@ use crate::import::error::Error;
 use crate::import::importing::Importing;
 use crate::import::receiver::{Arrived, Receiver};
 use crate::import::remote::RemoteBlob;
+use crate::import::trouble::Problems;
 use crate::import::walked::WalkedRegistry;
 use crate::oci::{Descriptor, Digest, ManifestError, RepositoryName};
 use crate::registry::{
@@ -19,8 +20,6 @@ use crate::registry::{
     TagClaim, TagFate, Wanted, is_signature,
 };
 
-/// Maximum number of problems that are listed of one repository.
-const PROBLEMS: usize = 100;
 /// Part of the upstream's quota that is left to clients: one in so many requests.
 const RESERVED: u64 = 4;
 
@@ -30,6 +29,7 @@ pub(super) struct SyncWalk<'w> {
     pub walked: &'w WalkedRegistry,
     pub rule: &'w SyncRule,
     pub seen: Mutex<Seen>,
+    pub problems: Problems,
     /// Tags whose images are here.
     pub settled: AtomicU64,
 }
@@ -41,7 +41,6 @@ pub(super) struct Seen {
     pub listed: BTreeSet<String>,
     /// Number of those that the rule names.
     pub named: u64,
-    pub problems: Vec<(String, String)>,
 }
 
 impl<'w> SyncWalk<'w> {
@@ -51,15 +50,8 @@ impl<'w> SyncWalk<'w> {
             walked,
             rule,
             seen: Mutex::default(),
+            problems: Problems::default(),
             settled: AtomicU64::new(0),
-        }
-    }
-
-    /// Lists what could not be brought.
-    pub fn list_problem(&self, place: &Path, problem: String) {
-        let mut seen = self.seen.lock();
-        if seen.problems.len() < PROBLEMS {
-            seen.problems.push((place.display().to_string(), problem));
         }
     }
 
@@ -181,6 +173,7 @@ impl Receiver for SyncWalk<'_> {
     }
 
     fn report(&self, path: &Path, damage: Damage) {
-        self.list_problem(path, format!("{damage}: {}", damage.outcome()));
+        self.problems
+            .list(path, format!("{damage}: {}", damage.outcome()));
     }
 }

@@ -3,7 +3,6 @@
 //! The last run of each rule is in the database, so that a restart makes none before its time. What is here is not fetched again, and
 //! a run that was cut off begins anew.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,19 +11,18 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::import::error::Error;
 use crate::import::importing::Importing;
-use crate::import::remote::{Names, RemoteRegistry};
+use crate::import::remote::{Names, Presence, RemoteRegistry};
 use crate::import::selection::Selection;
 use crate::import::sync_walk::SyncWalk;
+use crate::import::trouble::Failures;
 use crate::import::waiter::{Stop, Waiter};
 use crate::import::walk::place;
 use crate::import::walked::WalkedRegistry;
-use crate::oci::{RepositoryName, TagName};
-use crate::registry::{self, RepositorySource, Sync, SyncEnd, SyncRow, SyncRule, now};
+use crate::oci::RepositoryName;
+use crate::registry::{self, Relisted, RepositorySource, Sync, SyncEnd, SyncRow, SyncRule, now};
 use crate::threads::{blocking, low_priority};
 use crate::upstream;
 
-/// Number of repositories after each other that may fail before a run ends.
-const FAILURES: u32 = 3;
 /// Maximum number of problems that are listed of one run.
 const PROBLEMS: usize = 1000;
 /// Longest time between two looks at the clock, which may be set.
@@ -43,8 +41,8 @@ pub struct Syncer {
 #[derive(Clone, Debug)]
 pub struct SyncEnded {
     pub outcome: SyncOutcome,
-    /// Tags that were gone, and are there again.
-    pub returned: Vec<(RepositoryName, TagName)>,
+    /// Tags that are gone since, and those that are there again.
+    pub relisted: Vec<(RepositoryName, Relisted)>,
 }
 
 /// Outcome of a run.
@@ -64,8 +62,7 @@ struct Run {
     rule: SyncRule,
     remote: RemoteRegistry,
     importing: Importing,
-    /// Repositories that have failed after each other.
-    failures: AtomicU32,
+    failures: Failures,
     found: Mutex<Found>,
 }
 
@@ -73,7 +70,7 @@ struct Run {
 #[derive(Default)]
 struct Found {
     end: SyncEnd,
-    returned: Vec<(RepositoryName, TagName)>,
+    relisted: Vec<(RepositoryName, Relisted)>,
 }
 
 impl Syncer {
@@ -98,6 +95,11 @@ impl Syncer {
 
     async fn run_all(&self, ended: &UnboundedSender<SyncEnded>) {
         let all = self.syncs();
+        // what an earlier server, or one with other settings, was at has ended with it
+        let upstreams = self.walked.registry.upstreams();
+        while let Err(error) = upstreams.end_begun_syncs(&all).await {
+            tokio::time::sleep(self.wait_for_database(&error)).await;
+        }
         loop {
             let pause = match self.next(&all).await {
                 Ok(Some((sync, rule, Duration::ZERO))) => match self.make(sync, rule).await {
@@ -145,7 +147,7 @@ impl Syncer {
     async fn make(&self, sync: &Sync, rule: &SyncRule) -> Result<SyncEnded, registry::Error> {
         let upstreams = self.walked.registry.upstreams();
         upstreams.begin_sync(sync).await?;
-        let Found { end, returned } = self.find(rule).await;
+        let Found { end, relisted } = self.find(rule).await;
         let outcome = match &end {
             SyncEnd {
                 failure: Some(error),
@@ -172,7 +174,7 @@ impl Syncer {
             }
         };
         upstreams.end_sync(sync, end).await?;
-        Ok(SyncEnded { outcome, returned })
+        Ok(SyncEnded { outcome, relisted })
     }
 
     /// Makes a run.
@@ -191,7 +193,7 @@ impl Syncer {
                     rule: rule.clone(),
                     remote: self.walked.remote(),
                     importing,
-                    failures: AtomicU32::new(0),
+                    failures: Failures::default(),
                     found: Mutex::default(),
                 };
                 let read = blocking::run(move || run.read()).await;
@@ -219,6 +221,14 @@ impl Run {
         let mut found = self.found.into_inner();
         if let Err(error) = outcome {
             found.end.failure = Some(reason(&error));
+        }
+        let (end, place) = (&mut found.end, &self.walked.url);
+        if end.failure.is_none() && end.tags == 0 && end.problems.is_empty() {
+            let problem = match end.repositories {
+                0 => "the rule names no repository that is there, and that allow permits",
+                _ => "the rule names none of the tags there",
+            };
+            end.problems.push((place.clone(), problem.to_owned()));
         }
         found
     }
@@ -259,7 +269,7 @@ impl Run {
             == Some(RepositorySource::Own);
         if is_own {
             let problem = format!("{name} is one's own here, and takes nothing from an upstream");
-            walk.list_problem(&place, problem);
+            walk.problems.list(&place, problem);
             self.note(walk, None);
             return Ok(());
         }
@@ -267,26 +277,24 @@ impl Run {
             .remote
             .read_one(&walk, source, &name, &self.importing.waiter);
         let failure = match read {
-            Ok(is_there) => {
-                // a list that was refused says nothing of its tags
-                let is_absent = !is_there && walk.seen.lock().problems.is_empty();
-                if is_absent {
-                    walk.list_problem(&place, upstream::Error::NotFound.to_string());
+            Ok(presence) => {
+                if presence == Presence::Absent {
+                    let problem = upstream::Error::NotFound.to_string();
+                    walk.problems.list(&place, problem);
                 }
-                if is_there || is_absent {
+                // a list that was refused says nothing of its tags
+                if presence != Presence::Refused {
                     self.mark_gone(&walk, &name)?;
                 }
-                self.failures.store(0, Ordering::Relaxed);
+                self.failures.end();
                 None
             }
-            Err(Error::Upstream { cause, .. })
-                if self.failures.fetch_add(1, Ordering::Relaxed) + 1 < FAILURES =>
-            {
-                walk.list_problem(&place, cause.to_string());
+            Err(Error::Upstream { cause, .. }) if self.failures.may_go_on() => {
+                walk.problems.list(&place, cause.to_string());
                 Some(cause.to_string())
             }
             Err(Error::Registry(error @ registry::Error::QuotaExceeded { .. })) => {
-                walk.list_problem(&place, error.to_string());
+                walk.problems.list(&place, error.to_string());
                 None
             }
             Err(error) => {
@@ -304,21 +312,21 @@ impl Run {
         let upstreams = self.walked.registry.upstreams();
         let is_named = |tag: &str| self.rule.names_tag(tag);
         let marking = upstreams.mark_unlisted(name, &listed, is_named);
-        let returned = self.importing.wait(marking)?.into_iter();
-        let returned = returned.map(|tag| (name.clone(), tag));
-        self.found.lock().returned.extend(returned);
+        let relisted = self.importing.wait(marking)?;
+        self.found.lock().relisted.push((name.clone(), relisted));
         Ok(())
     }
 
     /// Notes what a walk has found, and what keeps the run from going through.
     fn note(&self, walk: SyncWalk<'_>, failure: Option<String>) {
         let (seen, settled) = (walk.seen.into_inner(), walk.settled.into_inner());
+        let problems = walk.problems.into_inner();
         let end = &mut self.found.lock().end;
         end.repositories += 1;
         end.tags += seen.named;
         end.missing_tags += seen.named.saturating_sub(settled);
         let room = PROBLEMS.saturating_sub(end.problems.len());
-        end.problems.extend(seen.problems.into_iter().take(room));
+        end.problems.extend(problems.into_iter().take(room));
         end.failure = failure.or(end.failure.take());
     }
 }

@@ -11,14 +11,12 @@ use crate::import::error::Error;
 use crate::import::importing::Importing;
 use crate::import::receiver::{Arrived, Receiver};
 use crate::import::remote::RemoteBlob;
+use crate::import::trouble::Problems;
 use crate::oci::{Digest, ManifestError, RepositoryName, TagName};
 use crate::registry::{
     AdoptionItem, ImportPiece, ImportedBlob, ImportedTag, Present, Registry, TagClaim, TagFate,
     WalkedRepository, Wanted,
 };
-
-/// Maximum number of problems that are listed of one repository.
-const PROBLEMS: usize = 100;
 
 /// A walk through one repository.
 pub(super) struct Walk<'w> {
@@ -28,7 +26,7 @@ pub(super) struct Walk<'w> {
     tags: Mutex<BTreeSet<String>>,
     missing_bytes: AtomicU64,
     has_news: AtomicBool,
-    problems: Mutex<Vec<(String, String)>>,
+    pub problems: Problems,
 }
 
 impl<'w> Walk<'w> {
@@ -39,15 +37,7 @@ impl<'w> Walk<'w> {
             tags: Mutex::default(),
             missing_bytes: AtomicU64::new(0),
             has_news: AtomicBool::new(false),
-            problems: Mutex::default(),
-        }
-    }
-
-    /// Lists what could not be brought.
-    pub fn list_problem(&self, place: &Path, problem: String) {
-        let mut problems = self.problems.lock();
-        if problems.len() < PROBLEMS {
-            problems.push((place.display().to_string(), problem));
+            problems: Problems::default(),
         }
     }
 
@@ -175,7 +165,8 @@ impl Receiver for Walk<'_> {
     }
 
     fn report(&self, path: &Path, damage: Damage) {
-        self.list_problem(path, format!("{damage}: {}", damage.outcome()));
+        self.problems
+            .list(path, format!("{damage}: {}", damage.outcome()));
     }
 }
 

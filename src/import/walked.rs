@@ -38,10 +38,7 @@ impl WalkedRegistry {
     pub(super) fn actor(&self, purpose: &str) -> Actor {
         let place = self.prefix.as_ref();
         let place = place.map_or(&*self.url, RepositoryName::as_str);
-        Actor {
-            name: Some(format!("{purpose} {place}")),
-            ..Actor::default()
-        }
+        Actor::for_upstream(purpose, place)
     }
 
     /// Reports whether a repository there may be read.

@@ -24,6 +24,16 @@ pub struct Actor {
     pub is_rule: bool,
 }
 
+impl Actor {
+    /// Creates the author of work for the upstream at a place, with a purpose.
+    pub fn for_upstream(purpose: &str, place: &str) -> Self {
+        Self {
+            name: Some(format!("{purpose} {place}")),
+            ..Self::default()
+        }
+    }
+}
+
 /// Reads an actor from two columns.
 pub(in crate::meta) fn actor(row: &Row<'_>, column: usize) -> rusqlite::Result<Actor> {
     Ok(Actor {

@@ -52,7 +52,7 @@ impl MirrorCounters {
     }
 
     /// Marks a tag as gone upstream; true if it was not.
-    pub(super) fn mark_gone(&self, name: &RepositoryName, tag: &TagName) -> bool {
+    pub fn mark_gone(&self, name: &RepositoryName, tag: &TagName) -> bool {
         let mut gone = self.gone.lock();
         gone.len() < MOST_GONE && gone.insert((name.clone(), tag.clone()))
     }

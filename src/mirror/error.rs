@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::oci::Digest;
+use crate::oci::{Digest, RepositoryName};
 use crate::registry;
 use crate::upstream;
 
@@ -17,6 +17,15 @@ pub enum Error {
     Invalid(String),
     #[error(transparent)]
     Registry(Arc<registry::Error>),
+    #[error(
+        "'{source_name}' is not fetched from the upstream {upstream}: its configuration (allow) does not name it"
+    )]
+    NotAllowed {
+        /// Prefix of the upstream, or its URL.
+        upstream: String,
+        /// Name there.
+        source_name: RepositoryName,
+    },
     #[error("the fetch from the upstream ended early")]
     Interrupted,
     #[error("too much is being fetched from other registries: try again later")]
@@ -36,7 +45,11 @@ impl Error {
             Self::Upstream(error) => *error == upstream::Error::NotFound,
             // it became one's own meanwhile
             Self::Registry(error) => matches!(**error, registry::Error::NoCache(_)),
-            Self::Altered { .. } | Self::Invalid(_) | Self::Interrupted | Self::Crowded => false,
+            Self::Altered { .. }
+            | Self::Invalid(_)
+            | Self::NotAllowed { .. }
+            | Self::Interrupted
+            | Self::Crowded => false,
         }
     }
 

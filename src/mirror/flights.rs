@@ -13,6 +13,9 @@ use super::refusals::Refusals;
 const FROM_ONE: usize = 128;
 /// Maximum number of fetches from all upstreams at once.
 const IN_ALL: usize = 512;
+/// Maximum number of lists that are wanted from one upstream at once, and from all.
+const LISTS_FROM_ONE: usize = 32;
+const LISTS_IN_ALL: usize = 128;
 
 /// State of a fetch, as those who wait for it see it; `None` before it says anything.
 type State<T> = Option<Result<T, Error>>;
@@ -64,20 +67,32 @@ impl<T> EarlyAnswer<T> {
 
 /// Limit of fetches from all upstreams.
 #[derive(Clone)]
-pub(super) struct AllFetches(Arc<Semaphore>);
-
-impl Default for AllFetches {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(IN_ALL)))
-    }
+pub(super) struct AllFetches {
+    from_one: usize,
+    all: Arc<Semaphore>,
 }
 
 impl AllFetches {
+    pub fn of_content() -> Self {
+        Self::with(FROM_ONE, IN_ALL)
+    }
+
+    pub fn of_lists() -> Self {
+        Self::with(LISTS_FROM_ONE, LISTS_IN_ALL)
+    }
+
+    fn with(from_one: usize, in_all: usize) -> Self {
+        Self {
+            from_one,
+            all: Arc::new(Semaphore::new(in_all)),
+        }
+    }
+
     /// Returns the limits of one more upstream.
     pub fn one(&self) -> FetchLimits {
         FetchLimits {
-            one: Arc::new(Semaphore::new(FROM_ONE)),
-            all: Arc::clone(&self.0),
+            one: Arc::new(Semaphore::new(self.from_one)),
+            all: Arc::clone(&self.all),
         }
     }
 }
@@ -215,7 +230,7 @@ mod tests {
     #[test]
     fn who_waits_for_a_fetch_that_panics_is_told() {
         run(async {
-            let limits = AllFetches::default().one();
+            let limits = AllFetches::of_content().one();
             let flights = Flights::<u8>::default();
             let work = |_| async { panic!("as a test") };
             let said = flights.join(&limits, "a".to_owned(), work).await;

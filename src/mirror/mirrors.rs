@@ -1,6 +1,6 @@
 //! All mirrors of a registry, and which of them a repository belongs to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
+use super::asked::{AllLists, Lists};
 use super::brought::BroughtBlob;
 use super::counters::MirrorCounters;
 use super::error::Error;
 use super::flights::{AllFetches, FetchLimits, Flights};
 use super::notes::{Notes, Served};
-use super::recent::Recent;
 use super::settings::MirrorSettings;
-use crate::oci::{Digest, Glob, Referrer, RepositoryName, TagName};
+use crate::oci::{Glob, RepositoryName, TagName};
 use crate::registry::{
     self, Actor, AdoptionItem, ImportPiece, Registry, RepositorySource, SyncRule,
 };
@@ -28,19 +28,20 @@ use crate::upstream::{BackgroundLimits, Upstream};
 const TAGS: usize = 1 << 16;
 
 /// All mirrors of a registry. Copies share everything, and see the same changes.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Mirrors {
     all: Arc<ArcSwap<Vec<Arc<Mirror>>>>,
     fetches: AllFetches,
+    lists: AllLists,
     changed: Arc<Notify>,
 }
 
 /// Mirrors of a new configuration, ready to take the place of the present ones.
 pub struct NewMirrors(Vec<Arc<Mirror>>);
 
-/// A registry that is being adopted.
+/// An upstream through whose repositories a walk goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Adopted {
+pub struct WalkedUpstream {
     /// Name below which its repositories are; `None` where they keep their names.
     pub prefix: Option<RepositoryName>,
     pub url: String,
@@ -52,10 +53,7 @@ pub struct Adopted {
 /// An upstream from which content is fetched ahead of clients.
 #[derive(Clone)]
 pub struct Synced {
-    /// Name below which its repositories are.
-    pub prefix: Option<RepositoryName>,
-    pub url: String,
-    pub allow: Vec<Glob>,
+    pub walked: WalkedUpstream,
     pub rules: Vec<SyncRule>,
     pub upstream: Upstream,
     pub counters: Arc<MirrorCounters>,
@@ -76,9 +74,7 @@ pub(super) struct Mirror {
     /// Questions about blobs; an answer is a size, if it is known.
     pub(super) sizes: Flights<Option<u64>>,
     pub(super) notes: Arc<Notes>,
-    /// Tags that it has lately listed.
-    pub(super) tags: Recent<RepositoryName, BTreeSet<String>>,
-    pub(super) referrers: Recent<(RepositoryName, Digest), Vec<Referrer>>,
+    pub(super) lists: Lists,
 }
 
 /// A repository of a mirror, with what is needed to fetch from its upstream.
@@ -98,9 +94,20 @@ pub(super) struct Mirrored {
 
 impl NewMirrors {
     /// Returns the registries that are to be adopted.
-    pub fn adopted(&self) -> Vec<Adopted> {
+    pub fn adopted(&self) -> Vec<WalkedUpstream> {
         let adopting = self.0.iter().filter(|mirror| mirror.settings.adopts);
-        adopting.map(|mirror| mirror.adopted()).collect()
+        adopting.map(|mirror| mirror.walked()).collect()
+    }
+}
+
+impl Default for Mirrors {
+    fn default() -> Self {
+        Self {
+            all: Arc::default(),
+            fetches: AllFetches::of_content(),
+            lists: AllLists::default(),
+            changed: Arc::default(),
+        }
     }
 }
 
@@ -138,8 +145,7 @@ impl Mirrors {
                 manifests: Flights::default(),
                 blobs: Flights::default(),
                 sizes: Flights::default(),
-                tags: Recent::default(),
-                referrers: Recent::default(),
+                lists: self.lists.one(),
             }));
         }
         // what has a prefix comes before what is everywhere
@@ -149,14 +155,23 @@ impl Mirrors {
 
     /// Puts others in the place of the present mirrors, unless they are the same. Fetches that are under way go on.
     pub fn replace(&self, new: NewMirrors) {
-        let present = self.all.swap(Arc::new(new.0));
-        let now = self.all.load();
-        let mut pairs = present.iter().zip(now.iter());
-        let is_same =
-            present.len() == now.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other));
-        if !is_same {
+        if !self.are(&new) {
+            self.all.store(Arc::new(new.0));
+            self.lists.forget();
             self.changed.notify_waiters();
         }
+    }
+
+    /// Reports whether a new configuration changes nothing.
+    pub fn are(&self, NewMirrors(new): &NewMirrors) -> bool {
+        let present = self.all.load();
+        let mut pairs = present.iter().zip(new.iter());
+        present.len() == new.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+
+    /// Reports whether any registry is being adopted.
+    pub fn are_adopting(&self) -> bool {
+        self.all.load().iter().any(|mirror| mirror.settings.adopts)
     }
 
     /// Completes with the next change of the mirrors.
@@ -192,11 +207,11 @@ impl Mirrors {
     }
 
     /// Returns the registries that are being adopted.
-    pub fn adopted(&self) -> Vec<(Adopted, Upstream)> {
+    pub fn adopted(&self) -> Vec<(WalkedUpstream, Upstream)> {
         let all = self.all.load();
         let adopting = all.iter().filter(|mirror| mirror.settings.adopts);
         adopting
-            .map(|mirror| (mirror.adopted(), mirror.in_background()))
+            .map(|mirror| (mirror.walked(), mirror.in_background()))
             .collect()
     }
 
@@ -204,16 +219,11 @@ impl Mirrors {
     pub fn synced(&self) -> Vec<Synced> {
         let all = self.all.load();
         let synced = all.iter().filter(|mirror| !mirror.settings.sync.is_empty());
-        let synced = synced.map(|mirror| {
-            let settings = &mirror.settings;
-            Synced {
-                prefix: settings.prefix.clone(),
-                url: settings.upstream.url.clone(),
-                allow: settings.allow.clone(),
-                rules: settings.sync.clone(),
-                upstream: mirror.in_background(),
-                counters: Arc::clone(&mirror.counters),
-            }
+        let synced = synced.map(|mirror| Synced {
+            walked: mirror.walked(),
+            rules: mirror.settings.sync.clone(),
+            upstream: mirror.in_background(),
+            counters: Arc::clone(&mirror.counters),
         });
         synced.collect()
     }
@@ -236,6 +246,35 @@ impl Mirrors {
         match self.find(name) {
             Some((mirror, _)) if !mirror.settings.adopts => Ok(!is_own(registry, name).await?),
             _ => Ok(false),
+        }
+    }
+
+    /// Fails for a repository that the configuration of its upstream leaves out.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`].
+    pub fn check_allowed(&self, name: &RepositoryName) -> Result<(), Error> {
+        let found = self.find(name);
+        let Some((mirror, source)) = found.filter(|(mirror, source)| !mirror.allows(source)) else {
+            return Ok(());
+        };
+        let error = Error::NotAllowed {
+            upstream: mirror.place().to_owned(),
+            source_name: mirror.upstream.name(&source),
+        };
+        mirror.notes.warn(name, "", Served::Nothing, &error);
+        Err(error)
+    }
+
+    /// Returns the name of a repository here by which its upstream knows it: `hub/library/redis` for `hub/redis`.
+    pub fn whole_name(&self, name: RepositoryName) -> RepositoryName {
+        let Some((mirror, source)) = self.find(&name) else {
+            return name;
+        };
+        let whole = mirror.upstream.name(&source);
+        match mirror.prefix() {
+            Some(prefix) => RepositoryName::parse(&format!("{prefix}/{whole}")).unwrap_or(name),
+            None => whole,
         }
     }
 
@@ -268,11 +307,8 @@ impl Mirrors {
         let Some((mirror, source)) = self.find(name) else {
             return Ok(None);
         };
-        let (allow, full) = (&mirror.settings.allow, mirror.upstream.name(&source));
-        let is_allowed = |glob: &Glob| glob.matches(full.as_str());
-        let is_open = allow.is_empty() || allow.iter().any(is_allowed);
         // nothing is stored while the registry takes no changes
-        if !is_open || registry.check_writable().is_err() {
+        if !mirror.allows(&source) || registry.check_writable().is_err() {
             return Ok(None);
         }
         let origin = match mirror.settings.adopts {
@@ -282,16 +318,12 @@ impl Mirrors {
             }
             _ => return Ok(None),
         };
-        let place = mirror.settings.prefix.as_ref();
-        let place = place.map_or(&*mirror.settings.upstream.url, RepositoryName::as_str);
+        let place = mirror.place();
         let role = match mirror.settings.adopts {
             true => "adoption of",
             false => "mirror",
         };
-        let actor = Actor {
-            name: Some(format!("{role} {place}")),
-            ..Actor::default()
-        };
+        let actor = Actor::for_upstream(role, place);
         let mirrored = Mirrored {
             registry: registry.clone(),
             upstream: mirror.upstream.clone(),
@@ -322,9 +354,20 @@ impl Mirror {
         self.settings.prefix.as_ref()
     }
 
-    fn adopted(&self) -> Adopted {
+    /// Reports whether a repository there may be fetched.
+    fn allows(&self, source: &RepositoryName) -> bool {
+        let (allow, full) = (&self.settings.allow, self.upstream.name(source));
+        allow.is_empty() || allow.iter().any(|glob| glob.matches(full.as_str()))
+    }
+
+    /// Its prefix, or its URL.
+    fn place(&self) -> &str {
+        self.prefix().map_or(self.url(), RepositoryName::as_str)
+    }
+
+    fn walked(&self) -> WalkedUpstream {
         let settings = &self.settings;
-        Adopted {
+        WalkedUpstream {
             prefix: settings.prefix.clone(),
             url: settings.upstream.url.clone(),
             allow: settings.allow.clone(),

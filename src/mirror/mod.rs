@@ -4,6 +4,7 @@
 //! and stored like a push; from then on it is served without anybody else. A tag is asked for again once it is no longer fresh, and whatever goes wrong
 //! then, what is here is served. Repositories elsewhere never ask an upstream.
 
+mod asked;
 mod blob;
 mod brought;
 mod changing;
@@ -22,8 +23,8 @@ mod states;
 pub use brought::{BroughtBlob, KnownBlob};
 pub use counters::MirrorCounters;
 pub use error::Error;
-pub use lists::Listed;
+pub use lists::{Listed, ReferrersPart};
 pub use manifest::Currency;
-pub use mirrors::{Adopted, Mirrors, NewMirrors, Synced};
+pub use mirrors::{Mirrors, NewMirrors, Synced, WalkedUpstream};
 pub use settings::MirrorSettings;
 pub use states::Watched;

@@ -31,6 +31,8 @@ enum Trouble {
     /// Content that is not what was asked for.
     Content,
     Outage,
+    /// Repository that the configuration leaves out.
+    NotAllowed,
     /// Failure of this registry, or too much work.
     Here,
 }
@@ -74,7 +76,8 @@ impl Notes {
         }
     }
 
-    fn warn(&self, name: &RepositoryName, what: &str, served: Served, error: &Error) {
+    /// Logs why something was not asked for, or did not come.
+    pub fn warn(&self, name: &RepositoryName, what: &str, served: Served, error: &Error) {
         let (trouble, upstream) = (Trouble::of(error), &*self.url);
         // of what never came the registry tells the client
         let is_told = matches!(trouble, Trouble::Gone | Trouble::Here) && served == Served::Nothing;
@@ -91,6 +94,9 @@ impl Notes {
                     image = what,
                     "the tag is gone upstream; what is here is served"
                 );
+            }
+            (Trouble::NotAllowed, _) => {
+                tracing::info!(upstream, repository = %name, "{error}");
             }
             (Trouble::Content, _) => {
                 tracing::warn!(upstream, repository = %name, what, %error, "the upstream sent something wrong, which is not stored");
@@ -117,13 +123,14 @@ impl Trouble {
         match error {
             error if error.is_absence() => Self::Gone,
             Error::Altered { .. } | Error::Invalid(_) => Self::Content,
+            Error::NotAllowed { .. } => Self::NotAllowed,
             Error::Upstream(failure) => match failure {
                 Failure::NotFound => Self::Gone,
                 Failure::Unauthorized(_)
                 | Failure::NoLogin
                 | Failure::Denied
                 | Failure::Credentials(_) => Self::Login,
-                Failure::Broken(_) | Failure::Redirects(_) => Self::Content,
+                Failure::Broken(_) | Failure::Redirects(_) | Failure::Astray(_) => Self::Content,
                 Failure::Crowded => Self::Here,
                 Failure::TooManyRequests { .. }
                 | Failure::Server(_)

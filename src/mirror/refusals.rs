@@ -92,7 +92,8 @@ fn time(failure: &Failure) -> Option<Duration> {
         | Failure::Timeout(_)
         | Failure::Unreachable(_)
         | Failure::Broken(_)
-        | Failure::Redirects(_) => Some(FAILURE),
+        | Failure::Redirects(_)
+        | Failure::Astray(_) => Some(FAILURE),
         Failure::Paused(_) | Failure::Crowded | Failure::Credentials(_) => None,
     }
 }

@@ -22,5 +22,5 @@ pub use media_type::MediaType;
 pub use name::{NameError, RepositoryName, TagName};
 pub use outline::{MAX_DEPTH, Outline};
 pub use platform_name::PlatformName;
-pub use referrer::{Referrer, annotations};
+pub use referrer::{ListedReferrer, Referrer, annotations};
 pub use unambiguous::{check_image_config, check_manifest};

@@ -6,6 +6,8 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::digest::Digest;
+
 /// Descriptor of a manifest that is about another one.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +23,34 @@ pub struct Referrer {
     pub annotations: Option<Box<RawValue>>,
 }
 
+/// Descriptor of a manifest in another registry's list, while that is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedReferrer<'l> {
+    #[serde(default)]
+    media_type: String,
+    digest: String,
+    #[serde(default)]
+    size: i64,
+    #[serde(default)]
+    artifact_type: Option<String>,
+    #[serde(borrow, default)]
+    annotations: Option<&'l RawValue>,
+}
+
+impl Referrer {
+    /// Turns what another registry lists into what is listed here; `None` if it is no descriptor.
+    pub fn listed(listed: ListedReferrer<'_>) -> Option<Self> {
+        Some(Self {
+            media_type: listed.media_type,
+            digest: Digest::parse(&listed.digest).ok()?.as_str().to_owned(),
+            size: usize::try_from(listed.size).ok()?,
+            artifact_type: listed.artifact_type,
+            annotations: listed.annotations.and_then(texts),
+        })
+    }
+}
+
 /// Returns the annotations of a manifest; `None` if there are none, or not all of them are text.
 pub fn annotations(manifest: &[u8]) -> Option<Box<RawValue>> {
     #[derive(Deserialize)]
@@ -31,6 +61,11 @@ pub fn annotations(manifest: &[u8]) -> Option<Box<RawValue>> {
     let found = serde_json::from_slice::<Annotated<'_>>(manifest)
         .ok()?
         .annotations?;
+    texts(found)
+}
+
+/// Returns an object of text as it is; `None` if it is empty, or something else.
+fn texts(found: &RawValue) -> Option<Box<RawValue>> {
     let Texts { are_any } = serde_json::from_str(found.get()).ok()?;
     are_any.then(|| found.to_owned())
 }

@@ -1,5 +1,6 @@
 //! A client of other servers: it keeps connections, verifies certificates, uses proxies, and streams answers.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,9 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 
+use super::addresses::{Forbidden, Reach, Server};
 use super::authorities::{Authorities, client_config};
 use super::connector::{Connector, is_usable_proxy};
 
@@ -28,8 +31,8 @@ pub(crate) struct ClientSettings {
     pub(crate) proxy: Proxy,
     /// Maximum time until a connection is there, encryption aside.
     pub(crate) connect_timeout: Duration,
-    /// Hosts that may have link-local addresses; others may not, because metadata services of clouds listen there.
-    pub(crate) link_local: Vec<String>,
+    /// Servers that may have any address, also a link-local one.
+    pub(crate) exempt: Vec<Server>,
 }
 
 /// Choice of a proxy.
@@ -43,16 +46,23 @@ pub(crate) enum Proxy {
 
 /// A client of other servers. Redirects are not followed.
 pub(crate) struct Client {
-    inner: legacy::Client<HttpsConnector<Connector>, Full<Bytes>>,
-    https: HttpsConnector<Connector>,
+    any: Pool,
+    public: Pool,
     connector: Connector,
+    config: ClientConfig,
 }
+
+/// Connections to some kind of addresses.
+type Pool = legacy::Client<HttpsConnector<Connector>, Full<Bytes>>;
 
 /// Reason why a request got no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
     #[error("connection failed: {0}")]
     Connection(String),
+    /// Address that may not be reached.
+    #[error("{0}")]
+    Forbidden(String),
     #[error("{0}")]
     Http(String),
 }
@@ -69,25 +79,28 @@ impl Client {
             Proxy::Url(_) => return Err("a proxy is a URL that begins with http://".to_owned()),
         };
         let config = client_config(&settings.authorities)?;
-        let connector = Connector::new(proxies, settings.connect_timeout, settings.link_local);
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector.clone());
-        Ok(Self::with(https, connector))
+        let connector = Connector::new(proxies, settings.connect_timeout, settings.exempt);
+        Ok(Self::with(config, connector))
     }
 
-    fn with(https: HttpsConnector<Connector>, connector: Connector) -> Self {
-        let inner = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(https.clone());
+    fn with(config: ClientConfig, connector: Connector) -> Self {
+        let pool = |reach| {
+            let https = HttpsConnectorBuilder::new()
+                .with_tls_config(config.clone())
+                .https_or_http()
+                .enable_http1()
+                .wrap_connector(connector.reaching(reach));
+            legacy::Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(IDLE_CONNECTIONS)
+                .build(https)
+        };
         Self {
-            inner,
-            https,
+            any: pool(Reach::Any),
+            public: pool(Reach::Public),
             connector,
+            config,
         }
     }
 
@@ -95,7 +108,7 @@ impl Client {
     ///
     /// A connection ends with the runtime that opened it, so work in a runtime of its own must not lend its connections.
     pub(crate) fn apart(&self) -> Self {
-        Self::with(self.https.clone(), self.connector.clone())
+        Self::with(self.config.clone(), self.connector.clone())
     }
 
     /// Sends a request with an absolute URL, and returns the head of the answer; its body can still be read.
@@ -105,6 +118,7 @@ impl Client {
     pub(crate) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
+        reach: Reach,
     ) -> Result<Response<Incoming>, SendError> {
         let agent = HeaderValue::from_static("tarkeep");
         request.headers_mut().entry(USER_AGENT).or_insert(agent);
@@ -114,14 +128,29 @@ impl Client {
         {
             request.headers_mut().insert(PROXY_AUTHORIZATION, login);
         }
-        self.inner.request(request).await.map_err(|error| {
+        let pool = match reach {
+            Reach::Any => &self.any,
+            Reach::Public => &self.public,
+        };
+        pool.request(request).await.map_err(|error| {
             let cause = cause_of(&error);
-            match error.is_connect() {
-                true => SendError::Connection(cause),
-                false => SendError::Http(cause),
+            if is_forbidden(&error) {
+                SendError::Forbidden(cause)
+            } else if error.is_connect() {
+                SendError::Connection(cause)
+            } else {
+                SendError::Http(cause)
             }
         })
     }
+}
+
+/// Reports whether the address alone was wrong.
+fn is_forbidden(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .filter_map(|cause| cause.downcast_ref::<io::Error>()?.get_ref())
+        .any(|inner| inner.is::<Forbidden>())
 }
 
 /// Returns the innermost cause of an error, which alone is specific.
@@ -131,4 +160,68 @@ pub(super) fn cause_of(error: &(dyn std::error::Error + 'static)) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Serves empty answers on the loopback address, as the port of a service that nobody outside should reach.
+    fn service() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+        });
+        port
+    }
+
+    fn client(exempt: Vec<Server>) -> Client {
+        let settings = ClientSettings {
+            authorities: Authorities::None,
+            proxy: Proxy::Environment,
+            connect_timeout: Duration::from_secs(20),
+            exempt,
+        };
+        Client::new(settings).unwrap()
+    }
+
+    /// The address counts that is connected to, whatever the name; so does the port of what is exempt.
+    #[tokio::test]
+    async fn a_public_server_leads_to_no_service_of_this_machine() {
+        let port = service();
+        let plain = client(Vec::new());
+        for host in ["127.0.0.1", "localhost"] {
+            let request = || {
+                let url = format!("http://{host}:{port}/");
+                let request = Request::get(url).body(Full::default());
+                request.unwrap()
+            };
+            let reached = plain.send(request(), Reach::Any).await.unwrap();
+            assert_eq!(
+                Reach::of(&reached),
+                Reach::Any,
+                "it may lead to its neighbours"
+            );
+            let refused = plain.send(request(), Reach::Public).await;
+            assert!(
+                matches!(refused, Err(SendError::Forbidden(_))),
+                "{refused:?}"
+            );
+            let other = client(vec![Server::new(host, Some(1)), Server::new(host, None)]);
+            let refused = other.send(request(), Reach::Public).await;
+            assert!(
+                matches!(refused, Err(SendError::Forbidden(_))),
+                "{refused:?}"
+            );
+            let exempt = client(vec![Server::new(host, Some(port))]);
+            assert!(exempt.send(request(), Reach::Public).await.is_ok());
+        }
+    }
 }

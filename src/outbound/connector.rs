@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,35 +20,52 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
+use super::addresses::{Reach, Server, bare, check};
+
 /// Time that an address has before the next one is tried beside it (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Maker of connections for a client.
 #[derive(Clone)]
-pub(super) struct Connector(Arc<Route>);
+pub(super) struct Connector {
+    route: Arc<Route>,
+    reach: Reach,
+}
 
 /// Settings of connections to servers.
 struct Route {
     proxies: Matcher,
     timeout: Duration,
-    /// Hosts that may have link-local addresses.
-    link_local: Vec<String>,
+    /// Servers that may have any address.
+    exempt: Vec<Server>,
 }
 
 type Connecting<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 impl Connector {
-    pub fn new(proxies: Matcher, timeout: Duration, link_local: Vec<String>) -> Self {
-        Self(Arc::new(Route {
+    pub fn new(proxies: Matcher, timeout: Duration, exempt: Vec<Server>) -> Self {
+        let route = Route {
             proxies,
             timeout,
-            link_local,
-        }))
+            exempt,
+        };
+        Self {
+            route: Arc::new(route),
+            reach: Reach::Any,
+        }
+    }
+
+    /// Returns the same connector for other addresses.
+    pub fn reaching(&self, reach: Reach) -> Self {
+        Self {
+            route: Arc::clone(&self.route),
+            reach,
+        }
     }
 
     /// Returns the login for the proxy that a request without encryption goes to.
     pub fn proxy_login(&self, target: &Uri) -> Option<HeaderValue> {
-        self.0.proxies.intercept(target)?.basic_auth().cloned()
+        self.route.proxies.intercept(target)?.basic_auth().cloned()
     }
 }
 
@@ -62,19 +79,21 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        let route = Arc::clone(&self.0);
+        let (route, reach) = (Arc::clone(&self.route), self.reach);
         Box::pin(async move {
             let late = |_| io::Error::new(io::ErrorKind::TimedOut, "it takes too long");
-            let connecting = timeout(route.timeout, connect(&route, target));
+            let connecting = timeout(route.timeout, connect(&route, target, reach));
             connecting.await.map_err(late)?
         })
     }
 }
 
-async fn connect(route: &Arc<Route>, target: Uri) -> io::Result<Stream> {
+async fn connect(route: &Arc<Route>, target: Uri, reach: Reach) -> io::Result<Stream> {
     let Some(proxy) = route.proxies.intercept(&target) else {
-        let io = dial(&target, &route.link_local).await?;
+        let io = dial(&target, reach, &route.exempt).await?;
+        let leads = io.inner().peer_addr();
         return Ok(Stream {
+            leads: leads.map_or(Reach::Public, |address| Reach::from(address.ip())),
             io,
             is_proxied: false,
         });
@@ -83,14 +102,19 @@ async fn connect(route: &Arc<Route>, target: Uri) -> io::Result<Stream> {
         return Err(refused("a proxy is a URL that begins with http://"));
     }
     let host = target.host().unwrap_or_default();
-    if let Ok(address) = bare(host).parse() {
-        check_address(address, host, &route.link_local)?;
+    // which address a name has, the proxy alone knows
+    let address = bare(host).parse().ok();
+    if let Some(address) = address {
+        let address = SocketAddr::new(address, port(&target));
+        check(address, host, reach, &route.exempt)?;
     }
+    let leads = address.map_or(Reach::Public, Reach::from);
     if target.scheme() != Some(&Scheme::HTTPS) {
-        let io = dial(proxy.uri(), &[]).await?;
+        let io = dial(proxy.uri(), Reach::Any, &[]).await?;
         return Ok(Stream {
             io,
             is_proxied: true,
+            leads,
         });
     }
     let mut tunnel = Tunnel::new(proxy.uri().clone(), ProxyDialer);
@@ -102,6 +126,7 @@ async fn connect(route: &Arc<Route>, target: Uri) -> io::Result<Stream> {
     Ok(Stream {
         io,
         is_proxied: false,
+        leads,
     })
 }
 
@@ -119,27 +144,32 @@ impl Service<Uri> for ProxyDialer {
     }
 
     fn call(&mut self, proxy: Uri) -> Self::Future {
-        Box::pin(async move { dial(&proxy, &[]).await })
+        Box::pin(async move { dial(&proxy, Reach::Any, &[]).await })
     }
 }
 
 /// Connects to the first address that answers.
 ///
 /// An address that says nothing does not keep the others waiting (RFC 8305): each gets a head start only.
-async fn dial(target: &Uri, link_local: &[String]) -> io::Result<TokioIo<TcpStream>> {
+async fn dial(target: &Uri, reach: Reach, exempt: &[Server]) -> io::Result<TokioIo<TcpStream>> {
     let host = target
         .host()
         .ok_or_else(|| refused("the URL has no host"))?;
+    let addresses = lookup_host((bare(host), port(target))).await?.collect();
+    let racing = race(in_turns(addresses), |address| async move {
+        // the address that is connected to, so that a name that changes its address is no way around
+        check(address, host, reach, exempt)?;
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    });
+    Ok(TokioIo::new(racing.await?))
+}
+
+fn port(target: &Uri) -> u16 {
     let is_encrypted = target.scheme() == Some(&Scheme::HTTPS);
-    let port = target
-        .port_u16()
-        .unwrap_or(if is_encrypted { 443 } else { 80 });
-    let addresses = lookup_host((bare(host), port)).await?.collect();
-    let stream = race(in_turns(addresses), |address| {
-        reach(address, host, link_local)
-    })
-    .await?;
-    Ok(TokioIo::new(stream))
+    let standard = if is_encrypted { 443 } else { 80 };
+    target.port_u16().unwrap_or(standard)
 }
 
 /// Sorts addresses so that both families take turns, the first one's first.
@@ -178,32 +208,6 @@ where
     Err(failure)
 }
 
-async fn reach(address: SocketAddr, host: &str, link_local: &[String]) -> io::Result<TcpStream> {
-    check_address(address.ip(), host, link_local)?;
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-fn check_address(address: IpAddr, host: &str, link_local: &[String]) -> io::Result<()> {
-    if is_link_local(address) && !link_local.iter().any(|named| named == host) {
-        return Err(refused("a link-local address is not connected to"));
-    }
-    Ok(())
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
-}
-
-/// Removes the brackets of an IPv6 address.
-fn bare(host: &str) -> &str {
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
 fn refused(sentence: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, sentence)
 }
@@ -219,11 +223,14 @@ pub(super) struct Stream {
     io: TokioIo<TcpStream>,
     /// True if requests must name the whole URL.
     is_proxied: bool,
+    /// Addresses to which its answers may lead.
+    leads: Reach,
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        self.io.connected().proxy(self.is_proxied)
+        let connected = self.io.connected().proxy(self.is_proxied);
+        connected.extra(self.leads)
     }
 }
 
@@ -258,19 +265,6 @@ impl Write for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn metadata_services_are_reached_only_by_their_names() {
-        let check = |address: &str, named: &[&str]| {
-            let named: Vec<_> = named.iter().map(|&name| name.to_owned()).collect();
-            check_address(address.parse().unwrap(), "meta", &named).is_ok()
-        };
-        for address in ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"] {
-            assert!(!check(address, &["other"]), "{address}");
-            assert!(check(address, &["meta"]), "{address}");
-        }
-        assert!(check("127.0.0.1", &[]) && check("10.0.0.1", &[]) && check("::1", &[]));
-    }
 
     fn addresses(list: &[&str]) -> Vec<SocketAddr> {
         list.iter()

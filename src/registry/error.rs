@@ -191,6 +191,15 @@ impl Error {
         )
     }
 
+    /// True if there is no such repository, manifest or blob.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::NameUnknown(_) | Self::ManifestUnknown { .. } | Self::BlobUnknown { .. }
+        )
+    }
+
     /// True if a disk has no space for what is to be stored.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -62,6 +62,7 @@ pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::{ManifestReference, ReferenceError};
 pub use content::signature_tags::SignatureTag;
+pub use content::syncs::Relisted;
 pub use content::undo::removal::{Removal, Undo};
 pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::login::RemoteLogin;
-use crate::outbound::{Authorities, Client, ClientSettings, Proxy};
+use crate::outbound::{Authorities, Client, ClientSettings, Proxy, Reach, Server};
 use crate::redact;
 
 /// Maximum time for a connection, and for a whole answer: a report may wait for its turn.
@@ -89,7 +89,7 @@ impl Remote {
             authorities: ca.map_or(Authorities::System, Authorities::SystemAnd),
             proxy: Proxy::Environment,
             connect_timeout: CONNECT,
-            link_local: vec![authority.host().to_owned()],
+            exempt: vec![Server::new(authority.host(), authority.port_u16())],
         });
         let login = login(authority.as_str()).map_err(RemoteError::Settings)?;
         let login = login.map(|login| HeaderValue::from_str(&login.basic()));
@@ -199,7 +199,7 @@ impl Remote {
         if let Some(login) = &self.login {
             headers.insert(AUTHORIZATION, login.clone());
         }
-        let answer = timeout(ANSWER, self.client.send(request)).await;
+        let answer = timeout(ANSWER, self.client.send(request, Reach::Any)).await;
         let answer = answer.map_err(|_| self.unreachable("no answer came in time"))?;
         let (head, body) = answer
             .map_err(|error| self.unreachable(error))?

@@ -19,6 +19,8 @@ pub struct RepositoryItem {
     pub pushed: Time,
     pub pulled: Option<Time>,
     pub checked: Option<Time>,
+    /// URL of the upstream of which it is a cache.
+    pub upstream: Option<String>,
 }
 
 impl From<RepositoryRow> for RepositoryItem {
@@ -31,6 +33,7 @@ impl From<RepositoryRow> for RepositoryItem {
             pushed: Time(row.pushed_at),
             pulled: row.pulled_at.map(Time),
             checked: row.checked_at.map(Time),
+            upstream: row.upstream,
         }
     }
 }

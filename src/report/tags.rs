@@ -22,6 +22,8 @@ pub struct TagItem {
     pub pulled: Option<Time>,
     pub checked: Option<Time>,
     pub pull_count: u64,
+    /// URL of the upstream of which its repository is a cache.
+    pub upstream: Option<String>,
     pub damage: Vec<DamageItem>,
 }
 
@@ -66,6 +68,7 @@ pub async fn tags(registry: &Registry, keys: Vec<TagKey>) -> Result<Vec<TagItem>
             pulled: row.pulled_at.map(Time),
             checked: row.checked_at.map(Time),
             pull_count: row.pulls,
+            upstream: row.upstream,
             damage: damage(&pieces),
         });
     }

@@ -31,6 +31,8 @@ pub enum Error {
     Crowded,
     #[error("the upstream redirects more than {0} times")]
     Redirects(usize),
+    #[error("{0}: list it as one of privatehosts (--private-host) if that is right")]
+    Astray(String),
     #[error("cannot read {0}")]
     Credentials(String),
 }

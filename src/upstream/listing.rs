@@ -4,42 +4,22 @@ use std::collections::BTreeSet;
 
 use http::header::{ACCEPT, LINK};
 use http::{HeaderMap, HeaderValue, Method, Uri};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::error::Error;
 use super::login::Scope;
 use super::origin::resolve;
+use super::page::{self, Names, Referrers, endless};
 use super::request::{Answer, Ask, Lane, Upstream};
-use crate::oci::layout::LayoutIndex;
-use crate::oci::{Descriptor, Digest, MediaType, RepositoryName};
+use crate::oci::{Digest, MediaType, Referrer, RepositoryName};
 
 /// Maximum size of a page, in bytes.
 const PAGE: usize = 4 << 20;
-/// Maximum number of names in a list, and of their bytes.
-const NAMES: usize = 1 << 18;
-const NAMES_BYTES: usize = 16 << 20;
 /// Maximum number of pages after each other that name nothing new, as those of a filtered list do.
 const BARREN_PAGES: usize = 100;
 /// Maximum number of pages of referrers.
 const REFERRER_PAGES: usize = 16;
-/// Maximum number of referrers of one manifest.
-const REFERRERS: usize = 1 << 14;
 /// Number of names that a page is asked for.
 const PAGE_NAMES: usize = 1000;
-
-/// A page of tags.
-#[derive(Deserialize)]
-struct TagPage {
-    /// `null` for none.
-    tags: Option<Vec<String>>,
-}
-
-/// A page of repositories.
-#[derive(Deserialize)]
-struct RepositoryPage {
-    repositories: Option<Vec<String>>,
-}
 
 impl Upstream {
     /// Lists the tags of a repository, as the upstream writes them.
@@ -49,8 +29,7 @@ impl Upstream {
     pub async fn tags(&self, repository: &RepositoryName) -> Result<BTreeSet<String>, Error> {
         let name = self.name(repository);
         let path = format!("{name}/tags/list?n={PAGE_NAMES}");
-        let names = |page: TagPage| page.tags.unwrap_or_default();
-        self.list(&path, &Scope::Pull(name), names).await
+        self.list(&path, &Scope::Pull(name), "tags").await
     }
 
     /// Lists all repositories that the login may see, which Docker Hub refuses.
@@ -60,8 +39,7 @@ impl Upstream {
     pub async fn repositories(&self) -> Result<BTreeSet<String>, Error> {
         let path = format!("_catalog?n={PAGE_NAMES}");
         self.log_in(&Scope::Catalog).await?;
-        let names = |page: RepositoryPage| page.repositories.unwrap_or_default();
-        self.list(&path, &Scope::Catalog, names).await
+        self.list(&path, &Scope::Catalog, "repositories").await
     }
 
     /// Lists what is about a manifest; `None` if the upstream does not know such lists.
@@ -72,57 +50,79 @@ impl Upstream {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Option<Vec<Descriptor>>, Error> {
+    ) -> Result<Option<Vec<Referrer>>, Error> {
         let name = self.name(repository);
         let url = self.origin().url(&format!("{name}/referrers/{digest}"))?;
         let scope = Scope::Pull(name);
         let mut next = Some(url);
-        let (mut found, mut pages) = (Vec::new(), 0);
+        let (mut found, mut pages) = (Referrers::default(), 0);
         while let Some(url) = next {
             pages += 1;
             let mut answer = match self
                 .page(url.clone(), &scope, Some(MediaType::OCI_INDEX))
                 .await
             {
-                Err(Error::NotFound) if found.is_empty() => return Ok(None),
+                Err(Error::NotFound) if pages == 1 => return Ok(None),
                 answer => answer?,
             };
-            let page: LayoutIndex = parse(&mut answer).await?;
+            let page = answer.read(PAGE).await?;
+            let count = page::read(&page, "manifests", &mut found)?;
             next = self
                 .following(&answer)?
-                .filter(|next| !page.manifests.is_empty() || *next != url);
-            found.extend(page.manifests);
-            if found.len() > REFERRERS || pages > REFERRER_PAGES {
+                .filter(|next| count > 0 || *next != url);
+            if pages > REFERRER_PAGES {
                 return Err(endless());
             }
         }
-        Ok(Some(found))
+        Ok(Some(found.all))
     }
 
-    async fn list<P: DeserializeOwned>(
+    /// Reads the list that clients keep as a tag where a registry has none ("Referrers Tag Schema").
+    ///
+    /// # Errors
+    /// As [`Self::tags`].
+    pub async fn referrers_by_tag(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Vec<Referrer>, Error> {
+        let tag = digest.as_str().replacen(':', "-", 1);
+        let index = match self.manifest(repository, &tag).await {
+            Err(Error::NotFound) => return Ok(Vec::new()),
+            index => index?,
+        };
+        let mut found = Referrers::default();
+        // whatever else has that tag is no list
+        Ok(match page::read(&index, "manifests", &mut found) {
+            Ok(_) => found.all,
+            Err(_) => Vec::new(),
+        })
+    }
+
+    async fn list(
         &self,
         path: &str,
         scope: &Scope,
-        names: impl Fn(P) -> Vec<String>,
+        key: &'static str,
     ) -> Result<BTreeSet<String>, Error> {
         let mut next = Some(self.origin().url(path)?);
-        let (mut found, mut bytes, mut barren) = (BTreeSet::new(), 0, 0);
+        let (mut found, mut barren) = (Names::default(), 0);
         while let Some(url) = next {
             let mut answer = self.page(url.clone(), scope, None).await?;
-            let page = names(parse(&mut answer).await?);
-            let before = found.len();
-            bytes += page.iter().map(String::len).sum::<usize>();
-            found.extend(page);
-            barren = if found.len() > before { 0 } else { barren + 1 };
+            let page = answer.read(PAGE).await?;
+            let before = found.all.len();
+            page::read(&page, key, &mut found)?;
+            let has_news = found.all.len() > before;
+            barren = if has_news { 0 } else { barren + 1 };
             // a server that knows no pages answers each with the first, and leads to itself
             next = self
                 .following(&answer)?
-                .filter(|next| found.len() > before || *next != url);
-            if barren > BARREN_PAGES || found.len() > NAMES || bytes > NAMES_BYTES {
+                .filter(|next| has_news || *next != url);
+            if barren > BARREN_PAGES {
                 return Err(endless());
             }
         }
-        Ok(found)
+        Ok(found.all)
     }
 
     async fn page(
@@ -157,15 +157,6 @@ impl Upstream {
             )),
         }
     }
-}
-
-async fn parse<P: DeserializeOwned>(answer: &mut Answer) -> Result<P, Error> {
-    let body = answer.read(PAGE).await?;
-    serde_json::from_slice(&body).map_err(|_| Error::Broken("its list is not one".to_owned()))
-}
-
-fn endless() -> Error {
-    Error::Broken("its list has no end".to_owned())
 }
 
 /// Returns the target of `Link: <…>; rel="next"`.

@@ -11,6 +11,7 @@ mod listing;
 mod login;
 mod manifest;
 mod origin;
+mod page;
 mod request;
 mod settings;
 
@@ -18,5 +19,6 @@ pub use blob::{BlobStream, StreamFailure};
 pub use error::Error;
 pub use helper::Helper;
 pub use manifest::ManifestHead;
+pub use page::{name_size, referrer_size};
 pub use request::{Last, Quota, Tally, Upstream};
 pub use settings::{BackgroundLimits, Credentials, Dialect, Login, Queue, Settings};

@@ -4,6 +4,7 @@ use http::Uri;
 use http::uri::{Authority, Scheme};
 
 use super::error::Error;
+use crate::outbound::Server;
 use crate::redact;
 
 /// Address of an upstream.
@@ -48,6 +49,16 @@ impl Origin {
         self.authority.host()
     }
 
+    /// Returns the server, whatever the scheme.
+    pub fn server(&self) -> Server {
+        Server::new(self.host(), Some(self.port()))
+    }
+
+    fn port(&self) -> u16 {
+        let port = self.authority.port_u16();
+        port.unwrap_or_else(|| default_port(&self.scheme))
+    }
+
     /// Returns the URL of a path below `/v2/`.
     pub fn url(&self, path: &str) -> Result<Uri, Error> {
         let path = format!("{}/v2/{path}", self.base);
@@ -70,11 +81,7 @@ impl Origin {
             && url
                 .host()
                 .is_some_and(|host| host.eq_ignore_ascii_case(self.host()))
-            && port(url)
-                == self
-                    .authority
-                    .port_u16()
-                    .unwrap_or(default_port(&self.scheme))
+            && port(url) == self.port()
     }
 
     /// Reports whether a URL's connection is as well protected as the one to this server.
@@ -83,7 +90,8 @@ impl Origin {
     }
 }
 
-fn port(url: &Uri) -> u16 {
+/// Returns the port of a URL.
+pub(super) fn port(url: &Uri) -> u16 {
     let standard = url.scheme().map_or(443, default_port);
     url.port_u16().unwrap_or(standard)
 }

@@ -26,8 +26,10 @@ pub struct Settings {
     pub proxy: Option<String>,
     /// Logins, of which the first that fits a repository applies.
     pub logins: Vec<Login>,
-    /// Hosts of token services, beside the registry's own, that get the login.
+    /// Token services, beside the registry's own, that get the login: hosts, with ports where they are not the standard ones.
     pub realms: Vec<String>,
+    /// Servers, written alike, to which a public upstream may lead although they are in a private network.
+    pub private_hosts: Vec<String>,
     /// Maximum time for the head of an answer, with connections, logins and redirects on the way to it.
     pub timeout: Duration,
     pub queue: Queue,
@@ -59,6 +61,7 @@ impl Settings {
             proxy: None,
             logins: Vec::new(),
             realms: Vec::new(),
+            private_hosts: Vec::new(),
             timeout: Duration::from_secs(10),
             queue: Queue::Patient,
             stall: Duration::from_secs(30),

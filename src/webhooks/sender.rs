@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 
 use crate::events::Event;
 use crate::files::regular_file;
-use crate::outbound::{Authorities, Client, ClientSettings, Proxy};
+use crate::outbound::{Authorities, Client, ClientSettings, Proxy, Reach, Server};
 use crate::webhooks::format::{self, Source};
 use crate::webhooks::settings::Endpoint;
 
@@ -47,7 +47,7 @@ impl Sender {
     /// # Errors
     /// Authorities that cannot be read, in a sentence.
     pub fn new(endpoint: Endpoint) -> Result<Self, String> {
-        let host = endpoint.url.host().map(str::to_owned);
+        let (host, port) = (endpoint.url.host(), endpoint.url.port_u16());
         let is_encrypted = endpoint.url.scheme() == Some(&Scheme::HTTPS);
         let authorities = match &endpoint.authority {
             Some(path) => Authorities::File(path.clone()),
@@ -60,8 +60,9 @@ impl Sender {
             authorities,
             proxy: Proxy::Environment,
             connect_timeout: CONNECT,
-            link_local: host
+            exempt: host
                 .filter(|_| endpoint.is_link_local)
+                .map(|host| Server::new(host, port))
                 .into_iter()
                 .collect(),
         })?;
@@ -123,7 +124,7 @@ impl Sender {
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(u16, String), String> {
         let answer = self
             .client
-            .send(request)
+            .send(request, Reach::Any)
             .await
             .map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();

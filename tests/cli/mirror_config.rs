@@ -38,8 +38,8 @@ fn each_client_gets_its_files() {
     );
     assert_eq!(
         printed(&config, &["containerd"]),
-        "server = \"https://registry-1.docker.io\"\n\n[host.\"https://r.example:5000/v2/hub\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n\
-         \nserver = \"https://ghcr.io\"\n\n[host.\"https://r.example:5000/v2/ghcr\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n"
+        "# /etc/containerd/certs.d/docker.io/hosts.toml\nserver = \"https://registry-1.docker.io\"\n\n[host.\"https://r.example:5000/v2/hub\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n\
+         \n# /etc/containerd/certs.d/ghcr.io/hosts.toml\nserver = \"https://ghcr.io\"\n\n[host.\"https://r.example:5000/v2/ghcr\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n"
     );
     assert_eq!(
         printed(&config, &["k3s"]),
@@ -77,6 +77,20 @@ fn a_cache_is_a_mirror_by_itself() {
         containerd.contains("[host.\"http://10.0.0.1:5000/v2\"]"),
         "{containerd}"
     );
+}
+
+/// A cache of another registry is no mirror for Docker, unless that has the images of Docker Hub.
+#[test]
+fn what_docker_asks_a_mirror_for_is_said() {
+    for (url, is_said) in [("https://ghcr.io", true), ("https://docker.io", false)] {
+        let config = json!({ "version": "0.1", "http": { "addr": "10.0.0.1:5000" },
+            "proxy": { "remoteurl": url } });
+        let output = run(&config, &["docker"]);
+        let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{shown}");
+        let sentence = "Docker asks a mirror for images of Docker Hub only";
+        assert_eq!(shown.contains(sentence), is_said, "{shown}");
+    }
 }
 
 #[test]

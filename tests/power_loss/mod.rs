@@ -7,6 +7,7 @@
 //!
 //! `POWER_SEED` repeats a run, as far as the disk allows.
 
+mod adopted;
 mod backup_ends;
 mod collected;
 pub mod disk;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::mirror::{hub, mirror};
 use crate::support::hub::{Hub, Part};
 
-use crate::support::{Image, Server, eventually, sha256};
+use crate::support::{Image, Server, eventually, eventually_some, sha256};
 
 /// Bytes after which the upstream pauses.
 const HALF: usize = 150_000;
@@ -203,6 +203,41 @@ fn blobs_come_without_their_length() {
     // its row may not be there yet
     let mut answer = ureq::get(&url).call().expect("an answer");
     let body = answer.body_mut().read_to_vec().expect("a body");
+    assert_eq!(&body, layer);
+}
+
+/// HTTP/1.0 knows an end by the end of the connection only, which must not look the same for half a blob.
+#[test]
+fn an_old_client_gets_a_whole_blob_or_none() {
+    let (hub, image) = hub();
+    let layer = &image.layers[0];
+    let server = mirror(&hub, &json!({}));
+    let get = || {
+        let mut stream = server.client().connect();
+        let request = format!("GET {} HTTP/1.0\r\n\r\n", path(layer));
+        stream.write_all(request.as_bytes()).expect("it is sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let body = answer.split_off(end.expect("a head") + 4);
+        (
+            String::from_utf8(answer).expect("text").to_lowercase(),
+            body,
+        )
+    };
+    hub.behave(|behaviour| {
+        behaviour.sends_chunks = true;
+        behaviour.alters_blobs = true;
+    });
+    let (head, _) = get();
+    assert!(head.contains(" 502 "), "{head}");
+    hub.behave(|behaviour| behaviour.alters_blobs = false);
+    let (head, body) = eventually_some("it comes", || {
+        let (head, body) = get();
+        head.contains(" 200 ").then_some((head, body))
+    });
+    let length = format!("content-length: {}\r\n", layer.len());
+    assert!(head.contains(&length), "{head}");
     assert_eq!(&body, layer);
 }
 

@@ -168,6 +168,58 @@ fn what_was_never_pulled_does_not_come_along() {
     other.assert_pulls(&mut client, "team/redis", &other.digest());
 }
 
+/// What never came along is no damage either after the image was deleted and restored, or recorded anew.
+#[test]
+fn a_kept_index_stays_whole_through_the_trash_and_a_repair() {
+    let (hub, image) = hub();
+    let other = Image::small(9);
+    hub.add("library/redis", "other", &other);
+    let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [
+        descriptor(OCI_MANIFEST, &image.manifest), descriptor(OCI_MANIFEST, &other.manifest),
+    ]});
+    let index = index.to_string().into_bytes();
+    hub.add_manifest("library/redis", Some("all"), OCI_INDEX, &index);
+    let server = mirror(&hub, &json!({}));
+    let mut client = server.client();
+    assert_eq!(
+        client.get("/v2/hub/library/redis/manifests/all").body,
+        index
+    );
+    image.assert_pulls(&mut client, "hub/library/redis", &image.digest());
+    let keep = [
+        "upstream",
+        "keep",
+        "hub/library/redis:all",
+        "team/redis:all",
+    ];
+    eventually("it is kept", || server.cli(&keep).status.success());
+    let is_whole = |client: &mut crate::support::Client| {
+        let verified = server.cli(&["verify"]);
+        assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+        assert_eq!(client.get("/v2/team/redis/manifests/all").body, index);
+        image.assert_pulls(client, "team/redis", &image.digest());
+    };
+    is_whole(&mut client);
+    let digest = sha256(&index);
+    let removed = client.request("DELETE", &format!("/v2/team/redis/manifests/{digest}"));
+    assert_eq!(removed.send().status, 202);
+    let place = format!("team/redis@{digest}");
+    let restored = server.cli(&["restore", &place]);
+    assert!(restored.status.success(), "{restored:?}");
+    is_whole(&mut client);
+    // its references are recorded anew
+    let database = rusqlite::Connection::open(server.directory().join("registry.db"));
+    let lost = "DELETE FROM manifest_children WHERE parent_id IN (SELECT manifests.id FROM manifests JOIN repositories ON repositories.id = repository_id WHERE name = 'team/redis')";
+    let lost = database.expect("a database").execute(lost, []);
+    assert_eq!(lost.expect("a change"), 1);
+    let found = server.cli(&["verify"]);
+    assert_ne!(found.status.code(), Some(0), "{found:?}");
+    let repaired = server.cli(&["verify", "--repair"]);
+    let said = String::from_utf8_lossy(&repaired.stdout).into_owned();
+    assert!(said.contains("repaired"), "{repaired:?}");
+    is_whole(&mut client);
+}
+
 /// An image without its blobs is nobody's own, and nothing is made of it.
 #[test]
 fn what_nobody_could_pull_is_not_kept() {
@@ -237,6 +289,23 @@ fn reports_name_the_upstream_and_what_is_gone_there() {
     let own = of("team/redis").expect("a chain");
     assert_eq!(own["upstream"], Value::Null);
     assert_eq!(own["end"]["tags"][0]["goneSince"], Value::Null);
+    for list in [&["ls"][..], &["ls", "hub/library/redis"]] {
+        let listed = printed(&server, list);
+        let items = listed["repositories"]
+            .as_array()
+            .or_else(|| listed["tags"].as_array());
+        let of = |item: &Value| (item["repository"].clone(), item["upstream"].clone());
+        let cached = (json!("hub/library/redis"), json!(hub.url()));
+        let items: Vec<_> = items.expect("a list").iter().map(of).collect();
+        assert!(items.contains(&cached), "{listed}");
+        let said = String::from_utf8_lossy(&server.cli(list).stdout).into_owned();
+        assert!(
+            said.contains("CACHED FROM") && said.contains(&hub.url()),
+            "{said}"
+        );
+        let own = (json!("team/redis"), Value::Null);
+        assert_eq!(items.contains(&own), list.len() == 1, "{listed}");
+    }
     for command in ["inspect", "why"] {
         let output = server.cli(&[command, "hub/library/redis:7"]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();

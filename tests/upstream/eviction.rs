@@ -391,3 +391,29 @@ fn a_command_says_what_a_server_will_evict() {
     assert_eq!(sole(&server, &["gc"])["manifestCount"], 0);
     assert_eq!(tags(&server), ["hub/library/redis:7"]);
 }
+
+/// What can never fit goes by itself, and leaves the rest.
+#[test]
+fn an_image_larger_than_the_cache_takes_nothing_with_it() {
+    let hub = Hub::start();
+    let large = Image::new("large", vec![noise(1, 60_000), noise(2, 60_000)]);
+    let small = [3, 4].map(|seed| Image::new(&seed.to_string(), vec![noise(seed, 10_000)]));
+    hub.add("app", "first", &small[0]);
+    hub.add("app", "second", &small[1]);
+    hub.add("app", "large", &large);
+    let server = keeping(&hub, &json!({ "size": "50000B" }), &[]);
+    let mut client = server.client();
+    small[0].assert_pulls(&mut client, "hub/app", "first");
+    small[1].assert_pulls(&mut client, "hub/app", "second");
+    large.assert_pulls(&mut client, "hub/app", "large");
+    let planned = server.cli(&["gc", "--dry-run", "--output=json"]);
+    let planned = String::from_utf8_lossy(&planned.stdout).into_owned();
+    assert!(!planned.contains(&small[0].digest()), "{planned}");
+    eventually("the large one goes", || tags(&server).len() < 3);
+    assert_eq!(tags(&server), ["hub/app:first", "hub/app:second"]);
+    // it is served all the same
+    large.assert_pulls(&mut client, "hub/app", "large");
+    hub.behave(|behaviour| behaviour.is_down = true);
+    small[0].assert_pulls(&mut client, "hub/app", "first");
+    small[1].assert_pulls(&mut client, "hub/app", "second");
+}

@@ -48,7 +48,7 @@ fn reserved(wants_basic: bool) -> Hub {
     let (hub, _) = hub();
     hub.reserve("library/redis", "ann", "secret");
     hub.behave(|behaviour| {
-        behaviour.realm_host = "127.0.0.1";
+        behaviour.has_own_tokens = true;
         behaviour.wants_basic = wants_basic;
     });
     hub

@@ -8,34 +8,39 @@ use tarkeep::oci::Glob;
 use tarkeep::upstream::{Credentials, Error, Helper, Login};
 
 use super::{fetch, login, name, run, settings, upstream};
-use crate::support::hub::{Hub, Part};
+use crate::support::hub::{Hub, Part, Seen};
 use crate::support::{Image, sha256};
 
+/// Another port of the same host is another server.
 #[test]
 fn a_foreign_token_service_gets_no_password_unless_it_is_named() {
-    let hub = Hub::start();
-    hub.add("a/b", "v1", &Image::small(1));
-    hub.reserve("a/b", "ci", "hidden");
-    let mut settings = settings(&hub);
-    settings.logins = vec![login("ci", "hidden")];
-    let asked = run(upstream(&settings).manifest(&name("a/b"), "v1"));
-    assert_eq!(asked.map(|_| ()), Err(Error::NotFound));
-    let tokens = hub.seen_by(Part::Tokens);
-    assert!(!tokens.is_empty());
-    assert!(
-        tokens
-            .iter()
-            .all(|seen| seen.header("authorization").is_none())
-    );
-    settings.realms = vec!["localhost".to_owned()];
-    let asked = run(upstream(&settings).manifest(&name("a/b"), "v1"));
-    assert!(asked.is_ok(), "{asked:?}");
+    for host in ["localhost", "127.0.0.1"] {
+        let hub = Hub::start();
+        hub.behave(|behaviour| behaviour.realm_host = host);
+        hub.add("a/b", "v1", &Image::small(1));
+        hub.reserve("a/b", "ci", "hidden");
+        let place = format!("{host}:{}", hub.ports.tokens);
+        let mut settings = settings(&hub);
+        settings.logins = vec![login("ci", "hidden")];
+        for realms in [vec![], vec![host.to_owned()], vec![format!("{place}0")]] {
+            settings.realms = realms;
+            let asked = run(upstream(&settings).manifest(&name("a/b"), "v1"));
+            assert_eq!(asked.map(|_| ()), Err(Error::NotFound), "{host}");
+        }
+        let tokens = hub.seen_by(Part::Tokens);
+        assert!(!tokens.is_empty());
+        let is_bare = |seen: &Seen| seen.header("authorization").is_none();
+        assert!(tokens.iter().all(is_bare), "{host}");
+        settings.realms = vec![place];
+        let asked = run(upstream(&settings).manifest(&name("a/b"), "v1"));
+        assert!(asked.is_ok(), "{asked:?}");
+    }
 }
 
 #[test]
 fn the_own_token_service_gets_the_password() {
     let hub = Hub::start();
-    hub.behave(|behaviour| behaviour.realm_host = "127.0.0.1");
+    hub.behave(|behaviour| behaviour.has_own_tokens = true);
     hub.add("a/b", "v1", &Image::small(2));
     hub.reserve("a/b", "ci", "hidden");
     let mut settings = settings(&hub);
@@ -116,7 +121,7 @@ fn a_credential_helper_tells_the_login() {
     ] {
         for wants_basic in [false, true] {
             hub.behave(|behaviour| {
-                behaviour.realm_host = "127.0.0.1";
+                behaviour.has_own_tokens = true;
                 behaviour.wants_basic = wants_basic;
             });
             let mut settings = settings(&hub);

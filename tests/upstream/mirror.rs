@@ -331,7 +331,7 @@ fn a_mirror_takes_no_pushes_and_shows_nothing_of_others() {
     hub.add("other/app", "v1", &image);
     client
         .get("/v2/hub/other/app/manifests/v1")
-        .refused(404, "MANIFEST_UNKNOWN");
+        .refused(404, "NAME_UNKNOWN");
 }
 
 #[test]

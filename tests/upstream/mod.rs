@@ -2,6 +2,7 @@
 
 pub mod adopt;
 mod arriving;
+mod astray;
 mod broken;
 mod commands;
 mod crowded;
@@ -9,6 +10,7 @@ mod cut_over;
 mod dripping;
 mod eviction;
 mod faults;
+mod hostile;
 mod lists;
 mod log;
 mod logins;

@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -49,35 +50,63 @@ fn a_reload_remembers_tags_that_are_gone() {
     assert_eq!(marked(), 0);
 }
 
-/// At most 128 fetches wait for one upstream: whoever comes then is told to come again.
-#[test]
-fn too_many_fetches_are_refused_at_once() {
+/// Starts a server whose upstream `hub` says nothing.
+fn silenced() -> (Server, TcpListener) {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = silent.local_addr().expect("an address");
     let upstream =
         json!([{ "prefix": "hub", "url": format!("http://{address}"), "timeout": "10m" }]);
     let server = Server::with(&[("REGISTRY_UPSTREAMS", &upstream.to_string())]);
+    (server, silent)
+}
+
+/// Asks for many paths at once; returns the answers as they come, in small letters.
+fn ask_all(server: &Server, paths: impl Iterator<Item = String>) -> Receiver<String> {
     let (sender, answers) = channel();
-    for number in 0..140 {
+    for path in paths {
         let (sender, address) = (sender.clone(), server.address().to_owned());
         // ends with the server
         std::thread::spawn(move || {
             let mut stream = TcpStream::connect(address).ok()?;
-            let head = format!(
-                "GET /v2/hub/app/manifests/{number} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-            );
+            let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
             stream.write_all(head.as_bytes()).ok()?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).ok()?;
-            sender.send(answer).ok()
+            sender.send(answer.to_lowercase()).ok()
         });
     }
+    answers
+}
+
+#[track_caller]
+fn assert_refused(answer: &str) {
+    assert!(answer.starts_with("http/1.1 429"), "{answer}");
+    assert!(answer.contains("retry-after: "), "{answer}");
+    assert!(answer.contains("toomanyrequests"), "{answer}");
+}
+
+/// At most 128 fetches wait for one upstream: whoever comes then is told to come again.
+#[test]
+fn too_many_fetches_are_refused_at_once() {
+    let (server, _silent) = silenced();
+    let paths = (0..140).map(|number| format!("/v2/hub/app/manifests/{number}"));
+    let answers = ask_all(&server, paths);
     for _ in 128..140 {
-        let answer = answers.recv_timeout(std::time::Duration::from_secs(60));
-        let answer = answer.expect("a refusal").to_lowercase();
-        assert!(answer.starts_with("http/1.1 429"), "{answer}");
-        assert!(answer.contains("retry-after: "), "{answer}");
-        assert!(answer.contains("toomanyrequests"), "{answer}");
+        let answer = answers.recv_timeout(Duration::from_secs(60));
+        assert_refused(&answer.expect("a refusal"));
     }
     assert!(answers.try_recv().is_err(), "the others wait");
+}
+
+/// Two lists are read at once and 32 are waited for; whoever wants the same one waits for it, too.
+#[test]
+fn too_many_lists_are_refused_at_once() {
+    let (server, silent) = silenced();
+    let path = |number: usize| format!("/v2/hub/app{}/tags/list", number % 40);
+    let answers = ask_all(&server, (0..120).map(path));
+    let answer = answers.recv_timeout(Duration::from_secs(60));
+    assert_refused(&answer.expect("a refusal"));
+    silent.set_nonblocking(true).expect("a mode");
+    let asked = silent.incoming().take_while(Result::is_ok).count();
+    assert!(asked <= 2, "{asked} lists are read at once");
 }

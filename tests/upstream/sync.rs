@@ -7,7 +7,8 @@ use crate::import::remote::signature;
 use crate::start::reloading::Configured;
 use crate::support::hub::{Hub, Part, Seen};
 use crate::support::{
-    Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, eventually_some, noise, sha256,
+    Client, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, eventually_some, noise,
+    sha256,
 };
 
 /// A configuration without upstreams.
@@ -62,6 +63,20 @@ fn child(image: &Image, architecture: &str) -> Value {
     let mut child = descriptor(OCI_MANIFEST, &image.manifest);
     child["platform"] = json!({ "os": "linux", "architecture": architecture });
     child
+}
+
+/// Returns what the debug port counts.
+fn metrics(server: &Server) -> String {
+    let address = eventually_some("the debug port is logged", || {
+        let log = server.log();
+        let line = log
+            .lines()
+            .find(|line| line.contains("debug port listening"))?;
+        let (_, rest) = line.split_once("address=")?;
+        Some(rest.split_whitespace().next()?.trim_matches('"').to_owned())
+    });
+    let answer = Client::new(&address).get("/metrics");
+    String::from_utf8(answer.body).expect("text")
 }
 
 /// Keeps the requests for manifests and blobs, but for those that ask what a tag points at.
@@ -294,20 +309,33 @@ fn tags_follow_and_those_that_left_are_marked() {
     hub.add("app", "1", &images[0]);
     hub.add("app", "2", &images[0]);
     let sync = json!([{ "repository": "app", "tags": ["*"], "every": "1s" }]);
-    let server = syncing(&hub, &sync, &json!({}));
+    let server = Server::with(&[
+        ("REGISTRY_UPSTREAMS", &section(&hub, &sync, &json!({}))),
+        ("REGISTRY_HTTP_DEBUG_ADDR", "127.0.0.1:0"),
+        ("REGISTRY_HTTP_DEBUG_PROMETHEUS_ENABLED", "true"),
+    ]);
     completed(&server, 0, &Value::Null);
     let digest = std::cell::Cell::new(None);
     hub.change("app", |held| digest.set(held.tags.remove("1")));
     hub.add("app", "2", &images[1]);
+    let gone = r#"registry_upstream_gone_tags{upstream="hub"} 1"#;
+    let whole = r#"registry_upstream_syncs_total{upstream="hub",outcome="whole"} "#;
+    let counted = metrics(&server);
+    assert!(
+        counted.contains(whole) && !counted.contains(gone),
+        "{counted}"
+    );
     let marked = "SELECT count(*) FROM tags WHERE gone_at IS NOT NULL";
     let number = |sql: &str| super::eviction::number(&server, sql);
     eventually("it is marked", || number(marked) == 1);
+    eventually("it is counted", || metrics(&server).contains(gone));
     assert_eq!(tags(&server), ["hub/app:1", "hub/app:2"]);
     let back = digest.take().expect("a digest");
     hub.change("app", |held| {
         held.tags.insert("1".to_owned(), back);
     });
     eventually("it is back", || number(marked) == 0);
+    eventually("it counts no more", || !metrics(&server).contains(gone));
     hub.behave(|behaviour| behaviour.is_down = true);
     images[1].assert_pulls(&mut server.client(), "hub/app", "2");
 }
@@ -390,6 +418,8 @@ fn content_of_others_does_not_become_visible() {
 fn limits_hold() {
     let hub = Hub::start();
     let image = Image::new("large", vec![noise(7, 50_000)]);
+    let small = Image::small(9);
+    hub.add("app", "0", &small);
     for repository in ["own", "app", "allowed"] {
         hub.add(repository, "1", &image);
     }
@@ -410,6 +440,10 @@ fn limits_hold() {
     assert!(problems.contains("is one's own here"), "{problems}");
     assert!(problems.contains("quota of hub/app exceeded"), "{problems}");
     assert_eq!(rule["repositoryCount"], 2);
+    // the image that came before it is whole, and has its tag
+    assert!(tags(&server).contains(&"hub/app:0".to_owned()));
+    small.assert_pulls(&mut server.client(), "hub/app", "0");
+    assert_eq!(rule["missingTagCount"], 1, "{rule}");
     let asked = hub.seen_by(Part::Registry);
     assert!(!asked.iter().any(|seen| seen.path.contains("allowed")));
     server.stop();
@@ -430,6 +464,61 @@ fn limits_hold() {
     );
     // clients have the rest
     more.assert_pulls(&mut server.client(), "hub/app", "2");
+}
+
+/// A rule that names nothing is no success.
+#[test]
+fn a_rule_that_names_nothing_says_so() {
+    let hub = Hub::start();
+    hub.add("app", "1", &Image::small(1));
+    let sync = json!([
+        { "repository": "app", "tags": ["v*"], "every": "1h" },
+        { "repository": "ap/*", "tags": ["*"], "every": "1h" },
+    ]);
+    let server = syncing(&hub, &sync, &json!({}));
+    for number in 0..2 {
+        let rule = completed(&server, number, &Value::Null);
+        let problems = rule["problems"].to_string();
+        assert!(problems.contains("the rule names no"), "{rule}");
+    }
+    let said = server.cli(&["upstream", "ls"]);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("names none of the tags there"), "{said}");
+}
+
+/// A reload that leaves an upstream as it is does not say that its run has ended.
+#[test]
+fn a_run_goes_on_through_a_reload() {
+    let hub = Hub::start();
+    let image = Image::new("slow", vec![noise(3, 300_000)]);
+    hub.add("app", "1", &image);
+    let pause = hub.pause_at(100_000);
+    let sync = json!([{ "repository": "app", "tags": ["1"], "every": "1h" }]);
+    let with = |more: &str| {
+        let mut upstreams: Value =
+            serde_json::from_str(&section(&hub, &sync, &json!({ "timeout": "10s" })))
+                .expect("JSON");
+        let other = json!({ "prefix": more, "url": "http://127.0.0.1:9" });
+        upstreams.as_array_mut().expect("a list").push(other);
+        format!("{BASE}upstreams: {upstreams}\n")
+    };
+    let configured = Configured::start(&with("one"));
+    let rule = || configured.object(&["upstream", "ls"])["upstreams"][0]["sync"][0].clone();
+    let begun = eventually_some("a run begins", || {
+        let begun = rule()["begun"].clone();
+        begun.is_string().then_some(begun)
+    });
+    configured.replace(&with("two"));
+    configured.hang_up();
+    configured.says(&["now in force", "upstreams"]);
+    eventually("the other upstream is known", || {
+        let listed = configured.object(&["upstream", "ls"]);
+        listed.to_string().contains("\"two\"")
+    });
+    assert_eq!(rule()["begun"], begun);
+    drop(pause);
+    eventually("it ends", || rule()["completed"].is_string());
+    assert_eq!(rule()["begun"], Value::Null);
 }
 
 /// Indexes that name each other without end are given up before they need all memory.

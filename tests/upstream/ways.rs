@@ -184,8 +184,46 @@ fn short_names_of_docker_hub_are_allowed_by_their_full_names() {
     let server = mirror(&hub, &json!({ "allow": ["library/*"] }));
     image.assert_pulls(&mut server.client(), "hub/redis", "7");
     let server = mirror(&hub, &json!({ "allow": ["redis"] }));
-    let refused = server.client().get("/v2/hub/redis/manifests/7");
-    refused.refused(404, "MANIFEST_UNKNOWN");
+    let mut client = server.client();
+    for path in [
+        "manifests/7",
+        "tags/list",
+        &format!("blobs/{}", image.digest()),
+    ] {
+        let refused = client.get(&format!("/v2/hub/redis/{path}"));
+        refused.refused(404, "NAME_UNKNOWN");
+        let said = refused.json().to_string();
+        assert!(
+            said.contains("'library/redis'") && said.contains("allow"),
+            "{said}"
+        );
+    }
+    let lines = server.log().matches("(allow) does not name it").count();
+    assert_eq!(lines, 1, "it is logged once");
+    // what one has oneself is nobody's to allow
+    client
+        .get("/v2/other/manifests/7")
+        .refused(404, "MANIFEST_UNKNOWN");
+}
+
+/// Where a client means Docker Hub, `redis` is `library/redis`, and not stored twice.
+#[test]
+fn short_names_of_docker_hub_are_the_same_images() {
+    let (hub, image) = hub();
+    let server = mirror(&hub, &json!({ "listen": "127.0.0.1:0" }));
+    let mut alone = Client::new(&entrance(&server));
+    image.assert_pulls(&mut alone, "redis", "7");
+    hub.behave(|behaviour| behaviour.is_down = true);
+    image.assert_pulls(&mut alone, "library/redis", "7");
+    let mut client = server.client();
+    for path in [
+        "/v2/redis/manifests/7?ns=docker.io",
+        "/v2/library/redis/manifests/7?ns=docker.io",
+        "/v2/hub/library/redis/manifests/7",
+    ] {
+        assert_eq!(client.get(path).body, image.manifest, "{path}");
+    }
+    assert_eq!(super::eviction::tags(&server), ["hub/library/redis:7"]);
 }
 
 /// As Docker's `registry-mirrors` ask: with names of Docker Hub, with and without `?ns=`.

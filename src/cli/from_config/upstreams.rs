@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
 use tarkeep::config::{self, Config, Violations, collect, combine};
 use tarkeep::files::regular_file;
 use tarkeep::mirror::{MirrorSettings, Mirrors, NewMirrors};
@@ -115,6 +116,11 @@ fn proxy(config: &Config) -> Result<Option<MirrorSettings>, Violations> {
     }
     let mut upstream = impatient(Settings::of(url), TIMEOUT);
     upstream.logins.extend(proxy_login(proxy, url));
+    // distribution has no key for it: many registries with a port have their token service beside it on the standard one
+    let host = url.parse::<Uri>().ok();
+    upstream
+        .realms
+        .extend(host.and_then(|url| url.host().map(str::to_owned)));
     Ok(Some(MirrorSettings {
         prefix: None,
         namespace: None,
@@ -182,6 +188,7 @@ fn settings(config: &Config) -> Result<Vec<MirrorSettings>, Violations> {
         }
         upstream.logins.extend(login);
         upstream.realms.clone_from(&given.realms);
+        upstream.private_hosts.clone_from(&given.privatehosts);
         upstream.ca.clone_from(&given.ca);
         upstream.proxy.clone_from(&given.proxy);
         Ok(MirrorSettings {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tarkeep::import::{Adopter, WalkedRegistry};
-use tarkeep::mirror::{Adopted, Mirrors};
+use tarkeep::mirror::{Mirrors, WalkedUpstream};
 use tarkeep::oci::RepositoryName;
 use tarkeep::registry::{self, Adoption, Registry};
 use tarkeep::upstream::Upstream;
@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 
 /// A walk that goes on until it is complete, or this is dropped.
 struct Walking {
-    adopted: Adopted,
+    adopted: WalkedUpstream,
     task: AbortHandle,
 }
 
@@ -27,7 +27,7 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Records the registries that are being adopted from now on, before clients ask for their content.
 pub(super) async fn record(
     registry: &Registry,
-    adopted: impl IntoIterator<Item = Adopted>,
+    adopted: impl IntoIterator<Item = WalkedUpstream>,
 ) -> Result<(), registry::Error> {
     let adopted = adopted.into_iter().map(|adopted| Adoption {
         name: adopted
@@ -71,14 +71,23 @@ pub(super) async fn run(mirrors: Mirrors, registry: Registry) {
     }
 }
 
-fn start(adopted: Adopted, upstream: Upstream, registry: &Registry) -> Walking {
-    let walked = WalkedRegistry {
+/// Returns an upstream as a registry through which a walk goes.
+pub(super) fn walked(
+    of: &WalkedUpstream,
+    upstream: Upstream,
+    registry: &Registry,
+) -> WalkedRegistry {
+    WalkedRegistry {
         registry: registry.clone(),
         upstream,
-        url: adopted.url.clone(),
-        prefix: adopted.prefix.clone(),
-        allow: adopted.allow.clone(),
-    };
+        url: of.url.clone(),
+        prefix: of.prefix.clone(),
+        allow: of.allow.clone(),
+    }
+}
+
+fn start(adopted: WalkedUpstream, upstream: Upstream, registry: &Registry) -> Walking {
+    let walked = walked(&adopted, upstream, registry);
     let adopter = Adopter { walked };
     let task = tokio::spawn(adopter.run()).abort_handle();
     Walking { adopted, task }

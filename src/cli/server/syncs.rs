@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tarkeep::import::{SyncEnded, SyncOutcome, Syncer, WalkedRegistry};
+use tarkeep::import::{SyncEnded, SyncOutcome, Syncer};
 use tarkeep::mirror::{MirrorCounters, Mirrors, Synced};
-use tarkeep::registry::Registry;
+use tarkeep::registry::{Registry, Relisted};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
+
+use crate::cli::server::adoptions::walked;
 
 /// Pause before what could not be recorded is recorded again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -53,13 +55,7 @@ pub(super) async fn run(mirrors: Mirrors, registry: Registry) {
 }
 
 fn syncer(synced: Synced, registry: &Registry) -> (Syncer, Arc<MirrorCounters>) {
-    let walked = WalkedRegistry {
-        registry: registry.clone(),
-        upstream: synced.upstream,
-        url: synced.url,
-        prefix: synced.prefix,
-        allow: synced.allow,
-    };
+    let walked = walked(&synced.walked, synced.upstream, registry);
     let rules = synced.rules;
     (Syncer { walked, rules }, synced.counters)
 }
@@ -77,9 +73,14 @@ fn start(syncer: Syncer, counters: Arc<MirrorCounters>) -> Syncing {
 
 /// Counts the runs that have ended.
 async fn count(mut ended: UnboundedReceiver<SyncEnded>, counters: Arc<MirrorCounters>) {
-    while let Some(SyncEnded { outcome, returned }) = ended.recv().await {
-        for (name, tag) in returned {
-            counters.mark_present(&name, &tag);
+    while let Some(SyncEnded { outcome, relisted }) = ended.recv().await {
+        for (name, Relisted { gone, returned }) in relisted {
+            returned.iter().for_each(|tag| {
+                counters.mark_present(&name, tag);
+            });
+            gone.iter().for_each(|tag| {
+                counters.mark_gone(&name, tag);
+            });
         }
         let counter = match outcome {
             SyncOutcome::Whole => &counters.whole_syncs,

@@ -86,6 +86,9 @@ impl Recorder {
             let Some(new) = upstreams::changed(&mirrors, config)? else {
                 return Ok(Box::new(|| {}));
             };
+            if mirrors.are(&new) {
+                return Ok(Box::new(|| {}));
+            }
             let (mirrors, registry, runtime) = (mirrors.clone(), registry.clone(), runtime.clone());
             Ok(Box::new(move || {
                 // an error is in the log, and the task that walks tries again
@@ -134,7 +137,7 @@ async fn write(registry: &Registry, states: Vec<UpstreamState>) {
 
 /// Notes how far adoptions are, for monitoring.
 async fn note_adoptions(mirrors: &Mirrors, registry: &Registry) {
-    if mirrors.adopted().is_empty() {
+    if !mirrors.are_adopting() {
         return;
     }
     match registry.upstreams().adoptions().await {

@@ -26,9 +26,12 @@ pub struct Mirror {
     /// Address that leads to it alone.
     #[serde(default)]
     pub listen: Option<String>,
-    /// Hosts of token services that get the login, beside the registry's own.
+    /// Token services that get the login, beside the registry's own.
     #[serde(default)]
     pub realms: Vec<String>,
+    /// Servers of a private network to which a public registry may lead.
+    #[serde(default)]
+    pub privatehosts: Vec<String>,
     /// Time for which a tag is not asked for again.
     #[serde(default)]
     pub fresh: Option<Interval>,

@@ -407,6 +407,7 @@ fn mirror_error(error: &mirror::Error) -> Rendered {
             rendered(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
                 .header(RETRY_AFTER, RETRY_SECONDS)
         }
+        mirror::Error::NotAllowed { .. } => rendered(StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
         mirror::Error::Upstream(U::Unauthorized(_) | U::NoLogin | U::Denied) => {
             rendered(StatusCode::FORBIDDEN, "DENIED")
         }

@@ -4,10 +4,12 @@
 //! was interrupted goes on when it is repeated. What passes (a quota, a server that restarts) is waited for.
 
 mod patience;
+mod presence;
 mod reading;
 mod registry;
 mod transfer;
 
 pub use registry::RemoteRegistry;
 
+pub(super) use presence::Presence;
 pub(super) use registry::{Names, RemoteBlob};

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use parking_lot::Mutex;
 
+use super::presence::Presence;
 use super::registry::{Names, RemoteRegistry};
 use super::transfer::Transfer;
 use crate::import::collisions::{Collision, Tags};
@@ -87,7 +88,7 @@ impl RemoteRegistry {
                 waiter,
             };
             for source in sources {
-                if transfer.repository(&source, &name)? {
+                if transfer.repository(&source, &name)? == Presence::There {
                     found.lock().extend([source]);
                 }
             }
@@ -97,7 +98,7 @@ impl RemoteRegistry {
         Ok(found.into_inner())
     }
 
-    /// Reads one repository, and passes it to a receiver; false if it is not there. Blocks.
+    /// Reads one repository, and passes it to a receiver; returns whether it is there. Blocks.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -107,7 +108,7 @@ impl RemoteRegistry {
         source: &RepositoryName,
         name: &RepositoryName,
         waiter: &Waiter,
-    ) -> Result<bool, Error> {
+    ) -> Result<Presence, Error> {
         let transfer = Transfer {
             registry: self,
             receiver,

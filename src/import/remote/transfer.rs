@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use futures_util::{StreamExt, stream};
 
 use super::patience::patiently;
+use super::presence::Presence;
 use super::registry::{RemoteBlob, RemoteRegistry};
 use crate::import::damage::Damage;
 use crate::import::error::Error;
@@ -72,16 +73,19 @@ enum Parent {
 }
 
 impl Transfer<'_> {
-    /// Transfers a repository under the name that it gets here; returns whether its tags can be listed. Blocks.
+    /// Transfers a repository under the name that it gets here; returns whether it is there. Blocks.
     pub fn repository(
         &self,
         source: &RepositoryName,
         name: &RepositoryName,
-    ) -> Result<bool, Error> {
+    ) -> Result<Presence, Error> {
         let report = &mut |path: PathBuf, damage| self.receiver.report(&path, damage);
-        let Some(listed) = self.tag_names(source, report)? else {
-            self.receiver.take(vec![ImportPiece::End])?;
-            return Ok(false);
+        let listed = match self.tag_names(source, report)? {
+            Ok(listed) => listed,
+            Err(presence) => {
+                self.receiver.take(vec![ImportPiece::End])?;
+                return Ok(presence);
+            }
         };
         let wanted = self.receiver.wanted(name, listed)?;
         let mut tags = self.targets(source, wanted.tags, report)?;
@@ -94,19 +98,32 @@ impl Transfer<'_> {
             left_out: HashSet::new(),
             has_referrers: true,
         };
-        for digest in tags.values().chain(&wanted.roots) {
-            self.image(&mut target, digest)?;
+        let mut roots = tags.values().chain(&wanted.roots);
+        let mut outcome = roots.try_for_each(|digest| self.image(&mut target, digest));
+        if outcome.is_ok() {
+            outcome = self.companions(&mut target, &mut tags, report);
         }
+        // images that are whole get their tags, whatever has ended the rest
+        let set = self.tags(&target, tags).and_then(|mut pieces| {
+            pieces.push(ImportPiece::End);
+            self.receiver.take(pieces)
+        });
+        outcome.and(set).map(|()| Presence::There)
+    }
+
+    /// Transfers what other tags name that are about the images.
+    fn companions(
+        &self,
+        target: &mut Target<'_>,
+        tags: &mut BTreeMap<TagName, Digest>,
+        report: &mut dyn FnMut(PathBuf, Damage),
+    ) -> Result<(), Error> {
         let companions = self.receiver.companions(&target.seen);
-        let companions = self.targets(source, companions, report)?;
-        for digest in companions.values() {
-            self.image(&mut target, digest)?;
-        }
+        let companions = self.targets(target.source, companions, report)?;
+        let mut roots = companions.values();
+        let outcome = roots.try_for_each(|digest| self.image(target, digest));
         tags.extend(companions);
-        let mut pieces = self.tags(&target, tags)?;
-        pieces.push(ImportPiece::End);
-        self.receiver.take(pieces)?;
-        Ok(true)
+        outcome
     }
 
     /// Asks what the tags of a repository point at; `None` if they cannot be listed. Blocks.
@@ -115,27 +132,27 @@ impl Transfer<'_> {
         source: &RepositoryName,
         report: &mut dyn FnMut(PathBuf, Damage),
     ) -> Result<Option<BTreeMap<TagName, Digest>>, Error> {
-        let names = self.tag_names(source, report)?;
+        let names = self.tag_names(source, report)?.ok();
         let targets = names.map(|tags| self.targets(source, tags, report));
         targets.transpose()
     }
 
-    /// Lists the tags of a repository; `None` if that is impossible.
+    /// Lists the tags of a repository; fails with its presence if that is impossible.
     fn tag_names(
         &self,
         source: &RepositoryName,
         report: &mut dyn FnMut(PathBuf, Damage),
-    ) -> Result<Option<BTreeSet<String>>, Error> {
+    ) -> Result<Result<BTreeSet<String>, Presence>, Error> {
         let upstream = &self.registry.upstream;
         match self
             .waiter
             .wait(patiently(&self.registry.patience, || upstream.tags(source)))?
         {
-            Ok(tags) => Ok(Some(tags)),
-            Err(upstream::Error::NotFound) => Ok(None),
+            Ok(tags) => Ok(Ok(tags)),
+            Err(upstream::Error::NotFound) => Ok(Err(Presence::Absent)),
             Err(error) => {
                 report(self.path(source, ""), self.lasting(error)?);
-                Ok(None)
+                Ok(Err(Presence::Refused))
             }
         }
     }
@@ -360,12 +377,13 @@ impl Transfer<'_> {
                 self.report(target, manifest.digest(), Damage::Gap(digest.clone()));
             }
         }
-        target.sound.insert(manifest.digest().clone());
-        if recorded == Recorded::Already {
-            return Ok(());
+        let digest = manifest.digest().clone();
+        if recorded == Recorded::NotYet {
+            let piece = ImportPiece::Manifests(target.name.clone(), vec![manifest]);
+            self.receiver.take(vec![piece])?;
         }
-        let piece = ImportPiece::Manifests(target.name.clone(), vec![manifest]);
-        self.receiver.take(vec![piece])
+        target.sound.insert(digest);
+        Ok(())
     }
 
     /// Fetches blobs that the repository does not show, and makes them visible there.

@@ -133,6 +133,29 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Returns the children that an index lacks because they were never pulled, as their digests.
+    pub fn unpulled_children(&self, index: ManifestId) -> Result<Vec<String>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT digest FROM absent_references WHERE manifest_id = ?1 AND is_unpulled",
+        )?;
+        let digests = statement.query_map([index.0], |row| row.get(0))?;
+        Ok(digests.collect::<Result<_, _>>()?)
+    }
+
+    /// Records again that the children which an index lacks were never pulled, of these.
+    pub fn mark_unpulled_again(&self, index: ManifestId, children: &[String]) -> Result<(), Error> {
+        if children.is_empty() {
+            return Ok(());
+        }
+        self.connection
+            .prepare_cached(
+                "UPDATE absent_references SET is_unpulled = 1 WHERE manifest_id = ?1 AND is_child AND damage IS NULL
+                     AND digest IN (SELECT value FROM json_each(?2))",
+            )?
+            .execute(params![index.0, serde_json::json!(children).to_string()])?;
+        Ok(())
+    }
+
     /// Reports whether a manifest names content that the repository does not hold.
     pub(in crate::meta) fn is_missed(
         &self,

@@ -335,8 +335,10 @@ impl WriteTx<'_> {
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO trash
-                     (repository_id, digest, media_type, bytes, size, subject, tags, deleted_at, deleted_by, deleted_from)
-                 SELECT repository_id, digest, media_type, bytes, length(bytes), subject, ?2, ?3, ?4, ?5
+                     (repository_id, digest, media_type, bytes, size, subject, tags, deleted_at, deleted_by, deleted_from,
+                      unpulled)
+                 SELECT repository_id, digest, media_type, bytes, length(bytes), subject, ?2, ?3, ?4, ?5,
+                     (SELECT json_group_array(digest) FROM absent_references WHERE manifest_id = ?1 AND is_unpulled)
                  FROM manifests JOIN manifest_bytes ON manifest_id = id WHERE id = ?1 AND damage IS NULL",
             )?
             .execute(params![manifest.0, serde_json::json!(tags).to_string(), now, actor.name, actor.address])?;

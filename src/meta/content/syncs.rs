@@ -110,7 +110,7 @@ impl Reader<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Sets the syncs of a server. A new one, or one of another registry, has had no run; none is under way.
+    /// Sets the syncs of a server. A new one, or one of another registry, has had no run.
     pub fn set_syncs(&self, syncs: &[Sync]) -> Result<(), Error> {
         let known: Vec<_> = syncs
             .iter()
@@ -125,11 +125,21 @@ impl WriteTx<'_> {
             .execute([known])?;
         let mut write = self.connection.prepare_cached(
             "INSERT INTO syncs (upstream, rule, url, every) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET every = excluded.every, begun_at = NULL",
+             ON CONFLICT DO UPDATE SET every = excluded.every WHERE every != excluded.every",
         )?;
         for sync in syncs {
             write.execute(params![sync.upstream, sync.rule, sync.url, sync.every])?;
         }
+        Ok(())
+    }
+
+    /// Records that no run is under way.
+    pub fn end_begun_sync(&self, upstream: &str, rule: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE syncs SET begun_at = NULL WHERE upstream = ?1 AND rule = ?2 AND begun_at IS NOT NULL",
+            )?
+            .execute([upstream, rule])?;
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Cached images, which may be evicted: a manifest that no other one holds, with its children and referrers.
 
+use std::collections::HashMap;
+
 use rusqlite::{OptionalExtension, Params, Row, params};
 
 use crate::meta::clock::Millis;
@@ -47,8 +49,8 @@ impl CacheScope {
     }
 }
 
-/// Lists images among manifests joined with their repositories, with everything that belongs to each.
-fn images(which: &str) -> String {
+/// Names images among manifests joined with their repositories, and everything that belongs to each.
+fn parts(which: &str) -> String {
     format!(
         "WITH RECURSIVE roots AS (
              SELECT manifests.id, repository_id, repositories.name, digest
@@ -59,12 +61,20 @@ fn images(which: &str) -> String {
              SELECT id, id FROM roots
              UNION SELECT root, child_id FROM parts JOIN manifest_children ON parent_id = parts.id
              UNION SELECT root, manifests.id FROM parts JOIN manifests ON held_by = parts.id
-         )
+         )"
+    )
+}
+
+/// Lists images with the last use of everything that belongs to each.
+fn images(which: &str) -> String {
+    format!(
+        "{}
          SELECT roots.id, roots.repository_id, roots.name, roots.digest,
              max(max(pushed_at, coalesce(pulled_at, pushed_at), coalesce(checked_at, pushed_at))),
              max(EXISTS (SELECT 1 FROM tags WHERE manifest_id = manifests.id AND gone_at IS NOT NULL))
          FROM roots JOIN parts ON root = roots.id JOIN manifests ON manifests.id = parts.id
-         GROUP BY roots.id ORDER BY roots.name, roots.digest"
+         GROUP BY roots.id ORDER BY roots.name, roots.digest",
+        parts(which)
     )
 }
 
@@ -122,6 +132,27 @@ impl Reader<'_> {
                          WHERE name >= ?1 AND name < ?2 AND upstream IS NOT NULL AND holders > 0)",
                 )?
                 .query_row([&scope.from, &scope.to], |row| row.get(0))
+        })
+    }
+
+    /// Lists the images whose blobs alone need more than so many bytes, each with that size.
+    pub fn large_images(
+        &self,
+        scope: &CacheScope,
+        bytes: u64,
+    ) -> Result<HashMap<ManifestId, u64>, Error> {
+        let all = parts("repositories.name >= ?1 AND repositories.name < ?2");
+        self.query(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "{all} SELECT root, sum(size) FROM (
+                         SELECT DISTINCT root, blob_id FROM parts JOIN manifest_blobs ON manifest_id = parts.id)
+                     JOIN blobs ON blobs.id = blob_id GROUP BY root HAVING sum(size) > ?3"
+                ))?
+                .query_map(params![scope.from, scope.to, bytes], |row| {
+                    Ok((ManifestId(row.get(0)?), row.get(1)?))
+                })?
+                .collect()
         })
     }
 

@@ -23,6 +23,8 @@ pub struct TrashRow {
     pub tags: Vec<String>,
     pub deleted_at: Millis,
     pub deleted_by: Actor,
+    /// Children that were never pulled when it was kept from a cache.
+    pub unpulled: Vec<String>,
 }
 
 /// A tag that was removed while its manifest stayed.
@@ -35,8 +37,7 @@ pub struct RemovedTagRow {
     pub removed_by: Actor,
 }
 
-const COLUMNS: &str =
-    "repositories.name, digest, media_type, bytes, tags, deleted_at, deleted_by, deleted_from";
+const COLUMNS: &str = "repositories.name, digest, media_type, bytes, tags, deleted_at, deleted_by, deleted_from, unpulled";
 
 impl Reader<'_> {
     /// Lists deleted manifests by repository and digest, after those in `after`; of one repository, if given.
@@ -214,6 +215,7 @@ impl WriteTx<'_> {
 
 fn trash_row(row: &Row<'_>) -> rusqlite::Result<TrashRow> {
     let (media_type, tags): (String, String) = (row.get(2)?, row.get(4)?);
+    let unpulled: String = row.get(8)?;
     let bytes = row.get_ref(3)?.as_blob()?;
     Ok(TrashRow {
         repository: row.get(0)?,
@@ -223,6 +225,7 @@ fn trash_row(row: &Row<'_>) -> rusqlite::Result<TrashRow> {
         tags: serde_json::from_str(&tags).unwrap_or_default(),
         deleted_at: row.get(5)?,
         deleted_by: actor(row, 6)?,
+        unpulled: serde_json::from_str(&unpulled).unwrap_or_default(),
     })
 }
 

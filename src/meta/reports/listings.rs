@@ -23,6 +23,8 @@ pub struct RepositoryRow {
     pub pulled_at: Option<Millis>,
     /// Time of the last check of a manifest, as of a tag.
     pub checked_at: Option<Millis>,
+    /// URL of the upstream of which it is a cache.
+    pub upstream: Option<String>,
 }
 
 /// An entry of the list of tags.
@@ -39,6 +41,8 @@ pub struct TagRow {
     pub checked_at: Option<Millis>,
     /// Time of the restore that gave it its target, if one did.
     pub restored_at: Option<Millis>,
+    /// URL of the upstream of which its repository is a cache.
+    pub upstream: Option<String>,
 }
 
 /// A manifest that has another one as its subject.
@@ -66,7 +70,7 @@ impl Reader<'_> {
                              WHERE repository_id = repositories.id AND link.holders > 0),
                             (SELECT max(pushed_at) FROM manifests WHERE repository_id = repositories.id),
                             (SELECT max(pulled_at) FROM manifests WHERE repository_id = repositories.id),
-                            (SELECT max(checked_at) FROM manifests WHERE repository_id = repositories.id)
+                            (SELECT max(checked_at) FROM manifests WHERE repository_id = repositories.id), upstream
                      FROM repositories WHERE manifests > 0 AND name = ?1",
                 )?
                 .query_row([name], |row| {
@@ -78,9 +82,19 @@ impl Reader<'_> {
                         pushed_at: row.get(4)?,
                         pulled_at: row.get(5)?,
                         checked_at: row.get(6)?,
+                        upstream: row.get(7)?,
                     })
                 })
                 .optional()
+        })
+    }
+
+    /// Reports whether any repository is a cache of an upstream.
+    pub fn has_caches(&self) -> Result<bool, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached("SELECT 1 FROM repositories WHERE upstream IS NOT NULL LIMIT 1")?
+                .exists([])
         })
     }
 
@@ -139,7 +153,7 @@ impl Reader<'_> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT tags.name, manifests.digest, tags.pushed_at, tags.pulled_at, tags.pulls, tags.checked_at, tags.restored_at
+                    "SELECT tags.name, manifests.digest, tags.pushed_at, tags.pulled_at, tags.pulls, tags.checked_at, tags.restored_at, upstream
                      FROM repositories
                      JOIN tags ON tags.repository_id = repositories.id AND tags.name > ?2
                      JOIN manifests ON manifests.id = tags.manifest_id
@@ -155,7 +169,7 @@ impl Reader<'_> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT tags.name, manifests.digest, tags.pushed_at, tags.pulled_at, tags.pulls, tags.checked_at, tags.restored_at
+                    "SELECT tags.name, manifests.digest, tags.pushed_at, tags.pulled_at, tags.pulls, tags.checked_at, tags.restored_at, upstream
                      FROM repositories
                      JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
                      JOIN manifests ON manifests.id = tags.manifest_id WHERE repositories.name = ?1",
@@ -274,6 +288,7 @@ fn tag_row(row: &Row<'_>) -> rusqlite::Result<TagRow> {
         pulls: row.get(4)?,
         checked_at: row.get(5)?,
         restored_at: row.get(6)?,
+        upstream: row.get(7)?,
     })
 }
 

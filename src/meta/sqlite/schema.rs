@@ -12,7 +12,7 @@ use crate::meta::error::{Error, Fault};
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 30] = [
+const MIGRATIONS: [&str; 31] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -42,7 +42,8 @@ const MIGRATIONS: [&str; 30] = [
     include_str!("../../../migrations/27-sessions.sql"),
     include_str!("../../../migrations/28-unpulled-references.sql"),
     include_str!("../../../migrations/29-session-ends.sql"),
-    include_str!("../../../migrations/30-days.sql"),
+    include_str!("../../../migrations/30-trash-unpulled.sql"),
+    include_str!("../../../migrations/31-days.sql"),
 ];
 
 /// Rejects files of other programs before anything is changed in them.
@@ -322,6 +323,17 @@ mod tests {
             opened.query_row(sql, [], |row| row.get(0)),
             Ok("22,0".to_owned())
         );
+    }
+
+    #[test]
+    fn what_was_deleted_before_lacked_nothing_on_purpose() {
+        let (_directory, opened) = migrated(
+            28,
+            "INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
+             INSERT INTO trash (repository_id, digest, media_type, bytes, tags, deleted_at) VALUES (1, 'z', 'y', x'0102', '[]', 3)",
+        );
+        let unpulled = opened.query_row("SELECT unpulled FROM trash", [], |row| row.get(0));
+        assert_eq!(unpulled, Ok("[]".to_owned()));
     }
 
     /// Events tell what happens from now on.

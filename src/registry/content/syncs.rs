@@ -12,6 +12,15 @@ const FIRST_PAUSE: Millis = 30_000;
 /// Longest pause after a run that has failed, in milliseconds.
 const LONGEST_PAUSE: Millis = 3_600_000;
 
+/// Tags that an upstream lists otherwise than before.
+#[derive(Clone, Debug, Default)]
+pub struct Relisted {
+    /// Those that are gone since.
+    pub gone: Vec<TagName>,
+    /// Those that were gone, and are there again.
+    pub returned: Vec<TagName>,
+}
+
 impl SyncRow {
     /// Returns the time of the next run; `None` if it is due since ever.
     ///
@@ -44,6 +53,18 @@ impl Upstreams<'_> {
         self.registry.scan(|reader| reader.syncs()).await
     }
 
+    /// Records that no run is under way, as after a start.
+    pub async fn end_begun_syncs(self, syncs: &[Sync]) -> Result<(), Error> {
+        let syncs = syncs.to_vec();
+        let end = move |tx: &WriteTx<'_>| {
+            for sync in &syncs {
+                tx.end_begun_sync(&sync.upstream, &sync.rule)?;
+            }
+            Ok::<_, Error>(())
+        };
+        self.registry.meta.write(end).await
+    }
+
     /// Records that a run has begun.
     pub async fn begin_sync(self, sync: &Sync) -> Result<(), Error> {
         let sync = sync.clone();
@@ -60,14 +81,12 @@ impl Upstreams<'_> {
     }
 
     /// Marks the tags of a cached repository that its upstream does not list, of those that a rule names.
-    ///
-    /// Returns those that it lists again.
     pub async fn mark_unlisted(
         self,
         repository: &RepositoryName,
         listed: &BTreeSet<String>,
         is_named: impl Fn(&str) -> bool,
-    ) -> Result<Vec<TagName>, Error> {
+    ) -> Result<Relisted, Error> {
         let name = repository.clone();
         let here = self.registry.scan(move |reader| reader.cached_tags(&name));
         let (mut gone, mut present) = (BTreeSet::new(), BTreeSet::new());
@@ -79,10 +98,16 @@ impl Upstreams<'_> {
             };
         }
         if gone.is_empty() && present.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Relisted::default());
         }
-        let returned = present.iter().filter_map(|tag| TagName::parse(tag).ok());
-        let returned = returned.collect();
+        let names = |tags: &BTreeSet<String>| -> Vec<_> {
+            let names = tags.iter().filter_map(|tag| TagName::parse(tag).ok());
+            names.collect()
+        };
+        let relisted = Relisted {
+            gone: names(&gone),
+            returned: names(&present),
+        };
         let name = repository.clone();
         let mark = move |tx: &WriteTx<'_>| {
             let since = Some(now());
@@ -95,7 +120,7 @@ impl Upstreams<'_> {
             Ok::<_, Error>(())
         };
         self.registry.meta.write(mark).await?;
-        Ok(returned)
+        Ok(relisted)
     }
 }
 

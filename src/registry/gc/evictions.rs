@@ -4,7 +4,7 @@
 //! that nothing else holds. The change judges again: an image that was used since, also one whose use is not recorded yet,
 //! stays. Its blobs are released as by every deletion, and stay for the lease of a cache.
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -41,6 +41,30 @@ struct Eviction {
     cutoff: Millis,
     /// Bytes that are still to be released.
     excess: Arc<AtomicU64>,
+    among: Among,
+}
+
+/// Images among which a rule chooses.
+#[derive(Clone)]
+enum Among {
+    All,
+    /// Those that are larger than the cache by themselves.
+    Large(Arc<LargeImages>),
+    /// All others.
+    Others(Arc<LargeImages>),
+}
+
+/// Images that are larger than the cache by themselves, each with its size in bytes.
+type LargeImages = HashMap<ManifestId, u64>;
+
+impl Among {
+    fn has(&self, image: ManifestId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Large(large) => large.contains_key(&image),
+            Self::Others(large) => !large.contains_key(&image),
+        }
+    }
 }
 
 /// An image that was evicted.
@@ -81,7 +105,8 @@ impl SweepRun<'_> {
         match rule.unused {
             Some(unused) if self.registry.evictions.begin_look(&rule.name, unused) => {
                 let cutoff = now().saturating_sub(millis(unused));
-                self.evict(rule, EvictionRule::Unused, cutoff, u64::MAX)
+                let all = Among::All;
+                self.evict(rule, EvictionRule::Unused, cutoff, u64::MAX, all)
                     .await
             }
             _ => Ok(()),
@@ -92,11 +117,40 @@ impl SweepRun<'_> {
         let Some(size) = rule.size else {
             return Ok(());
         };
+        let (excess, large) = self.excess(rule, size).await?;
+        if large.is_empty() {
+            return self.shrink(rule, excess, Among::All).await;
+        }
+        // one that can never fit goes by itself: it would take everything else with it
+        let among = Among::Large(Arc::new(large));
+        self.shrink(rule, excess, among).await?;
+        let (excess, large) = self.excess(rule, size).await?;
+        let rest = excess.saturating_sub(large.values().sum());
+        self.shrink(rule, rest, Among::Others(Arc::new(large)))
+            .await
+    }
+
+    /// Returns the bytes by which a cache is larger than it may be, and the images that alone are.
+    async fn excess(&mut self, rule: &CacheRule, size: u64) -> Result<(u64, LargeImages), Error> {
         let scope = CacheScope::below(&rule.name);
-        let kept = self.registry.scan(move |meta| meta.kept_size(&scope));
-        match kept.await?.saturating_sub(size) {
+        let look = move |meta: &meta::Reader<'_>| {
+            let excess = meta.kept_size(&scope)?.saturating_sub(size);
+            let large = match excess {
+                0 => LargeImages::new(),
+                _ => meta.large_images(&scope, size)?,
+            };
+            Ok((excess, large))
+        };
+        self.registry.scan(look).await
+    }
+
+    async fn shrink(&mut self, rule: &CacheRule, excess: u64, among: Among) -> Result<(), Error> {
+        match excess {
             0 => Ok(()),
-            excess => self.evict(rule, EvictionRule::Size, now(), excess).await,
+            excess => {
+                self.evict(rule, EvictionRule::Size, now(), excess, among)
+                    .await
+            }
         }
     }
 
@@ -107,6 +161,7 @@ impl SweepRun<'_> {
         why: EvictionRule,
         cutoff: Millis,
         excess: u64,
+        among: Among,
     ) -> Result<(), Error> {
         let retention = &self.sweep.retention;
         let rest = millis(retention.cache_rest());
@@ -119,6 +174,7 @@ impl SweepRun<'_> {
             actor: gc_actor(&why.reason(rule)),
             cutoff: cutoff.min(now().saturating_sub(rest)),
             excess: Arc::new(AtomicU64::new(excess)),
+            among,
         };
         let images = self.oldest(&eviction).await?;
         let (sender, evicted) = mpsc::channel();
@@ -205,7 +261,8 @@ impl Eviction {
         let next = (last.repository.clone(), last.digest.to_string());
         let mut candidates = Vec::new();
         for image in page {
-            if image.is_gone || lived(image.used_at) > self.cutoff {
+            let may_go = !image.is_gone && self.among.has(image.id);
+            if !may_go || lived(image.used_at) > self.cutoff {
                 continue;
             }
             let is_ahead = self.rule.is_image_ahead(meta, &image)?;

@@ -24,16 +24,18 @@ pub struct CacheRule {
 impl CacheRule {
     /// Reports whether any tag of a repository here is among those that are fetched ahead.
     pub(in crate::registry) fn is_ahead(&self, repository: &str, tags: &[String]) -> bool {
-        let source = match &*self.name {
-            "" => Some(repository),
-            name => repository
-                .strip_prefix(name)
-                .and_then(|rest| rest.strip_prefix('/')),
-        };
-        source.is_some_and(|source| {
+        self.source(repository).is_some_and(|source| {
             let holds = |tag: &String| self.sync.iter().any(|rule| rule.holds(source, tag));
             !self.sync.is_empty() && tags.iter().any(holds)
         })
+    }
+
+    /// Returns the name there of a repository here.
+    fn source<'n>(&self, repository: &'n str) -> Option<&'n str> {
+        match &*self.name {
+            "" => Some(repository),
+            name => repository.strip_prefix(name)?.strip_prefix('/'),
+        }
     }
 
     /// Reports whether any tag of an image, or of a part of it, is among those that are fetched ahead.
@@ -42,7 +44,12 @@ impl CacheRule {
         meta: &Reader<'_>,
         image: &CachedImage,
     ) -> Result<bool, meta::Error> {
-        if self.sync.is_empty() {
+        // most repositories are named by no rule
+        let is_named = self.source(&image.repository).is_some_and(|source| {
+            let mut rules = self.sync.iter();
+            rules.any(|rule| rule.repository.matches(source))
+        });
+        if !is_named {
             return Ok(false);
         }
         for (part, _) in meta.image_parts(image.id)? {

@@ -15,6 +15,11 @@ impl Reports<'_> {
         Ok(counts != Quarantined::default())
     }
 
+    /// Reports whether any repository is a cache of an upstream.
+    pub async fn has_caches(self) -> Result<bool, Error> {
+        self.registry.scan(|meta| meta.has_caches()).await
+    }
+
     /// Lists what of an image is not served: its manifest, its children, and their blobs.
     pub async fn damage_within(
         self,

@@ -19,7 +19,14 @@ impl Simulation<'_> {
             if !self.meta().is_upstream_failing(&rule.name)? {
                 let mut images = self.evictable(rule)?;
                 images.sort_by_key(|(is_ahead, image)| (*is_ahead, image.used_at));
-                self.evict_by(rule, images, now)?;
+                let scope = CacheScope::below(&rule.name);
+                let large = match rule.size {
+                    Some(size) => self.meta().large_images(&scope, size)?,
+                    None => HashMap::new(),
+                };
+                // those that can never fit come first, and nothing else goes for them
+                images.sort_by_key(|(_, image)| !large.contains_key(&image.id));
+                self.evict_by(rule, images, &large, now)?;
             }
         }
         Ok(())
@@ -52,20 +59,26 @@ impl Simulation<'_> {
         &mut self,
         rule: &CacheRule,
         images: Vec<(bool, CachedImage)>,
+        large: &HashMap<ManifestId, u64>,
         now: Millis,
     ) -> Result<(), meta::Error> {
         let kept = self.meta().kept_size(&CacheScope::below(&rule.name))?;
         let mut excess = rule.size.map_or(0, |size| kept.saturating_sub(size));
+        let mut beyond_others = excess.saturating_sub(large.values().sum());
         let rest = millis(self.retention().cache_rest());
         for (is_ahead, image) in images {
             let used_at = lived(image.used_at);
+            let excess = match large.contains_key(&image.id) {
+                true => &mut excess,
+                false => &mut beyond_others,
+            };
             let is_due = |unused: Millis| used_at.saturating_add(unused) <= now;
             let unused = rule.unused.map(millis).filter(|_| !is_ahead);
             let (why, at) = match unused {
-                Some(unused) if is_due(unused) || excess == 0 => {
+                Some(unused) if is_due(unused) || *excess == 0 => {
                     (EvictionRule::Unused, used_at.saturating_add(unused))
                 }
-                None if excess == 0 => continue,
+                None if *excess == 0 => continue,
                 _ => (EvictionRule::Size, now),
             };
             let going = Going {
@@ -78,7 +91,7 @@ impl Simulation<'_> {
                 for part in &parts {
                     for blob in self.meta().blobs_of_manifest(part.id)? {
                         let is_last = blob.holders <= 1;
-                        excess = excess.saturating_sub(if is_last { blob.size } else { 0 });
+                        *excess = excess.saturating_sub(if is_last { blob.size } else { 0 });
                     }
                 }
                 self.remove_manifests(parts, &going)?;

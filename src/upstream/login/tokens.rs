@@ -16,10 +16,10 @@ use tokio::time::Instant;
 use super::challenge::Challenge;
 use super::scope::Scope;
 use crate::files::regular_file;
-use crate::outbound::Client;
+use crate::outbound::{Client, Reach, Server};
 use crate::threads::blocking;
 use crate::upstream::error::Error;
-use crate::upstream::origin::Origin;
+use crate::upstream::origin::{Origin, port};
 use crate::upstream::settings::{Credentials, Login, Settings};
 
 /// Maximum size of a token service's answer, in bytes.
@@ -34,8 +34,8 @@ const MOST: usize = 4096;
 /// Tokens and passwords of an upstream.
 pub(in crate::upstream) struct Tokens {
     logins: Vec<Login>,
-    /// Hosts that get a login.
-    trusted: Vec<String>,
+    /// Token services that get a login, beside those of the registry itself.
+    trusted: Vec<Server>,
     kept: Mutex<HashMap<Scope, Arc<Kept>>>,
 }
 
@@ -62,6 +62,8 @@ pub(in crate::upstream) struct TokenRequest<'r> {
     pub origin: &'r Origin,
     pub scope: &'r Scope,
     pub challenge: Option<Challenge>,
+    /// Addresses to which the challenge may lead.
+    pub reach: Reach,
     /// `Authorization` that was refused.
     pub refused: Option<&'r HeaderValue>,
 }
@@ -75,22 +77,24 @@ struct Answer {
 }
 
 impl Tokens {
-    pub fn new(settings: &Settings, origin: &Origin) -> Self {
-        let builtin = settings
-            .dialect
-            .realms()
-            .iter()
-            .map(|&host| host.to_owned());
-        let own = [origin.host().to_owned()];
+    pub fn new(settings: &Settings) -> Self {
+        let builtin = settings.dialect.realms().iter().copied();
+        let named = settings.realms.iter().map(String::as_str);
         Self {
             logins: settings.logins.clone(),
-            trusted: own
-                .into_iter()
-                .chain(builtin)
-                .chain(settings.realms.iter().cloned())
-                .collect(),
+            trusted: builtin.chain(named).map(Server::parse).collect(),
             kept: Mutex::default(),
         }
+    }
+
+    /// Reports whether a token service gets the login: it is the very server of the registry, or the owner has named it.
+    fn is_trusted(&self, origin: &Origin, url: &Uri) -> bool {
+        let is_named = |host| {
+            self.trusted
+                .iter()
+                .any(|known| known.is_at(host, port(url)))
+        };
+        origin.is_at(url) || url.host().is_some_and(is_named)
     }
 
     /// Returns the `Authorization` for a request, if one is known.
@@ -185,27 +189,23 @@ impl Tokens {
             return Err(Error::Broken(sentence.to_owned()));
         }
         let mut get = Request::new(Full::default());
-        let is_trusted = url.host().is_some_and(|host| {
-            self.trusted
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(host))
-        });
+        let is_trusted = self.is_trusted(request.origin, &url);
         if is_trusted && let Some(password) = self.password(request.scope).await? {
             get.headers_mut().insert(AUTHORIZATION, password.header);
         }
-        let host = url.host().map(str::to_owned);
+        let place = url.authority().map(ToString::to_string);
         *get.uri_mut() = url;
-        let (status, body) = ask(request.client, get).await?;
+        let (status, body) = ask(request, get).await?;
         match status {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 self.forget(request.scope).await;
-                let host = host.unwrap_or_default();
+                let place = place.unwrap_or_default();
                 return Err(match is_trusted {
                     true => self.refusal(request.scope, "its token service does not accept it"),
                     false => self.refusal(
                         request.scope,
-                        &format!("its token service {host} does not get it, unless realms names that host"),
+                        &format!("its token service does not get it, unless realms names {place}"),
                     ),
                 });
             }
@@ -277,12 +277,16 @@ impl Tokens {
 }
 
 async fn ask(
-    client: &Client,
-    request: Request<Full<bytes::Bytes>>,
+    challenged: &TokenRequest<'_>,
+    get: Request<Full<bytes::Bytes>>,
 ) -> Result<(StatusCode, bytes::Bytes), Error> {
-    let answer = client.send(request).await;
-    let answer =
-        answer.map_err(|error| Error::Unreachable(format!("its token service: {error}")))?;
+    let answer = challenged.client.send(get, challenged.reach).await;
+    let answer = answer.map_err(|error| match Error::from(error) {
+        Error::Unreachable(sentence) => {
+            Error::Unreachable(format!("its token service: {sentence}"))
+        }
+        error => error,
+    })?;
     let status = answer.status();
     if status != StatusCode::OK {
         return Ok((status, bytes::Bytes::new()));

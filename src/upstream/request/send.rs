@@ -18,7 +18,7 @@ use super::gate::{Gate, Lane, Places};
 use super::quota::{Quota, retry_after};
 use super::tally::{Object, Tally, Waiting};
 use crate::oci::RepositoryName;
-use crate::outbound::{Authorities, Client, ClientSettings, Proxy};
+use crate::outbound::{Authorities, Client, ClientSettings, Proxy, Reach, SendError, Server};
 use crate::upstream::error::Error;
 use crate::upstream::login::{Challenge, Scope, TokenRequest, Tokens};
 use crate::upstream::origin::{Origin, resolve};
@@ -76,11 +76,11 @@ impl Upstream {
                 .clone()
                 .map_or(Proxy::Environment, Proxy::Url),
             connect_timeout: settings.timeout,
-            link_local: vec![origin.host().to_owned()],
+            exempt: exempt(settings, &origin),
         })?;
         let inner = Inner {
             dialect: settings.dialect,
-            tokens: Tokens::new(settings, &origin),
+            tokens: Tokens::new(settings),
             gate: Gate::new(settings),
             breaker: Breaker::default(),
             quota: Mutex::default(),
@@ -229,6 +229,7 @@ impl Inner {
                 origin: &self.origin,
                 scope: ask.scope,
                 challenge: challenge(answer.headers()),
+                reach: Reach::of(&answer),
                 refused: login.as_ref(),
             };
             is_token = matches!(request.challenge, Some(Challenge::Bearer { .. }));
@@ -268,14 +269,14 @@ impl Inner {
 
     /// Sends a request and follows redirects; returns the address that answered in the end.
     ///
-    /// `Authorization` goes to the upstream alone.
+    /// `Authorization` goes to the upstream alone. A public server leads to public ones only.
     async fn follow(
         &self,
         client: &Client,
         ask: &Ask<'_>,
         login: Option<&HeaderValue>,
     ) -> Result<(Uri, Response<Incoming>), Error> {
-        let mut url = ask.url.clone();
+        let (mut url, mut reach) = (ask.url.clone(), Reach::Any);
         for _ in 0..=REDIRECTS {
             let mut request = Request::new(Full::<Bytes>::default());
             *request.method_mut() = ask.method.clone();
@@ -284,8 +285,7 @@ impl Inner {
             if let Some(login) = login.filter(|_| self.origin.is_at(&url)) {
                 request.headers_mut().insert(AUTHORIZATION, login.clone());
             }
-            let answer = client.send(request).await;
-            let answer = answer.map_err(|error| Error::Unreachable(error.to_string()))?;
+            let answer = client.send(request, reach).await?;
             if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok((url, answer));
             }
@@ -296,9 +296,26 @@ impl Inner {
             if !self.origin.is_as_safe(&target) {
                 return Err(broken("it redirects to a server without encryption"));
             }
+            reach = Reach::of(&answer);
             url = target;
         }
         Err(Error::Redirects(REDIRECTS))
+    }
+}
+
+/// Returns the servers that the owner has named, which may have any address.
+fn exempt(settings: &Settings, origin: &Origin) -> Vec<Server> {
+    let named = settings.realms.iter().chain(&settings.private_hosts);
+    let named = named.map(|text| Server::parse(text));
+    named.chain([origin.server()]).collect()
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Forbidden(sentence) => Self::Astray(sentence),
+            SendError::Connection(_) | SendError::Http(_) => Self::Unreachable(error.to_string()),
+        }
     }
 }
 

@@ -16,8 +16,23 @@ pub struct Ports {
     pub store: u16,
 }
 
+impl Ports {
+    /// Returns the part that a server in a URL is; a name without a port is the registry.
+    pub fn part(&self, server: &str) -> Part {
+        let port = server
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse::<u16>().ok());
+        match port {
+            Some(port) if port == self.tokens => Part::Tokens,
+            Some(port) if port == self.store => Part::Store,
+            _ => Part::Registry,
+        }
+    }
+}
+
 pub fn answer(state: &mut State, seen: &Seen, ports: Ports) -> Reply {
     match seen.part {
+        Part::Registry if seen.path.starts_with("/token") => token(state, seen),
         Part::Registry => registry(state, seen, ports),
         Part::Tokens => token(state, seen),
         Part::Store => store(state, seen),
@@ -72,7 +87,10 @@ fn challenge(state: &State, scope: &str, ports: Ports) -> String {
     if state.behaviour.wants_basic {
         return "WWW-Authenticate: Basic realm=\"hub\"\r\n".to_owned();
     }
-    let (host, port) = (state.behaviour.realm_host, ports.tokens);
+    let (host, port) = match state.behaviour.has_own_tokens {
+        true => ("127.0.0.1", ports.registry),
+        false => (state.behaviour.realm_host, ports.tokens),
+    };
     format!(
         "WWW-Authenticate: Bearer realm=\"http://{host}:{port}/token\",service=\"hub\",scope=\"{scope}\"\r\n"
     )

@@ -145,7 +145,15 @@ fn serve(
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let mut words = line.split(' ');
-        let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let (method, path) = (words.next()?.to_owned(), words.next()?);
+        // as a proxy it is whatever server is meant
+        let meant = path
+            .strip_prefix("http://")
+            .and_then(|url| url.split_once('/'));
+        let (part, path) = match meant {
+            Some((server, rest)) => (ports.part(server), format!("/{rest}")),
+            None => (part, path.to_owned()),
+        };
         let mut headers = Vec::new();
         loop {
             let mut line = String::new();

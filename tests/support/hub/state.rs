@@ -51,6 +51,8 @@ pub struct Behaviour {
     pub hops: usize,
     /// Host in the address of the token service.
     pub realm_host: &'static str,
+    /// Tokens come from the registry's own port.
+    pub has_own_tokens: bool,
     /// Ask for the password itself.
     pub wants_basic: bool,
     pub knows_ranges: bool,
@@ -89,6 +91,7 @@ impl Default for Behaviour {
             redirects_blobs: true,
             hops: 0,
             realm_host: "localhost",
+            has_own_tokens: false,
             wants_basic: false,
             knows_ranges: true,
             knows_referrers: true,

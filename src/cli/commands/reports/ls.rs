@@ -157,11 +157,9 @@ impl Asked<'_> {
         let asked = self.list;
         match self.kind {
             Kind::Repositories => {
-                let mut list = List::begin(format, "repositories", &REPOSITORY_COLUMNS)?;
-                let push =
-                    |item: RepositoryItem| list.push(|| repository_cells(&item), || json!(item));
-                asked.each(push).await?;
-                list.finish()
+                let items: Vec<RepositoryItem> = asked.all().await?;
+                let has_caches = items.iter().any(|item| item.upstream.is_some());
+                show_repositories(&items, has_caches, format)
             }
             Kind::Untagged => untagged::show(&asked.all().await?, format),
             Kind::Tags { is_one } => {
@@ -169,6 +167,7 @@ impl Asked<'_> {
                 let shape = Shape {
                     is_one,
                     has_damage: items.iter().any(|item| !item.damage.is_empty()),
+                    has_caches: items.iter().any(|item| item.upstream.is_some()),
                 };
                 let mut list = List::begin(format, "tags", &shape.columns())?;
                 for item in &items {
@@ -191,11 +190,36 @@ const REPOSITORY_COLUMNS: [Column; 7] = [
 ];
 
 async fn repositories(registry: &Registry, query: ListQuery, format: Format) -> Result<(), Error> {
-    let mut list = List::begin(format, "repositories", &REPOSITORY_COLUMNS)?;
-    for item in report::repositories(registry, query).await?.items {
-        list.push(|| repository_cells(&item), || json!(item))?;
+    let has_caches = registry.reports().has_caches().await?;
+    let items = report::repositories(registry, query).await?.items;
+    show_repositories(&items, has_caches, format)
+}
+
+/// Shows repositories, with their upstreams if any is a cache.
+fn show_repositories(
+    items: &[RepositoryItem],
+    has_caches: bool,
+    format: Format,
+) -> Result<(), Error> {
+    let mut columns = REPOSITORY_COLUMNS.to_vec();
+    columns.extend(has_caches.then_some(UPSTREAM));
+    let mut list = List::begin(format, "repositories", &columns)?;
+    for item in items {
+        let cells = || {
+            let mut cells = repository_cells(item);
+            cells.extend(has_caches.then(|| upstream_cell(item.upstream.as_deref())));
+            cells
+        };
+        list.push(cells, || json!(item))?;
     }
     list.finish()
+}
+
+/// Column of the upstream of which something is a cache.
+const UPSTREAM: Column = Column::text("CACHED FROM").optional();
+
+fn upstream_cell(upstream: Option<&str>) -> Cell {
+    upstream.map_or(Cell::Empty, Cell::from)
 }
 
 fn repository_cells(item: &RepositoryItem) -> Vec<Cell> {
@@ -219,6 +243,7 @@ async fn tags(
     let shape = Shape {
         is_one,
         has_damage: registry.reports().has_damage().await?,
+        has_caches: registry.reports().has_caches().await?,
     };
     let mut list = List::begin(format, "tags", &shape.columns())?;
     for keys in keys.chunks(BATCH) {
@@ -236,6 +261,7 @@ struct Shape {
     /// True if the tags are those of one repository, which is not named.
     is_one: bool,
     has_damage: bool,
+    has_caches: bool,
 }
 
 impl Shape {
@@ -252,6 +278,7 @@ impl Shape {
         if self.has_damage {
             columns.push(Column::text("DAMAGED"));
         }
+        columns.extend(self.has_caches.then_some(UPSTREAM));
         if !self.is_one {
             columns.insert(0, Column::name("REPOSITORY"));
         }
@@ -274,6 +301,9 @@ fn cells(item: &TagItem, shape: Shape) -> Vec<Cell> {
             0 => Cell::Empty,
             pieces => count(pieces, "piece").into(),
         });
+    }
+    if shape.has_caches {
+        cells.push(upstream_cell(item.upstream.as_deref()));
     }
     if !shape.is_one {
         cells.insert(0, (&*item.repository).into());

@@ -17,9 +17,12 @@ pub(super) struct Remote {
     /// File with the user's password or token
     #[arg(long, value_name = "FILE", requires = "username")]
     password_file: Option<PathBuf>,
-    /// Host of a token service that may get the password, if it is not the registry's own; may be repeated
-    #[arg(long, value_name = "HOST")]
+    /// Token service that may get the password, if it is not on the registry's own host and port; may be repeated
+    #[arg(long, value_name = "HOST[:PORT]")]
     token_host: Vec<String>,
+    /// Server with a private address to which a public registry may lead; may be repeated
+    #[arg(long, value_name = "HOST[:PORT]")]
+    private_host: Vec<String>,
     /// PEM file with an authority that certifies the other registry, beside the system's
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -57,6 +60,7 @@ impl Remote {
             }];
         }
         settings.realms = self.token_host;
+        settings.private_hosts = self.private_host;
         settings.ca = self.ca;
         settings.rate = self.rate;
         if let Some(parallel) = self.parallel {
@@ -73,6 +77,7 @@ impl Remote {
             || self.parallel.is_some()
             || self.rate.is_some()
             || !self.token_host.is_empty()
+            || !self.private_host.is_empty()
     }
 }
 

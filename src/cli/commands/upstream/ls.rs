@@ -11,10 +11,11 @@ use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::table::{Cell, Column};
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     Column::name("UPSTREAM"),
     Column::text("URL"),
     Column::text("STATE"),
+    Column::text("AS OF"),
     Column::number("REMAINING"),
     Column::number("REPOSITORIES"),
     Column::number("SIZE"),
@@ -87,6 +88,9 @@ fn cells(upstream: &UpstreamItem) -> Vec<Cell> {
         Some(true) => "answers".to_owned(),
         Some(false) => short(upstream.failure.as_deref().unwrap_or_default()).to_owned(),
     };
+    // the last request, which says what remains of the quota as well
+    let times = [&upstream.answered, &upstream.failed];
+    let as_of = times.into_iter().flatten().map(|time| time.0).max();
     let name = match &*upstream.name {
         "" => "(whole registry)",
         name => name,
@@ -95,6 +99,7 @@ fn cells(upstream: &UpstreamItem) -> Vec<Cell> {
         name.into(),
         (&*upstream.url).into(),
         said.into(),
+        as_of.map_or(Cell::Empty, Cell::Time),
         upstream.quota_remaining.map_or(Cell::Empty, Cell::Count),
         Cell::Count(upstream.repository_count),
         Cell::Size(upstream.size),

@@ -14,7 +14,7 @@ use crate::http::api::request::query::{PageQuery, SearchQuery};
 use crate::http::api::request::rights::visibility;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
-use crate::mirror::{self, Listed, Mirrors};
+use crate::mirror::{self, Listed, Mirrors, ReferrersPart};
 use crate::oci::{Digest, MediaType, Referrer, RepositoryName};
 use crate::registry::{self, Page, Registry};
 
@@ -80,14 +80,23 @@ impl<'l> Lists<'l> {
         name: &RepositoryName,
         query: PageQuery,
     ) -> Result<Response<Body>, ApiError> {
-        let listed = self.mirrors.upstream_tags(self.registry, name).await?;
         let limit = self.registry.settings().pages.tags;
         let limit = query.n.unwrap_or(usize::MAX).min(limit);
+        // one more, which says whether the list goes on
+        let part = limit.saturating_add(1);
+        let (mirrors, last) = (self.mirrors, &query.last);
+        let listed = mirrors.upstream_tags(self.registry, name, last, part);
+        let listed = listed.await?;
         let make = || async {
             let tags = self.registry.tags();
             let here = tags.list(name, query.last.clone(), query.n).await;
             let (page, cached) = match &listed {
-                Listed::Nothing => (here?, None),
+                Listed::Nothing => {
+                    if let Err(registry::Error::NameUnknown(_)) = here {
+                        self.mirrors.check_allowed(name)?;
+                    }
+                    (here?, None)
+                }
                 Listed::Failed(error) => (here.map_err(|absent| failure(absent, error))?, None),
                 Listed::Found(upstream) => {
                     let here = present_or_empty(here)?;
@@ -131,8 +140,14 @@ impl<'l> Lists<'l> {
         last: String,
     ) -> Result<Response<Body>, ApiError> {
         let filter = artifact_type.filter(|text| !text.is_empty());
-        let listing = self.mirrors.upstream_referrers(self.registry, name, digest);
-        let listed = listing.await?;
+        let part = ReferrersPart {
+            after: &last,
+            artifact_type: filter.as_deref(),
+            limit: merged::REFERRERS + 1,
+        };
+        let mirrors = self.mirrors;
+        let listed = mirrors.upstream_referrers(self.registry, name, digest, part);
+        let listed = listed.await?;
         let make = || async {
             let manifests = self.registry.manifests();
             let page = manifests

@@ -6,7 +6,7 @@ use crate::oci::Referrer;
 use crate::registry::{Page, ReferrersPage};
 
 /// Maximum length of a page of referrers, and its maximum size in bytes: clients read 4 MiB.
-const REFERRERS: usize = 1_000;
+pub(crate) const REFERRERS: usize = 1_000;
 const REFERRERS_BYTES: usize = 3 << 20;
 
 /// Merges a page of tags with those of an upstream that come after `after`.

@@ -3,11 +3,11 @@
 use axum::body::Body;
 use http::header::WARNING;
 use http::request::Parts;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderValue, Method, Response, Version};
 
 use crate::http::api::handlers::{blobs, manifests};
 use crate::http::response::error::ApiError;
-use crate::mirror::{BroughtBlob, Currency, KnownBlob, Mirrors};
+use crate::mirror::{self, BroughtBlob, Currency, KnownBlob, Mirrors};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{Error, ManifestReference, Registry};
 
@@ -40,9 +40,8 @@ impl<'p> Pull<'p> {
         name: &RepositoryName,
         reference: &ManifestReference,
     ) -> Result<Response<Body>, ApiError> {
-        let answer = self.any_manifest(name, reference).await?;
-        self.count(name);
-        Ok(answer)
+        let answer = self.any_manifest(name, reference).await;
+        self.ended(name, answer)
     }
 
     pub(crate) async fn blob(
@@ -50,15 +49,21 @@ impl<'p> Pull<'p> {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Response<Body>, ApiError> {
-        let answer = self.any_blob(name, digest).await?;
-        self.count(name);
-        Ok(answer)
+        let answer = self.any_blob(name, digest).await;
+        self.ended(name, answer)
     }
 
-    fn count(&self, name: &RepositoryName) {
-        if self.head.method == Method::GET {
-            self.mirrors.count_pull(name);
+    /// Counts a pull that was answered, and says why an upstream was not asked for what is not here.
+    fn ended<T>(&self, name: &RepositoryName, answer: Result<T, ApiError>) -> Result<T, ApiError> {
+        match answer {
+            Ok(_) if self.head.method == Method::GET => self.mirrors.count_pull(name),
+            Err(ApiError::Registry(error)) if error.is_absence() => {
+                self.mirrors.check_allowed(name)?;
+                return Err(error.into());
+            }
+            _ => {}
         }
+        answer
     }
 
     async fn any_manifest(
@@ -100,7 +105,11 @@ impl<'p> Pull<'p> {
             }
         } else {
             let bringing = self.mirrors.bring_blob(registry, name, digest);
-            if let BroughtBlob::Arriving(blob) = bringing.await? {
+            if let BroughtBlob::Arriving(mut blob) = bringing.await? {
+                // the end of the connection is all that HTTP/1.0 has, and it looks the same where a fetch has failed
+                if blob.size().is_none() && head.version < Version::HTTP_11 {
+                    blob = blob.whole().await.map_err(|_| mirror::Error::Interrupted)?;
+                }
                 return blobs::get_arriving(registry, name, digest, blob, head);
             }
         }

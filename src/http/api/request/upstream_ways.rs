@@ -102,12 +102,13 @@ pub(crate) fn lead(
     {
         scopes
             .iter_mut()
-            .for_each(|scope| lead_scope(scope, &prefix));
+            .for_each(|scope| lead_scope(scope, &prefix, mirrors));
     }
     if (is_upstream_only || action.is_look_up())
         && let Some(name) = action.repository_mut()
     {
-        *name = RepositoryName::parse(&below(&prefix, name.as_str()))?;
+        let led = RepositoryName::parse(&below(&prefix, name.as_str()))?;
+        *name = mirrors.whole_name(led);
     }
     Ok(action)
 }
@@ -122,12 +123,15 @@ fn below(prefix: &RepositoryName, name: &str) -> String {
 }
 
 /// Puts a prefix before the repository of a scope, as in `repository:NAME:pull`.
-fn lead_scope(scope: &mut String, prefix: &RepositoryName) {
+fn lead_scope(scope: &mut String, prefix: &RepositoryName, mirrors: &Mirrors) {
     if let Some((name, actions)) = scope
         .strip_prefix("repository:")
         .and_then(|rest| rest.rsplit_once(':'))
     {
-        *scope = format!("repository:{}:{actions}", below(prefix, name));
+        let name = below(prefix, name);
+        let led = RepositoryName::parse(&name).map(|led| mirrors.whole_name(led));
+        let name = led.map_or(name, |led| led.to_string());
+        *scope = format!("repository:{name}:{actions}");
     }
 }
 
@@ -180,11 +184,11 @@ mod tests {
         ] {
             assert_eq!(below(&prefix, name), led);
             let mut scope = format!("repository:{name}:pull,push");
-            lead_scope(&mut scope, &prefix);
+            lead_scope(&mut scope, &prefix, &Mirrors::default());
             assert_eq!(scope, format!("repository:{led}:pull,push"));
         }
         let mut other = "registry:catalog:*".to_owned();
-        lead_scope(&mut other, &prefix);
+        lead_scope(&mut other, &prefix, &Mirrors::default());
         assert_eq!(other, "registry:catalog:*");
     }
 }

@@ -121,8 +121,10 @@ impl<'c> RepositoryChange<'c> {
         tx.renew_manifest(manifest, self.now)?;
         if tx.is_damaged(manifest)? {
             let targets = self.resolve_references(references, needed)?;
+            let unpulled = tx.unpulled_children(manifest)?;
             tx.replace_manifest(manifest, new)?;
             self.add_references(manifest, references, targets)?;
+            tx.mark_unpulled_again(manifest, &unpulled)?;
             tx.hold_referrers(self.id, manifest, new)?;
         } else {
             self.mend_media_type(manifest, new)?;
@@ -171,8 +173,11 @@ impl<'c> RepositoryChange<'c> {
         references: &[Reference],
     ) -> Result<(), Error> {
         let targets = self.resolve_references(references, Needed::Nothing)?;
+        let unpulled = self.tx.unpulled_children(manifest)?;
         self.tx.forget_references(manifest)?;
-        self.add_references(manifest, references, targets)
+        self.add_references(manifest, references, targets)?;
+        self.tx.mark_unpulled_again(manifest, &unpulled)?;
+        Ok(())
     }
 
     fn add_references(

@@ -217,6 +217,12 @@ impl RepositoryChange<'_> {
         self.settings
             .manifest_rules
             .mark_optional_children(&mut manifest);
+        // it was whole without them
+        let is_unpulled =
+            |digest: &Digest| row.unpulled.iter().any(|known| known == digest.as_str());
+        for reference in &mut manifest.references {
+            reference.is_optional |= is_unpulled(&reference.digest);
+        }
         Ok(Some(DeletedManifest {
             row,
             new,
@@ -267,6 +273,7 @@ impl RepositoryChange<'_> {
             }
         }
         let restored = self.record_manifest(&references, &new, needed)?;
+        self.tx.mark_unpulled_again(restored, &row.unpulled)?;
         if row.tags.is_empty() {
             self.tell_of(EventKind::ManifestRestored, restored, None)?;
         }

@@ -48,6 +48,20 @@ pub(super) fn files(
     }
 }
 
+/// Returns what a client does otherwise than the files may lead to believe.
+pub(super) fn note(client: Client, upstreams: &[Upstream]) -> Option<String> {
+    let mut caches = upstreams
+        .iter()
+        .filter(|upstream| upstream.prefix.is_none());
+    let other = caches.find(|upstream| upstream.host != "docker.io")?;
+    (client == Client::Docker).then(|| {
+        format!(
+            "Docker asks a mirror for images of Docker Hub only, and this registry is a cache of {}: that helps if {0} has those, too",
+            other.host
+        )
+    })
+}
+
 /// Docker knows mirrors of Docker Hub only, and no paths.
 fn docker(upstreams: &[Upstream]) -> Result<File, Error> {
     // the whole registry is a cache of what the client takes for Docker Hub

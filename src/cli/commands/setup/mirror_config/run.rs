@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::files::{Client, files};
+use super::files::{Client, files, note};
 use super::mirrored::{place, upstreams};
 use crate::cli::error::Error;
 use crate::cli::from_config::check::Flags;
@@ -32,7 +32,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let sources = Sources::find(arguments.config, Flags::default())?;
     let config = sources.draft()?.finish()?.config;
     let here = place(&config, arguments.host.as_deref())?;
-    let files = files(arguments.client, &here, &upstreams(&config, &here)?)?;
+    let upstreams = upstreams(&config, &here)?;
+    let files = files(arguments.client, &here, &upstreams)?;
     match arguments.output.format {
         Format::Json => {
             let files: Vec<_> = files
@@ -42,12 +43,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             json::print(&json!({ "files": files }))
         }
         Format::Text => {
-            for (number, file) in files.iter().enumerate() {
-                output::complain(&format!("{}:", file.path));
-                let gap = if number == 0 { "" } else { "\n" };
-                output::print_raw(format!("{gap}{}", file.content).as_bytes())?;
+            if let Some(note) = note(arguments.client, &upstreams) {
+                output::complain(&note);
             }
-            Ok(())
+            if let [file] = &*files {
+                output::complain(&format!("{}:", file.path));
+                return output::print_raw(file.content.as_bytes());
+            }
+            // each begins with a comment, which says where it ends in a pipe, too
+            let parts = files
+                .iter()
+                .map(|file| format!("# {}\n{}", file.path, file.content));
+            output::print_raw(parts.collect::<Vec<_>>().join("\n").as_bytes())
         }
     }
 }
