@@ -459,6 +459,7 @@ async fn page(
         | UiCall::Restore { .. }
         | UiCall::DeleteSeveral { .. }
         | UiCall::RestoreSeveral { .. }
+        | UiCall::Keep
         | UiCall::TokenCreate
         | UiCall::TokenChange { .. }
         | UiCall::Resend { .. } => forms::answer(app.door(), call, head, body).await,

@@ -125,6 +125,7 @@ endpoints! {
     ApiTagsOf:        GET     "/api/v1/tags/{name}",                 PULL,    Reads,   Api;
     ApiUntagged:      GET     "/api/v1/untagged",                    Catalog, Reads,   Api;
     ApiManifest:      GET     "/api/v1/manifests/{name}/{reference}", PULL,   Reads,   Api;
+    ApiContent:       GET     "/api/v1/contents/{name}/{reference}", PULL,    Reads,   Api;
     ApiHistory:       GET     "/api/v1/history/{name}/{tag}",        PULL,    Reads,   Api;
     ApiUsage:         GET     "/api/v1/usage",                       Catalog, Reads,   Api;
     ApiUsageOf:       GET     "/api/v1/usage/{name}",                PULL,    Reads,   Api;
@@ -152,6 +153,8 @@ endpoints! {
     ApiTokenRotate:   POST    "/api/v1/tokens/{token}",              Administrator, Changes, Api;
     ApiTokenRevoke:   DELETE  "/api/v1/tokens/{token}",              Administrator, Changes, Api;
     ApiResend:        POST    "/api/v1/deliveries/{event}",          Administrator, Changes, Api;
+    ApiPromote:       POST    "/api/v1/promotions/{name}/{tag}",     PUSH,    Changes, Api;
+    ApiKeep:          POST    "/api/v1/kept/{name}/{tag}",           PUSH,    Changes, Api;
     ApiDocument:      GET     "/api/v1/openapi.json",                Public,  Reads,   Api;
     UiHome:           GET     "/ui/",                                Catalog, Reads,   Ui;
     UiRepository:     GET     "/ui/repositories/{name}",             PULL,    Reads,   Ui;
@@ -170,6 +173,7 @@ endpoints! {
     UiTokenCreate:    POST    "/ui/tokens",                          Administrator, Changes, Ui;
     UiTokenChange:    POST    "/ui/tokens/{token}",                  Administrator, Changes, Ui;
     UiResend:         POST    "/ui/deliveries/{event}",              Administrator, Changes, Ui;
+    UiKeep:           POST    "/ui/kept",                            Administrator, Changes, Ui;
     UiUpstreams:      GET     "/ui/upstreams",                       Administrator, Reads, Ui;
     UiWebhooks:       GET     "/ui/webhooks",                        Administrator, Reads, Ui;
     UiDeleteForm:     GET     "/ui/delete/{name}/{reference}",       REMOVE,  Reads,   Ui;

@@ -28,7 +28,7 @@ mod walk;
 mod walked;
 
 pub use adopter::Adopter;
-pub use archive::Place;
+pub use archive::{ArchiveText, Place, archive_texts};
 pub use collisions::Collision;
 pub use damage::Damage;
 pub use distribution::store::DistributionStore;

@@ -5,12 +5,14 @@
 mod adoptions;
 mod audit;
 mod collection;
+mod contents;
 mod damage;
 mod deletion;
 mod growth;
 mod history;
 mod image;
 mod policies;
+mod promotions;
 mod quotas;
 mod repositories;
 mod restoring;
@@ -33,6 +35,7 @@ mod why;
 pub use adoptions::{AdoptionProgress, ProblemItem};
 pub use audit::{AuditItem, AuditQuery, AuditWords, audit};
 pub use collection::{CollectionReport, collection};
+pub use contents::{ChartItem, ContentItem, FileItem, PackageItem, ProvenanceItem, content};
 pub use damage::{DamageItem, damage};
 pub use deletion::{
     DeletionItem, DeletionReport, DependentItem, Outcome, RemovedItem, Undo, UndoItem,
@@ -49,6 +52,7 @@ pub use policies::{
     Decided, DecisionItem, DecisionPlace, FreedBlobs, PreviewItem, PreviewQuery, RuleEffectItem,
     RulesItem, preview, rule_effects,
 };
+pub use promotions::{KeepError, KeptItem, PromotedItem, keep, promote};
 pub use quotas::{QuotaItem, quotas};
 pub use repositories::{OverviewItem, RepositoryItem, overview, repositories};
 pub use restoring::{

@@ -25,6 +25,7 @@ struct WebhooksPage {
 #[template(path = "upstreams.html")]
 struct UpstreamsPage {
     shell: Shell,
+    may_administer: bool,
     upstreams: Vec<UpstreamItem>,
 }
 
@@ -76,6 +77,7 @@ pub async fn upstreams(registry: &Registry, reader: &Reader) -> Result<Page, Err
     let twin = twin(reader, "upstream ls", "upstreams");
     Page::of(&UpstreamsPage {
         shell: Shell::new(reader, Section::Upstreams, "Upstreams", twin),
+        may_administer: reader.may_administer,
         upstreams: report::upstreams(registry).await?,
     })
 }

@@ -9,9 +9,12 @@ use crate::registry::{
     Attached, ChildDescription, Error, ImageDescription, ManifestReference, Registry,
 };
 use crate::report::{self, ImageReport, StateItem, TagFactsItem, built};
+use crate::ui::contents::Contents;
 use crate::ui::layers::{Layer, Strip, layers};
 use crate::ui::page::Page;
-use crate::ui::parts::{CommandBox, Moment, Promise, Short, Size, Text, label_name, link, short};
+use crate::ui::parts::{
+    CommandBox, Count, Moment, Promise, Short, Size, Text, label_name, link, short,
+};
 use crate::ui::query::Query;
 use crate::ui::shell::{Section, Shell, Twin};
 use crate::ui::site::Reader;
@@ -42,6 +45,7 @@ struct ImagePage {
     /// Cursor of the states after those.
     has_more_states: bool,
     uses: Vec<Use>,
+    contents: Contents,
     may_delete: bool,
 }
 
@@ -150,6 +154,15 @@ impl ImagePage {
     }
 }
 
+/// What a reader chose on the page of an image.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Chosen<'c> {
+    /// Digest of the child that is shown.
+    pub platform: Option<&'c str>,
+    /// Text that packages are to have.
+    pub packages: Option<&'c str>,
+}
+
 /// Makes the page of an image.
 ///
 /// # Errors
@@ -159,7 +172,7 @@ pub async fn image(
     reader: &Reader,
     name: &RepositoryName,
     reference: &ManifestReference,
-    platform: Option<&str>,
+    chosen: Chosen<'_>,
 ) -> Result<Page, Error> {
     let report = report::image(registry, name, reference).await?;
     let tag = match reference {
@@ -177,7 +190,7 @@ pub async fn image(
         states = page.items;
         states.truncate(STATES);
     }
-    let child = child(&report.description, platform);
+    let child = child(&report.description, chosen.platform);
     let shown_platform = match child {
         Some(child) => child.platform.clone(),
         None => report.description.summary.platforms.first().cloned(),
@@ -210,13 +223,14 @@ pub async fn image(
         attached: attached(&report),
         facts,
         platforms,
-        shown,
         shown_platform,
         layers,
         strip,
         stored: report::stored(registry, name, &states).await?,
         states,
         has_more_states,
+        contents: Contents::of(registry, name, &shown, chosen.packages).await?,
+        shown,
         report,
     })
 }

@@ -6,7 +6,7 @@
 //! - `site`, `shell`: addresses, and the frame of every page. `assets`: stylesheet, script and pictures.
 //! - `parts`: sizes, times, names and bars. `query`: queries of links. `page`: a page that is ready.
 //! - `changes`: rows of the audit log in words. `disk`: the bar of the disk. `chart`, `growth`: charts by day.
-//! - `home`, `repository`, `gone`, `image` with its `layers`, `history`, `compare`, `usage`, `policies`, `activity`, `administration`, `tokens`: pages.
+//! - `home`, `repository`, `gone`, `image` with its `layers` and `contents`, `history`, `compare`, `usage`, `policies`, `activity`, `administration`, `tokens`: pages.
 //! - `delete`: what goes, stays and comes back. `login`: the form that logs in. `failure`: errors.
 
 mod activity;
@@ -16,6 +16,7 @@ mod assets;
 mod changes;
 mod chart;
 mod compare;
+mod contents;
 mod delete;
 mod disk;
 mod failure;
@@ -46,7 +47,7 @@ pub use failure::{Failure, failure};
 pub use gone::{trash, untagged};
 pub use history::history;
 pub use home::{Layout, home};
-pub use image::image;
+pub use image::{Chosen, image};
 pub use login::{LoginPage, left, login};
 pub use page::Page;
 pub use policies::{PolicyPage, policies};

@@ -7,6 +7,7 @@ mod openapi;
 mod pages;
 pub mod people;
 mod policies;
+mod promotions;
 mod same;
 
 use serde_json::Value;

@@ -208,6 +208,9 @@ fn body(route: &Route) -> Option<Value> {
         "registry policy preview" if route.method == "POST" => json!({
             "type": "object", "required": ["rules"], "additionalProperties": false, "properties": { "rules": text },
         }),
+        "registry tag" | "registry upstream keep" => json!({
+            "type": "object", "required": ["source"], "additionalProperties": false, "properties": { "source": text },
+        }),
         "registry token rotate" => json!({
             "type": "object", "additionalProperties": false, "properties": { "overlap": text, "expires": text },
         }),

@@ -196,6 +196,9 @@ const KINDS: &str = "
     DELETE /api/v1/manifests/{name}/{reference} {none} remove 404
     POST /api/v1/trash/{name}/{reference} absent remove 404
     POST /api/v1/trash/{name}/{reference} {none} remove 404
+    POST /api/v1/promotions/{name}/{tag} new push 400
+    POST /api/v1/kept/{name}/{tag} new push 400
+    POST /ui/kept /ui/kept administrator 400
     POST /api/v1/tokens /api/v1/tokens administrator 400
     POST /api/v1/tokens/{token} /api/v1/tokens/none administrator 400
     DELETE /api/v1/tokens/{token} /api/v1/tokens/none administrator 404
@@ -220,6 +223,8 @@ const KINDS: &str = "
     GET /api/v1/untagged /api/v1/untagged nothing 200
     GET /api/v1/manifests/{name}/{reference} 1 pull 200
     GET /api/v1/manifests/{name}/{reference} {image} pull 200
+    GET /api/v1/contents/{name}/{reference} 1 pull 200
+    HEAD /api/v1/contents/{name}/{reference} 1 pull 200
     GET /api/v1/history/{name}/{tag} 1 pull 200
     GET /api/v1/usage /api/v1/usage nothing 200
     GET /api/v1/usage/{name} - pull 200

@@ -1,5 +1,6 @@
 //! The page at `/ui/`.
 
+mod artifacts;
 mod content;
 mod deleting;
 mod hostile;

@@ -71,6 +71,7 @@ async fn make(
         ApiCall::TagsOf { name, list } => lists::tags_of(registry, name, list).await,
         ApiCall::Untagged(list) => lists::untagged(registry, viewer, list).await,
         ApiCall::Manifest { name, reference } => facts::manifest(registry, name, reference).await,
+        ApiCall::Content { name, reference } => facts::content(registry, name, reference).await,
         ApiCall::History { name, tag, last } => {
             facts::history(registry, viewer, (name, tag), last.as_deref()).await
         }
@@ -100,6 +101,8 @@ async fn make(
         | ApiCall::DeleteAll { .. }
         | ApiCall::RestoreAll { .. }
         | ApiCall::Restore { .. }
+        | ApiCall::Promote { .. }
+        | ApiCall::Keep { .. }
         | ApiCall::TokenCreate
         | ApiCall::TokenRotate { .. }
         | ApiCall::TokenRevoke { .. }

@@ -26,6 +26,11 @@ pub(crate) enum ApiCall {
         name: RepositoryName,
         reference: ManifestReference,
     },
+    /// Content of an artifact.
+    Content {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
     History {
         name: RepositoryName,
         tag: TagName,
@@ -83,6 +88,16 @@ pub(crate) enum ApiCall {
     Restore {
         name: RepositoryName,
         reference: ManifestReference,
+    },
+    /// A tag that is to point at an image from elsewhere.
+    Promote {
+        name: RepositoryName,
+        tag: TagName,
+    },
+    /// An image of a cache that is to be one's own.
+    Keep {
+        name: RepositoryName,
+        tag: TagName,
     },
     TokenCreate,
     TokenRotate {
@@ -164,6 +179,10 @@ impl ApiCall {
                 name: name()?,
                 reference: reference()?,
             })?,
+            Endpoint::ApiContent => none(Self::Content {
+                name: name()?,
+                reference: reference()?,
+            })?,
             Endpoint::ApiHistory => Self::History {
                 name: name()?,
                 tag: TagName::parse(path.last)?,
@@ -236,6 +255,14 @@ impl ApiCall {
                 name: name()?,
                 reference: reference()?,
             })?,
+            Endpoint::ApiPromote => none(Self::Promote {
+                name: name()?,
+                tag: TagName::parse(path.last)?,
+            })?,
+            Endpoint::ApiKeep => none(Self::Keep {
+                name: name()?,
+                tag: TagName::parse(path.last)?,
+            })?,
             Endpoint::ApiTokenCreate => none(Self::TokenCreate)?,
             Endpoint::ApiTokenRotate => none(Self::TokenRotate { token: token() })?,
             Endpoint::ApiTokenRevoke => none(Self::TokenRevoke { token: token() })?,
@@ -254,6 +281,7 @@ impl ApiCall {
             Self::TagsOf { .. } => Endpoint::ApiTagsOf,
             Self::Untagged(_) => Endpoint::ApiUntagged,
             Self::Manifest { .. } => Endpoint::ApiManifest,
+            Self::Content { .. } => Endpoint::ApiContent,
             Self::History { .. } => Endpoint::ApiHistory,
             Self::Usage(_) => Endpoint::ApiUsage,
             Self::UsageOf { .. } => Endpoint::ApiUsageOf,
@@ -279,6 +307,8 @@ impl ApiCall {
             Self::Digests { .. } => Endpoint::ApiDigests,
             Self::Delete { .. } => Endpoint::ApiDelete,
             Self::Restore { .. } => Endpoint::ApiRestore,
+            Self::Promote { .. } => Endpoint::ApiPromote,
+            Self::Keep { .. } => Endpoint::ApiKeep,
             Self::TokenCreate => Endpoint::ApiTokenCreate,
             Self::TokenRotate { .. } => Endpoint::ApiTokenRotate,
             Self::TokenRevoke { .. } => Endpoint::ApiTokenRevoke,
@@ -309,6 +339,7 @@ impl ApiCall {
         match self {
             Self::TagsOf { name, .. }
             | Self::Manifest { name, .. }
+            | Self::Content { name, .. }
             | Self::History { name, .. }
             | Self::UsageOf { name, .. }
             | Self::Deletion { name, .. }
@@ -317,6 +348,8 @@ impl ApiCall {
             | Self::RestoreAll { name }
             | Self::Digests { name, .. }
             | Self::Delete { name, .. }
+            | Self::Promote { name, .. }
+            | Self::Keep { name, .. }
             | Self::Restore { name, .. } => Some(name),
             Self::Policies { name, .. } => name.as_ref(),
             Self::Repositories(_)

@@ -10,6 +10,7 @@ use crate::http::api::request::actor::actor;
 use crate::http::api::request::body;
 use crate::http::api::request::origin::{self, Unsaid};
 use crate::http::api_v1::call::ApiCall;
+use crate::http::api_v1::promotions::{self, SourceBody};
 use crate::http::api_v1::seen::viewer;
 use crate::http::response::error::ApiError;
 use crate::http::settings::ServerSettings;
@@ -63,6 +64,17 @@ pub(super) async fn run(
         }
         ApiCall::RestoreAll { name } => {
             Ok(report::restore_all(registry, name, &actor(head)).await?)
+        }
+        ApiCall::Promote { name, tag } => {
+            let SourceBody { source } = body::object(head, body).await?;
+            let promoted = promotions::promote(registry, (name, tag), &source, head).await?;
+            Ok(json!(promoted))
+        }
+        ApiCall::Keep { name, tag } => {
+            let SourceBody { source } = body::object(head, body).await?;
+            Ok(json!(
+                promotions::keep(registry, (name, tag), &source, head).await?
+            ))
         }
         ApiCall::TokenCreate => create_token(registry, access, head, body).await,
         ApiCall::TokenRotate { token } => rotate_token(registry, token, head, body).await,

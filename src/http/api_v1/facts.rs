@@ -18,6 +18,17 @@ pub(super) async fn manifest(
     Ok(Made::whole(report.as_json()))
 }
 
+/// Shows what an artifact holds that is no image.
+pub(super) async fn content(
+    registry: &Registry,
+    name: &RepositoryName,
+    reference: &ManifestReference,
+) -> Result<Made, ApiError> {
+    let described = registry.manifests().describe(name, reference).await?;
+    let content = report::content(registry, name, &described).await?;
+    Ok(Made::whole(json!(content)))
+}
+
 pub(super) async fn history(
     registry: &Registry,
     viewer: &Viewer,

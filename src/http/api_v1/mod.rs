@@ -3,7 +3,7 @@
 //! - `call`: a request becomes one [`call::ApiCall`] before anything else happens. `parameters`: its query, typed.
 //! - `answer`: runs a call and answers with JSON, an entity tag and a link to the next page.
 //! - `lists`, `facts`, `administration`: the reports of `crate::report`, as far as the client may see.
-//! - `changes`: what changes something.
+//! - `changes`, `promotions`: what changes something.
 //! - `policies`: decisions of rules, in force or tried out.
 //! - `seen`: what that is.
 
@@ -15,4 +15,5 @@ mod facts;
 mod lists;
 pub(crate) mod parameters;
 pub(crate) mod policies;
+pub(crate) mod promotions;
 pub(crate) mod seen;

@@ -28,7 +28,7 @@ use crate::http::ui::reach;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::Registry;
 use crate::report::AuditQuery;
-use crate::ui::{self, Failure, Page, Reader, Seen, Site, TokensPage};
+use crate::ui::{self, Chosen, Failure, Page, Reader, Seen, Site, TokensPage};
 
 /// Policy of the content of all pages: nothing from elsewhere, and nothing written into a page runs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -150,8 +150,11 @@ async fn make(
             reference,
             parameters,
         } => {
-            let platform = parameters.platform.as_deref();
-            ui::image(registry, reader, name, reference, platform).await?
+            let chosen = Chosen {
+                platform: parameters.platform.as_deref(),
+                packages: parameters.packages.as_deref(),
+            };
+            ui::image(registry, reader, name, reference, chosen).await?
         }
         UiCall::History { name, tag, list } => {
             let last = list.last.as_deref();

@@ -58,6 +58,8 @@ pub(crate) enum UiCall {
     TokenChange {
         token: String,
     },
+    /// An image of a cache that is to be one's own.
+    Keep,
     /// Another delivery of an event.
     Resend {
         event: i64,
@@ -165,6 +167,7 @@ impl UiCall {
             Endpoint::UiTokenChange => Self::TokenChange {
                 token: path.last.to_owned(),
             },
+            Endpoint::UiKeep => Self::Keep,
             Endpoint::UiResend => Self::Resend {
                 event: number(path.last)?,
             },
@@ -217,6 +220,7 @@ impl UiCall {
             Self::Tokens(_) => Endpoint::UiTokens,
             Self::TokenCreate => Endpoint::UiTokenCreate,
             Self::TokenChange { .. } => Endpoint::UiTokenChange,
+            Self::Keep => Endpoint::UiKeep,
             Self::Resend { .. } => Endpoint::UiResend,
             Self::Upstreams => Endpoint::UiUpstreams,
             Self::Webhooks => Endpoint::UiWebhooks,
@@ -257,6 +261,7 @@ impl UiCall {
             | Self::Tokens(_)
             | Self::TokenCreate
             | Self::TokenChange { .. }
+            | Self::Keep
             | Self::Resend { .. }
             | Self::Upstreams
             | Self::Webhooks

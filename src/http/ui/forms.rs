@@ -11,6 +11,7 @@ use crate::http::api::request::actor::actor;
 use crate::http::api::request::body::Form;
 use crate::http::api::request::origin::{self, Unsaid};
 use crate::http::api_v1::changes::resend;
+use crate::http::api_v1::promotions;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::ServerSettings;
@@ -19,7 +20,7 @@ use crate::http::ui::call::UiCall;
 use crate::http::ui::changes::{is_somebody, may_move_tags};
 use crate::http::ui::sessions::Door;
 use crate::http::ui::{several, shown, tokens};
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::{Error, ManifestReference, Precondition, RestoreTarget};
 use crate::report::{self, Outcome, Selection, Undo};
 use crate::ui::{self, Seen};
@@ -54,6 +55,7 @@ pub(crate) async fn answer(
         UiCall::RestoreSeveral { name } => several::restore(door, name, head, body).await,
         UiCall::TokenCreate => tokens::create(door, head, body).await,
         UiCall::TokenChange { token } => tokens::change(door, token, head, body).await,
+        UiCall::Keep => keep(door, head, body).await,
         UiCall::Resend { event } => {
             let missing = || ApiError::Parameter("the form names no webhook".to_owned());
             let form = Form::read(body).await?;
@@ -137,4 +139,21 @@ async fn delete(
             Ok(shown::once(StatusCode::OK, &page))
         }
     }
+}
+
+/// Makes a cached image one's own, and shows it.
+async fn keep(door: Door<'_>, head: &Parts, body: Body) -> Result<Response<Body>, ApiError> {
+    let form = Form::read(body).await?;
+    let field = |name: &str| {
+        let missing = || ApiError::Parameter(format!("the form has no {name}"));
+        form.text(name).ok_or_else(missing)
+    };
+    let (source, target) = (field("source")?, field("target")?);
+    let (name, tag) = target.split_once(':').unwrap_or((&target, "latest"));
+    let (name, tag) = (RepositoryName::parse(name)?, TagName::parse(tag)?);
+    promotions::keep(door.registry, (&name, &tag), &source, head).await?;
+    Ok(builder::empty(StatusCode::SEE_OTHER)
+        .header(CACHE_CONTROL, "no-store")
+        .location(format!("/ui/images/{name}/{tag}"))
+        .finish())
 }

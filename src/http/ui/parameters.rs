@@ -73,6 +73,8 @@ pub(crate) struct LastParameter {
 pub(crate) struct ImageParameters {
     /// Digest of the child that is shown.
     pub platform: Option<String>,
+    /// Text that packages of an SBOM are to have.
+    pub packages: Option<String>,
 }
 
 /// Query of what is brought back.

@@ -11,8 +11,10 @@ mod naming;
 mod spool;
 mod spooled;
 mod tar;
+mod texts;
 
 pub use naming::Place;
+pub use texts::{ArchiveText, archive_texts};
 
 pub(super) use contents::{Contents, LayoutDirectory, is_layout};
 pub(super) use images::ImageTransfer;

@@ -158,6 +158,21 @@ impl Manifests<'_> {
         Ok((summary, manifest))
     }
 
+    /// Reads a blob that a repository holds, or the begin of a larger one; `None` if it holds none.
+    pub async fn content(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let link = meta::point(|reader| reader.link(repository, digest));
+        if self.registry.meta.read(link).await?.is_none() {
+            return Ok(None);
+        }
+        let (blobs, digest) = (Arc::clone(&self.registry.blobs), digest.clone());
+        blocking(move || blobs.read_blob(&digest, limit).ok()).await
+    }
+
     /// Reads a config; `None` if it is not stored here, or too large to be an image's.
     pub async fn config(self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
         let Ok(digest) = Digest::parse(digest) else {

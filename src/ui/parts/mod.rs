@@ -15,5 +15,5 @@ pub(super) use command::CommandBox;
 pub(super) use icon::Icon;
 pub(super) use name::{ImageName, RepositoryLabel, Short, short};
 pub(super) use size::{Count, Size};
-pub(super) use text::{Text, label_name, link};
+pub(super) use text::{Block, Text, label_name, link};
 pub(super) use time::{Moment, Promise};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use askama::filters::{Escaper, Html, HtmlSafe};
 
-use crate::escape::OneLine;
+use crate::escape::{self, OneLine};
 
 /// Maximum number of characters that are shown.
 const LONGEST: usize = 300;
@@ -40,6 +40,19 @@ impl fmt::Display for Text {
 
 impl HtmlSafe for Text {}
 
+/// Text on many lines, to stand in a box of its own; escaped as [`Text`] is.
+#[derive(Clone, Debug)]
+pub struct Block<'t>(pub &'t str);
+
+impl fmt::Display for Block<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.replace("\r\n", "\n").replace('\t', "    ");
+        Html.write_escaped_str(f, &escape::lines(&text))
+    }
+}
+
+impl HtmlSafe for Block<'_> {}
+
 /// Returns text as an address to link to, if it is one of the web.
 pub fn link(text: &str) -> Option<&str> {
     let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | '\\');
@@ -69,6 +82,12 @@ mod tests {
         let long = Text::of("é".repeat(1000)).to_string();
         assert_eq!(long.chars().filter(|c| *c == 'é').count(), LONGEST);
         assert!(long.ends_with("…</bdi>"));
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        let shown = Block("a\r\n\tb<\u{202e}\u{1b}").to_string();
+        assert_eq!(shown, "a\n    b&#60;\\u{202e}\\u{1b}");
     }
 
     #[test]

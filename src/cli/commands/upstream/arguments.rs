@@ -1,7 +1,6 @@
 //! The arguments of the commands.
 
 use crate::cli::place::Place;
-use crate::cli::store::Store;
 use crate::cli::terminal::output::Output;
 
 #[derive(clap::Args)]
@@ -36,7 +35,7 @@ pub(super) struct KeepArguments {
     #[arg(value_name = "REPOSITORY:TAG")]
     pub target: String,
     #[command(flatten)]
-    pub store: Store,
+    pub place: Place,
     #[command(flatten)]
     pub output: Output,
 }

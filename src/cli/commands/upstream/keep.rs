@@ -1,15 +1,18 @@
 //! `registry upstream keep`.
 
 use serde_json::json;
-use tarkeep::oci::Digest;
-use tarkeep::registry::{self, Promotion, Purpose, RepositorySource};
+use tarkeep::registry;
+use tarkeep::report::{self, KeepError, KeptItem};
 
 use super::arguments::KeepArguments;
 use crate::cli::actor;
 use crate::cli::error::Error;
+use crate::cli::place::failed;
+use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format};
 use crate::cli::terminal::reference::Reference;
+use crate::cli::terminal::reference::elsewhere::image;
 use crate::cli::terminal::removed;
 use crate::cli::terminal::values;
 
@@ -19,46 +22,52 @@ const NAMED: usize = 10;
 pub(super) async fn run(arguments: KeepArguments) -> Result<(), Error> {
     let source = Reference::parse(&arguments.source)?;
     let target = Reference::parse(&arguments.target)?;
-    let registry = arguments.store.open().await?;
+    let kept = match arguments.place.server()? {
+        Some(remote) => {
+            let source = source.elsewhere("upstream keep")?;
+            let (from, reference) = source.manifest_elsewhere(&remote, "upstream keep").await?;
+            let (name, tag) = target.elsewhere("upstream keep")?.tag("upstream keep")?;
+            let body = json!({ "source": image(&from, &reference) });
+            let kept = remote.post(&format!("kept/{name}/{tag}"), &[], &body).await;
+            kept.map_err(failed)?
+        }
+        None => here(arguments.place.store, source, target).await?,
+    };
+    show(&kept, arguments.output.format)
+}
+
+async fn here(store: Store, source: Reference, target: Reference) -> Result<KeptItem, Error> {
+    let registry = store.open().await?;
     let source = source.resolve(&registry, "upstream keep").await?;
     let said = source.text.clone();
     let (from, reference) = source.manifest(&registry, "upstream keep").await?;
-    if let Some(RepositorySource::Own) = registry.repositories().source(&from).await? {
-        return Err(Error::Other(format!(
-            "{from} is your own already: registry tag gives its images other names"
-        )));
-    }
     let target = target.resolve(&registry, "upstream keep").await?;
     let (repository, tag) = target.tag("upstream keep")?;
-    let (tags, who) = (registry.tags(), actor::local_user());
-    let kept = tags.promote(&from, &reference, &repository, &tag, Purpose::Keep, who);
-    let kept = kept.await.map_err(|error| refused(error, &said));
-    let Promotion {
-        was,
-        digest,
-        missing,
-    } = removed::explained(&registry, kept).await?;
-    let names = missing.iter().map(|child| match &child.platform {
-        Some(platform) => platform.clone(),
-        None => child.digest.to_string(),
+    let who = actor::local_user();
+    let kept = report::keep(&registry, (&from, &reference), (&repository, &tag), who).await;
+    let kept = kept.map_err(|error| match error {
+        KeepError::Own(_) => Error::Other(error.to_string()),
+        KeepError::Registry(error) => refused(error, &said),
     });
-    let names: Vec<_> = names.collect();
-    match arguments.output.format {
-        Format::Json => json::print(&json!({
-            "repository": repository.as_str(),
-            "tag": tag.as_str(),
-            "digest": digest.as_str(),
-            "was": was.as_ref().map(Digest::as_str),
-            "missingCount": names.len(),
-            "missing": names,
-        })),
+    removed::explained(&registry, kept).await
+}
+
+fn show(kept: &KeptItem, format: Format) -> Result<(), Error> {
+    let KeptItem {
+        promoted, missing, ..
+    } = kept;
+    match format {
+        Format::Json => json::print(&json!(kept)),
         Format::Text => output::say(&format!(
-            "{repository}:{tag} is {digest}, and your own{}",
-            match names.is_empty() {
+            "{}:{} is {}, and your own{}",
+            promoted.repository,
+            promoted.tag,
+            promoted.digest,
+            match missing.is_empty() {
                 true => String::new(),
                 false => format!(
                     "; what was never pulled through here did not come along: {}",
-                    values::few(names, NAMED)
+                    values::few(missing.clone(), NAMED)
                 ),
             }
         )),

@@ -47,6 +47,14 @@ async fn digest(
     only(&found, Some(repository), prefix)
 }
 
+/// Writes an image as a server takes it: `NAME:TAG` or `NAME@DIGEST`.
+pub(crate) fn image(repository: &RepositoryName, reference: &ManifestReference) -> String {
+    match reference {
+        ManifestReference::Tag(tag) => format!("{repository}:{tag}"),
+        ManifestReference::Digest(digest) => format!("{repository}@{digest}"),
+    }
+}
+
 impl Named {
     /// Returns the repository and the manifest at a server, by default that of the tag `latest`.
     ///
