@@ -67,8 +67,8 @@ impl Loaded {
         {
             return Some(Shown::Value(Value::from("none"), Origin::Default));
         }
-        // the section has no effect without TLS
-        if matches!(path, "http.tls" | "http.tls.letsencrypt") && value.is_none() {
+        // the section has no effect without the keys that it requires
+        if matches!(path, "http.tls" | "http.tls.letsencrypt" | "ui.oidc") && value.is_none() {
             return None;
         }
         let member = |member: &&'static str| {

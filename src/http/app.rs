@@ -165,6 +165,7 @@ impl App {
             registry: &self.registry,
             access: &self.access,
             settings: &self.settings,
+            mirrors: &self.mirrors,
         }
     }
 

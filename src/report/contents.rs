@@ -1,12 +1,12 @@
 //! The content of artifacts that are no images: charts, lists of packages, provenance, files. All of it is what somebody pushed.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
 use crate::import::{ArchiveText, archive_texts};
 use crate::oci::{Descriptor, Digest, Manifest, MediaType, RepositoryName};
@@ -125,9 +125,11 @@ pub async fn content(
     };
     if let Attached::Sbom | Attached::Provenance = kind {
         let bytes = blob(registry, repository, &first.digest).await?;
-        let bytes = bytes.map(unwrapped);
-        item.packages = packages(bytes.as_deref());
-        item.provenance = provenance(bytes.as_deref());
+        let read = || {
+            let bytes = bytes.map(unwrapped);
+            (packages(bytes.as_deref()), provenance(bytes.as_deref()))
+        };
+        (item.packages, item.provenance) = blocking::run(read).await.unwrap_or_default();
     }
     Ok(item)
 }
@@ -264,30 +266,110 @@ fn packages(bytes: Option<&[u8]>) -> Option<Vec<PackageItem>> {
     Some(list.0)
 }
 
-/// Reads a statement of either version of SLSA's provenance.
+/// Statement about how something was built, of either version of SLSA's provenance, as far as it is shown.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Statement {
+    predicate: Build,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Build {
+    builder: Named,
+    invocation: Invocation,
+    metadata: BuildMetadata,
+    run_details: RunDetails,
+    build_definition: BuildDefinition,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    id: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Invocation {
+    config_source: Source,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct BuildMetadata {
+    #[serde(rename = "buildInvocationID")]
+    build_invocation: Option<String>,
+    invocation_id: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RunDetails {
+    builder: Named,
+    metadata: BuildMetadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct BuildDefinition {
+    resolved_dependencies: First<Source>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Source {
+    uri: Option<String>,
+    digest: SourceDigest,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SourceDigest {
+    git_commit: Option<String>,
+    sha1: Option<String>,
+}
+
+/// The first of a list, whose others are not kept.
+#[derive(Default)]
+struct First<T>(Option<T>);
+
+impl<'d, T: Deserialize<'d>> Deserialize<'d> for First<T> {
+    fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(FirstVisitor(PhantomData))
+    }
+}
+
+struct FirstVisitor<T>(PhantomData<T>);
+
+impl<'d, T: Deserialize<'d>> Visitor<'d> for FirstVisitor<T> {
+    type Value = First<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'d>>(self, mut list: A) -> Result<First<T>, A::Error> {
+        let first = list.next_element()?;
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(First(first))
+    }
+}
+
 fn provenance(bytes: Option<&[u8]>) -> Option<ProvenanceItem> {
-    let statement: Value = parsed(bytes)?;
-    let predicate = &statement["predicate"];
-    let text = |paths: &[&str]| {
-        let mut found = paths.iter().filter_map(|path| predicate.pointer(path));
-        let found = found.find_map(Value::as_str);
-        found.unwrap_or_default().to_owned()
-    };
+    let build = parsed::<Statement>(bytes)?.predicate;
+    let former = build.invocation.config_source;
+    let source = build.build_definition.resolved_dependencies.0;
+    let source = source.unwrap_or_default();
+    let revision = source.digest.git_commit.or(source.digest.sha1);
+    let invocation = build.run_details.metadata.invocation_id;
+    let or_former =
+        |newer: Option<String>, former: Option<String>| newer.or(former).unwrap_or_default();
     let item = ProvenanceItem {
-        builder: text(&["/runDetails/builder/id", "/builder/id"]),
-        source: text(&[
-            "/buildDefinition/resolvedDependencies/0/uri",
-            "/invocation/configSource/uri",
-        ]),
-        revision: text(&[
-            "/buildDefinition/resolvedDependencies/0/digest/gitCommit",
-            "/buildDefinition/resolvedDependencies/0/digest/sha1",
-            "/invocation/configSource/digest/sha1",
-        ]),
-        invocation: text(&[
-            "/runDetails/metadata/invocationId",
-            "/metadata/buildInvocationID",
-        ]),
+        builder: or_former(build.run_details.builder.id, build.builder.id),
+        source: or_former(source.uri, former.uri),
+        revision: or_former(revision, former.digest.sha1),
+        invocation: or_former(invocation, build.metadata.build_invocation),
     };
     let is_empty = [
         &item.builder,
@@ -330,6 +412,8 @@ mod tests {
         assert_eq!((&*found.builder, &*found.revision), ("x", "y"));
         assert_eq!(provenance(Some(new.as_bytes())).unwrap(), found);
         assert_eq!(provenance(Some(b"{}")), None);
+        let more = new.replace("}}]}}", "}}, 7, {}]}}");
+        assert_eq!(provenance(Some(more.as_bytes())).unwrap(), found);
         let envelope = format!(r#"{{"payload": "{}"}}"#, STANDARD.encode(old));
         assert_eq!(unwrapped(envelope.into_bytes()), old.as_bytes());
     }

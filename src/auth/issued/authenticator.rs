@@ -70,6 +70,8 @@ impl Issued {
         self.source.note_refused(RefusedLogin {
             user: &cut(refused.user),
             user_agent: refused.user_agent.map(cut).as_deref(),
+            // it may quote an issuer's answer
+            reason: refused.reason.map(cut).as_deref(),
             ..refused
         });
     }

@@ -204,14 +204,21 @@ impl Issued {
                 self.source.note_use(id, address);
                 Ok(Identity::token(grant))
             }
-            Credential::Member(grant)
-                if provider.is_some_and(|provider| provider.has_accepted(grant)) =>
-            {
-                Ok(Identity::member(Arc::new(grant.clone())))
+            Credential::Member(grant) => {
+                let is_user = match users {
+                    Some(users) => users.is_user(grant.name()).await,
+                    None => false,
+                };
+                match provider {
+                    Some(provider) if provider.has_accepted(grant) && !is_user => {
+                        Ok(Identity::member(Arc::new(grant.clone())))
+                    }
+                    _ => Err(Void::Ended(
+                        "the section ui.oidc or the password file has changed: log in again"
+                            .to_owned(),
+                    )),
+                }
             }
-            Credential::Member(_) => Err(Void::Ended(
-                "the section ui.oidc has changed: log in again".to_owned(),
-            )),
             Credential::Trust(grant) if trust.has_accepted(grant) => {
                 Ok(Identity::trust(Arc::new(grant.clone())))
             }

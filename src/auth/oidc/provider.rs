@@ -15,18 +15,30 @@ use crate::auth::trust::{Description, IssuerKeys, Issuers, find, text, texts, ve
 
 /// Age at which the issuer is asked again for its addresses.
 const REFRESH: Duration = Duration::from_secs(3600);
+/// Pause after an issuer could not be asked.
+const PAUSE: Duration = Duration::from_secs(5);
 /// Maximum number of codes that are exchanged at a time: whoever knows the address can make the server ask.
 const EXCHANGES: usize = 16;
 /// Maximum length of a name, in characters.
 const LONGEST_NAME: usize = 100;
+/// Maximum length of an issuer's word for what went wrong, in characters.
+const LONGEST_WORD: usize = 100;
 
 /// The section `ui.oidc` in force.
 pub(in crate::auth) struct Provider {
     settings: OidcSettings,
     fingerprint: String,
     keys: Arc<IssuerKeys>,
-    described: Mutex<Option<(Instant, Arc<Description>)>>,
+    described: Mutex<Described>,
     exchanges: Semaphore,
+}
+
+/// What the issuer said of itself.
+#[derive(Default)]
+struct Described {
+    asked_at: Option<Instant>,
+    /// The last answer; `None` if there was none yet.
+    last: Option<Arc<Description>>,
 }
 
 /// What the issuer sends a browser back with.
@@ -119,7 +131,7 @@ impl Provider {
             return Err(refused("This login was not begun here, or not last."));
         }
         let Some(code) = returned.code.filter(|_| returned.error.is_none()) else {
-            let word = returned.error.unwrap_or_default();
+            let word = short(&returned.error.unwrap_or_default());
             return Err(refused(&format!("The issuer did not log you in: {word}")));
         };
         let description = self.description().await?;
@@ -139,6 +151,7 @@ impl Provider {
         };
         let token = exchange.run().await.map_err(|none| match none {
             NoToken::Refused(word) => {
+                let word = short(&word);
                 refused(&format!("The issuer does not accept this login: {word}"))
             }
             NoToken::Failed(error) => self.failed(&error),
@@ -201,15 +214,22 @@ impl Provider {
 
     async fn description(&self) -> Result<Arc<Description>, IssuerFault> {
         let mut described = self.described.lock().await;
-        if let Some((at, description)) = &*described
-            && at.elapsed() < REFRESH
-        {
-            return Ok(Arc::clone(description));
+        let age = described.asked_at.map(|at| at.elapsed());
+        let rest = match described.last {
+            Some(_) => REFRESH,
+            None => PAUSE,
+        };
+        if age.is_none_or(|age| age >= rest) {
+            let asked = self.settings.issuer().describe().await;
+            // those who wait meanwhile take the same answer
+            described.asked_at = Some(Instant::now());
+            match asked {
+                Ok(description) => described.last = Some(Arc::new(description)),
+                Err(error) => drop(self.failed(&error)),
+            }
         }
-        let asked = self.settings.issuer().describe().await;
-        let description = Arc::new(asked.map_err(|error| self.failed(&error))?);
-        *described = Some((Instant::now(), Arc::clone(&description)));
-        Ok(description)
+        // an old answer is better than none
+        described.last.clone().ok_or(IssuerFault::Unreachable)
     }
 
     /// Logs why the issuer cannot be asked.
@@ -218,6 +238,11 @@ impl Provider {
         tracing::warn!(issuer, error, "nobody can log in to the page by the issuer");
         IssuerFault::Unreachable
     }
+}
+
+/// Cuts a word that came by way of a browser.
+fn short(word: &str) -> String {
+    word.chars().take(LONGEST_WORD).collect()
 }
 
 fn refused(sentence: &str) -> IssuerFault {

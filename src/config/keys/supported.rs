@@ -226,9 +226,9 @@ const OURS: &[Row] = &[
     Row("ui.oidc.secretfile", Text, "(none)", Live, "File with the secret of this registry at the issuer (client secret)"),
     Row("ui.oidc.name", Text, "(host of the issuer)", Live, "Name of the issuer on the button that leads there"),
     Row("ui.oidc.ca", Text, "(those of the system)", Live, "PEM file: authorities of the issuer's certificate"),
-    Row("ui.oidc.scopes", Texts, "[openid, profile, email]", Live, "What the issuer is asked for"),
-    Row("ui.oidc.user", Text, "preferred_username", Live, "Claim that names the user"),
-    Row("ui.oidc.groups", Text, "groups", Live, "Claim with the groups, which rules name as @GROUP"),
+    Row("ui.oidc.scopes", Texts, "(openid, profile, email)", Live, "What the issuer is asked for"),
+    Row("ui.oidc.user", Text, "(preferred_username)", Live, "Claim that names the user"),
+    Row("ui.oidc.groups", Text, "(groups)", Live, "Claim with the groups, which rules name as @GROUP"),
     Row("ui.oidc.require", Lists, "", Live, "Globs of the claims that a login must have"),
 ];
 

@@ -13,6 +13,8 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use crate::threads::background_writer::BackgroundWriter;
 
+/// Path to which an issuer sends browsers back.
+const RETURN_FROM_ISSUER: &str = "/ui/login/return";
 /// Maximum length of each text from a request (target, referrer, user agent), in bytes. They are held until the
 /// response ends.
 const MAX_TEXT: usize = 1024;
@@ -94,9 +96,11 @@ impl Entry {
         version: Version,
         headers: &HeaderMap,
     ) -> Self {
-        let target = uri
-            .path_and_query()
-            .map_or_else(|| uri.path(), |target| target.as_str());
+        // the code of an issuer is in the query of this page
+        let target = match uri.path_and_query() {
+            Some(target) if !uri.path().ends_with(RETURN_FROM_ISSUER) => target.as_str(),
+            _ => uri.path(),
+        };
         let header = |name: HeaderName| {
             Truncated::new(headers.get(name).map_or(b"-", |value| value.as_bytes()))
         };

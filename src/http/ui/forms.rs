@@ -10,6 +10,7 @@ use crate::auth::{Permission, Scope};
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::body::Form;
 use crate::http::api::request::origin::{self, Unsaid};
+use crate::http::api::request::upstream_ways::check_pushed;
 use crate::http::api_v1::changes::resend;
 use crate::http::api_v1::promotions;
 use crate::http::response::builder;
@@ -151,6 +152,8 @@ async fn keep(door: Door<'_>, head: &Parts, body: Body) -> Result<Response<Body>
     let (source, target) = (field("source")?, field("target")?);
     let (name, tag) = target.split_once(':').unwrap_or((&target, "latest"));
     let (name, tag) = (RepositoryName::parse(name)?, TagName::parse(tag)?);
+    // the path does not name it
+    check_pushed(&name, door.mirrors, door.registry).await?;
     promotions::keep(door.registry, (&name, &tag), &source, head).await?;
     Ok(builder::empty(StatusCode::SEE_OTHER)
         .header(CACHE_CONTROL, "no-store")

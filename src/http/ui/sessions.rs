@@ -26,6 +26,7 @@ use crate::http::ui::answer::site;
 use crate::http::ui::call::UiCall;
 use crate::http::ui::cookies::Cookie;
 use crate::http::ui::parameters::LoginParameters;
+use crate::mirror::Mirrors;
 use crate::registry::{Actor, NewSession, Registry};
 use crate::ui::{self, LoginPage};
 
@@ -35,6 +36,7 @@ pub(crate) struct Door<'d> {
     pub registry: &'d Registry,
     pub access: &'d Access,
     pub settings: &'d LiveSettings,
+    pub mirrors: &'d Mirrors,
 }
 
 impl Door<'_> {

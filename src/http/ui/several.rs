@@ -1,5 +1,7 @@
 //! Several tags at once: deleted as they were seen, and brought back.
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
@@ -29,7 +31,8 @@ pub(super) async fn delete(
     body: Body,
 ) -> Result<Response<Body>, ApiError> {
     let registry = door.registry;
-    let seen: Vec<_> = Form::read(body)
+    // each once
+    let seen: BTreeMap<_, _> = Form::read(body)
         .await?
         .all("seen")
         .iter()

@@ -1,6 +1,6 @@
 //! Sizes, pushes and pulls of repositories by day, for charts.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
@@ -85,11 +85,8 @@ impl Reader<'_> {
     pub fn last_counted_push(&self) -> Result<i64, Error> {
         self.query(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT audit FROM days WHERE repository = '' AND audit IS NOT NULL ORDER BY day DESC LIMIT 1",
-                )?
-                .query_row([], |row| row.get(0))
-                .optional()
+                .prepare_cached("SELECT max(audit) FROM days WHERE repository = ''")?
+                .query_row([], |row| row.get::<_, Option<i64>>(0))
                 .map(Option::unwrap_or_default)
         })
     }
@@ -113,13 +110,17 @@ impl Reader<'_> {
         })
     }
 
-    /// Hands on what the days from `day` on brought, by day.
-    pub fn each_day(&self, day: DayNumber, mut each: impl FnMut(DayRow)) -> Result<(), Error> {
+    /// Hands on what the days from `first` to `last` brought, by day. Later ones are of a clock that was wrong.
+    pub fn each_day(
+        &self,
+        (first, last): (DayNumber, DayNumber),
+        mut each: impl FnMut(DayRow),
+    ) -> Result<(), Error> {
         self.query(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT day, repository, size, pushes, pulls FROM days WHERE day >= ?1 ORDER BY day, repository",
+                "SELECT day, repository, size, pushes, pulls FROM days WHERE day BETWEEN ?1 AND ?2 ORDER BY day, repository",
             )?;
-            let mut rows = statement.query([day])?;
+            let mut rows = statement.query([first, last])?;
             while let Some(row) = rows.next()? {
                 let repository: String = row.get(1)?;
                 each(DayRow {
@@ -196,5 +197,31 @@ impl WriteTx<'_> {
                      LIMIT ?3)",
             )?
             .execute(params![repositories, store, limit])?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meta::Meta;
+    use crate::meta::sqlite::reader::scan;
+
+    /// Days of a clock that was ahead are not shown, and what was counted then is not counted again.
+    #[tokio::test]
+    async fn a_clock_that_was_ahead_does_no_harm() {
+        let directory = tempfile::tempdir().unwrap();
+        let meta = Meta::open(&directory.path().join("db"), Box::new(|| Ok(()))).unwrap();
+        let write = |tx: &WriteTx<'_>| {
+            tx.add_pushes(&[], 3000, 5)?;
+            tx.add_pushes(&[], 1000, 7)?;
+            Ok::<_, Error>(())
+        };
+        meta.write(move |tx| write(tx)).await.unwrap();
+        let read = scan(|reader: &Reader<'_>| {
+            let mut days = Vec::new();
+            reader.each_day((900, 1000), |row| days.push(row.day))?;
+            Ok::<_, Error>((reader.last_counted_push()?, days))
+        });
+        assert_eq!(meta.read(read).await.unwrap(), (7, vec![1000]));
     }
 }

@@ -95,7 +95,7 @@ fn summed(meta: &Reader<'_>, query: &GrowthQuery) -> Result<Growth, meta::Error>
             false => sums.begin(name, size),
         }
     }
-    meta.each_day(first, |row| sums.add(row))?;
+    meta.each_day((first, today), |row| sums.add(row))?;
     sums.reach(today);
     for pushes in meta.pushes_since(meta.last_counted_push()?, meta.last_audit()?)? {
         let day = pushes.day.clamp(first, today);

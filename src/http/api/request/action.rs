@@ -211,7 +211,8 @@ impl Action {
             | Self::PushBlob { name, .. }
             | Self::MountBlob { name, .. }
             | Self::AppendUpload { name, .. }
-            | Self::FinishUpload { name, .. } => Some(name),
+            | Self::FinishUpload { name, .. }
+            | Self::Api(ApiCall::Promote { name, .. } | ApiCall::Keep { name, .. }) => Some(name),
             _ => None,
         }
     }

@@ -164,8 +164,23 @@ pub(crate) async fn check(
         return Err(ApiError::OnlyPulls);
     }
     match action.pushed_to() {
-        Some(name) if mirrors.have(registry, name).await? => Err(ApiError::Mirrored(name.clone())),
-        _ => Ok(()),
+        Some(name) => check_pushed(name, mirrors, registry).await,
+        None => Ok(()),
+    }
+}
+
+/// Rejects content for a repository that is a cache of an upstream.
+///
+/// # Errors
+/// [`ApiError::Mirrored`], and those of the database.
+pub(crate) async fn check_pushed(
+    name: &RepositoryName,
+    mirrors: &Mirrors,
+    registry: &Registry,
+) -> Result<(), ApiError> {
+    match mirrors.have(registry, name).await? {
+        true => Err(ApiError::Mirrored(name.clone())),
+        false => Ok(()),
     }
 }
 
