@@ -42,7 +42,7 @@ pub(super) async fn delete(
         return Err(nothing());
     }
     let settings = registry.settings();
-    for (tag, _) in &seen {
+    for tag in seen.keys() {
         settings.retention.check_mutable(name, tag.as_str())?;
     }
     let mut outcome = DeletedTags::default();
