@@ -85,7 +85,7 @@ fn preview_explains_each_tag() {
     let [alone, app, web] =
         &["alone", "team/app", "team/web"].map(|repository| of_repository(&all, repository));
     let unruled = value!([{
-        "repository": "alone", "tag": "latest", "policy": null, "kept": true,
+        "repository": "alone", "tag": "latest", "policy": null, "rule": null, "kept": true,
         "reason": "no policy matches the repository", "until": null,
     }]);
     assert_eq!(
