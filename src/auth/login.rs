@@ -24,7 +24,7 @@ pub struct Login<'r> {
 pub struct FormLogin {
     /// The login's name, as rules and logs have it.
     pub name: String,
-    /// What tells logins of one name apart.
+    /// Mark that tells logins of one name apart.
     pub credential: Option<String>,
     /// Proof, to be judged again with each request of its session.
     pub proof: String,

@@ -154,7 +154,7 @@ impl ImagePage {
     }
 }
 
-/// What a reader chose on the page of an image.
+/// Choices of a reader on the page of an image.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Chosen<'c> {
     /// Digest of the child that is shown.

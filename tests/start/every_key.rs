@@ -439,7 +439,7 @@ const CASES: &[Case] = &[
         "{access: {rules: [{repositories: '**', who: anonymous, may: pull}]}, ui: {oidc: {issuer: 'https://localhost:1', clientid: r}}}",
         |seen| {
             let form = seen.client().get("/ui/login");
-            String::from_utf8_lossy(&form.body).contains("Log in with localhost")
+            String::from_utf8_lossy(&form.body).contains("Log in with <bdi>localhost</bdi>")
         },
     ),
     Case(

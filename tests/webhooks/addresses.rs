@@ -6,7 +6,7 @@ use super::receiver::{Behaviour, Receiver};
 use super::server;
 use crate::support::{Image, Server, eventually};
 
-const REFUSED: &str = "connection failed: a link-local address is not connected to";
+const REFUSED: &str = "a link-local address is not connected to";
 
 /// The last two are names: what the resolver makes of them counts.
 const LINK_LOCAL: [&str; 5] = [

@@ -33,7 +33,7 @@ pub(in crate::auth) struct Provider {
     exchanges: Semaphore,
 }
 
-/// What the issuer said of itself.
+/// Answer of the issuer about itself.
 #[derive(Default)]
 struct Described {
     asked_at: Option<Instant>,
@@ -41,7 +41,7 @@ struct Described {
     last: Option<Arc<Description>>,
 }
 
-/// What the issuer sends a browser back with.
+/// Parameters with which the issuer sends a browser back.
 #[derive(Clone, Debug, Default)]
 pub struct Returned {
     pub code: Option<String>,

@@ -21,11 +21,11 @@ pub(in crate::auth) struct Issuer {
 pub(in crate::auth) struct Description {
     issuer: String,
     jwks_uri: String,
-    /// Where people log in.
+    /// Address where people log in.
     pub(in crate::auth) authorization_endpoint: Option<String>,
-    /// Where a code is exchanged for a token.
+    /// Address where a code is exchanged for a token.
     pub(in crate::auth) token_endpoint: Option<String>,
-    /// Where people log out.
+    /// Address where people log out.
     pub(in crate::auth) end_session_endpoint: Option<String>,
 }
 

@@ -40,7 +40,7 @@ pub struct Oidc {
     /// PEM file: the authority of its certificate.
     #[serde(default)]
     pub ca: Option<PathBuf>,
-    /// What is asked for [default: openid, profile, email].
+    /// Scopes that are asked for [default: openid, profile, email].
     #[serde(default)]
     pub scopes: Vec<String>,
     /// Claim that names the login [default: preferred_username].
