@@ -10,7 +10,7 @@ use serde_json::json;
 use tarkeep::config::keys::all;
 
 use super::reloading::Configured;
-use crate::support::{Client, Image, OCI_MANIFEST, descriptor};
+use crate::support::{Client, Image, OCI_MANIFEST, descriptor, eventually};
 use crate::wire::pki::{Authority, secure};
 
 /// A key, its value before and after, and a probe of its effect. `DIR` has two pairs of
@@ -581,7 +581,8 @@ fn a_change_of_every_live_key_takes_effect() {
         seen.configured.replace(&file(temporary.path(), after));
         seen.configured.hang_up();
         seen.configured.says(&["now in force", key]);
-        assert!(is_new(&mut seen), "{key} is not taken");
+        // what runs beside requests takes it a moment later
+        eventually(&format!("{key} is taken"), || is_new(&mut seen));
     }
     for (key, before, after) in LEVELS {
         let temporary = tempfile::TempDir::new().expect("a directory");
